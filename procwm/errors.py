@@ -1,0 +1,47 @@
+"""Every error that procwm raises on purpose.
+
+    ProcwmError
+    ├── SpecError        a plant file, a tag, a limit or an option is wrong
+    ├── LogError         a log cannot be read, or does not hold what the plant file asks for
+    ├── ArtifactError    a model directory is incomplete, altered, or made for another plant
+    ├── TrainingError    a log cannot teach a model of this plant
+    ├── LinkError        the plant cannot be reached, or refused a request
+    │   └── OutcomeUnknownError   a write whose effect could not be read back
+    └── SimulationError  a simulated plant diverged or was driven outside its equations
+
+A message names the object, the value, the rule and, where there is one, the fix.
+Expected outcomes of a control cycle (infeasible, diverged, late, stale) are not errors:
+they are members of `PlanStatus` and sentences in `Decision.reason`.
+"""
+
+
+class ProcwmError(Exception):
+    """Base of every error that procwm raises on purpose."""
+
+
+class SpecError(ProcwmError):
+    """A plant file, a tag, a limit or an option is wrong."""
+
+
+class LogError(ProcwmError):
+    """A log cannot be read, or does not hold what the plant file asks for."""
+
+
+class ArtifactError(ProcwmError):
+    """A model directory is incomplete, altered, or made for another plant."""
+
+
+class TrainingError(ProcwmError):
+    """A log cannot teach a model of this plant."""
+
+
+class LinkError(ProcwmError):
+    """The plant cannot be reached, or refused a request."""
+
+
+class OutcomeUnknownError(LinkError):
+    """A write whose effect could not be read back: it may or may not have happened."""
+
+
+class SimulationError(ProcwmError):
+    """A simulated plant diverged or was driven outside its equations."""

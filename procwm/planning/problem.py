@@ -1,0 +1,110 @@
+"""One cycle's planning problem and its answer, both values in engineering units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ControlProblem:
+    """Everything a planner needs to know in one cycle.
+
+    Row `k` of a horizon axis is the end of interval `k + 1`: row 0 is a prediction, not the present.
+    The axis `cv` runs over `PlantSpec.outputs`: CVs, then PVs with limits (target NaN, weight 0).
+
+    Attributes:
+        latent: the model's state now.
+        last_mv: what the plant accepted last.
+        dv: measured disturbances over the horizon.
+        bias: disturbance estimate, added to the predicted outputs.
+        target: setpoints; NaN where an output has none.
+        zone_low, zone_high: no cost inside; -inf and +inf where an output has no zone.
+        low, high: softened operating limits; -inf and +inf where there are none.
+        weight, span: of each output.
+        mv_low, mv_high, max_move: hard limits; `max_move` is +inf where there is none.
+        move_weight, mv_span: of each MV.
+    """
+
+    latent: Float[np.ndarray, " latent"]
+    last_mv: Float[np.ndarray, " mv"]
+    dv: Float[np.ndarray, "horizon dv"]
+    bias: Float[np.ndarray, "horizon cv"]
+    target: Float[np.ndarray, "horizon cv"]
+    zone_low: Float[np.ndarray, " cv"]
+    zone_high: Float[np.ndarray, " cv"]
+    low: Float[np.ndarray, " cv"]
+    high: Float[np.ndarray, " cv"]
+    weight: Float[np.ndarray, " cv"]
+    span: Float[np.ndarray, " cv"]
+    mv_low: Float[np.ndarray, " mv"]
+    mv_high: Float[np.ndarray, " mv"]
+    max_move: Float[np.ndarray, " mv"]
+    move_weight: Float[np.ndarray, " mv"]
+    mv_span: Float[np.ndarray, " mv"]
+
+    @property
+    def horizon(self) -> int:
+        """Count of intervals ahead."""
+        return int(self.dv.shape[0])
+
+
+class PlanStatus(StrEnum):
+    """How a plan came out. Only `OPTIMAL` and `FEASIBLE` may reach the plant."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible, not proven optimal"
+    INFEASIBLE = "no plan keeps within the guardrails"
+    DIVERGED = "the model's prediction is not finite"
+    LATE = "no plan before the deadline"
+
+    @property
+    def usable(self) -> bool:
+        """Whether the plan may reach the plant."""
+        return self in (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """An MV trajectory with what it is predicted to do.
+
+    Attributes:
+        status: how it came out.
+        mv: moves to positions; within hard limits whenever the status is usable.
+        cv: predicted outputs, disturbance estimate included.
+        guard: predicted guardrails, calibrated margin included; safe where `<= 0`.
+        cost: objective over the horizon, in the units of `docs` cost; `inf` where not usable.
+        solve_s: wall time spent.
+        rung: which part of the planner produced it, e.g. `program`, `sampling`, `previous`.
+        note: one sentence for an operator where there is something to say.
+    """
+
+    status: PlanStatus
+    mv: Float[np.ndarray, "horizon mv"]
+    cv: Float[np.ndarray, "horizon cv"]
+    guard: Float[np.ndarray, "horizon guard"]
+    cost: float
+    solve_s: float
+    rung: str
+    note: str = field(default="")
+
+    @property
+    def worst_guard(self) -> float:
+        """Largest guardrail value over the horizon; -inf where there is no guardrail."""
+        return float(self.guard.max()) if self.guard.size else float("-inf")
+
+
+class Planner(Protocol):
+    """A function from a problem to a plan; the model was given when it was built."""
+
+    @property
+    def guard_names(self) -> Sequence[str]:
+        """Guardrails that plans are held to."""
+        ...
+
+    def plan(self, problem: ControlProblem, *, warm_start: Plan | None, deadline_s: float) -> Plan:
+        """The best usable plan found within `deadline_s`; never raises for a hard problem."""
+        ...

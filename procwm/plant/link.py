@@ -1,0 +1,34 @@
+"""The seam between procwm and a plant: samples in, setpoints out, and time."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.tags import PlantSpec
+
+
+@runtime_checkable
+class PlantLink(Protocol):
+    """A plant that reports samples and takes setpoints. Raises only `LinkError`."""
+
+    @property
+    def spec(self) -> PlantSpec:
+        """Known before the link opens."""
+        ...
+
+    def drain(self) -> Sequence[Sample]:
+        """Samples received since the last call, oldest first; never blocks."""
+        ...
+
+    async def write(self, setpoints: Setpoints) -> Setpoints:
+        """Ask for `setpoints` (engineering units) and return what the plant accepted."""
+        ...
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """The source of control cycles. Simulations and logs own time, so they are clocks too."""
+
+    def ticks(self, interval_s: float) -> AsyncIterator[int]:
+        """Yield the UTC time in nanoseconds at the start of every control interval."""
+        ...
