@@ -1,0 +1,94 @@
+"""A directory of files with a manifest of their hashes: it appears whole, and is refused when altered."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from procwm.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+
+
+def write_artifact(path: Path, files: Mapping[str, bytes], facts: Mapping[str, str]) -> None:
+    """Write `files` and their manifest to the directory `path`, replacing an artifact that is there.
+
+    Everything is written beside `path` first and then renamed: a kill leaves either the old
+    directory or the new one.
+
+    Args:
+        path: directory to write.
+        files: content by file name.
+        facts: versions and identities for the manifest.
+
+    Raises:
+        ArtifactError: `path` exists and is no artifact, or cannot be written.
+    """
+    if path.exists() and not (path / MANIFEST).is_file() and not _is_empty_directory(path):
+        raise ArtifactError(f"{path} exists and is not a model directory; it is left as it is")
+    manifest = {
+        "format": _FORMAT,
+        "facts": dict(facts),
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            for name, content in files.items():
+                _write(scratch / name, content)
+            _write(scratch / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+            new = scratch.with_name(scratch.name + ".old")
+            if path.exists():
+                os.rename(path, new)
+            os.rename(scratch, path)
+            shutil.rmtree(new, ignore_errors=True)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise ArtifactError(f"{path}: the model cannot be written: {error.strerror}") from error
+
+
+def read_artifact(path: Path) -> dict[str, bytes]:
+    """Every file of the artifact at `path`, by name, its hash verified.
+
+    Raises:
+        ArtifactError: a file is missing, cut short or altered, or the format is not known.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != _FORMAT:
+            raise ArtifactError(
+                f"{path / MANIFEST}: format {manifest['format']} is not known; this version reads {_FORMAT}"
+            )
+        hashes = {str(name): str(value) for name, value in manifest["sha256"].items()}
+    except OSError:
+        raise ArtifactError(f"{path} is not a model directory: it has no readable {MANIFEST}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ArtifactError(f"{path / MANIFEST} is cut short or altered; save the model again") from None
+    return {name: _verified(path / name, expected) for name, expected in hashes.items()}
+
+
+def _verified(path: Path, expected: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise ArtifactError(f"{path} is missing from the model directory; save the model again") from None
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise ArtifactError(f"{path} is cut short or altered: its hash is not the one in {MANIFEST}")
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_empty_directory(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())

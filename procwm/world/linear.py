@@ -1,0 +1,38 @@
+"""A linear state-space model with the same interface as the learned one: its start and its yardstick."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from procwm.world.encoders.mlp import window_features
+from procwm.world.protocols import ModelInput
+
+
+class LinearDynamics(nn.Module):
+    """`z = encoder(w)`, `z' = z + step([z, mv, dv])`, `y = readout(z)`, every part affine.
+
+    Attributes:
+        encoder: flattened window to state.
+        step: state, MVs and DVs to the change of state over one interval.
+        readout: state to outputs, scaled.
+    """
+
+    def __init__(self, *, features: int, latent: int, mv: int, dv: int, outputs: int) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(features, latent)
+        self.step = nn.Linear(latent + mv + dv, latent)
+        self.readout = nn.Linear(latent, outputs)
+
+    def predict(
+        self,
+        window: ModelInput,
+        mv: Float[Tensor, "batch horizon mv"],
+        dv: Float[Tensor, "batch horizon dv"],
+    ) -> Float[Tensor, "batch horizon cv"]:
+        """Predicted outputs, scaled; row 0 is the end of the first interval."""
+        latent = self.encoder(window_features(window))
+        rows = []
+        for k in range(mv.shape[1]):
+            latent = latent + self.step(torch.cat((latent, mv[:, k], dv[:, k]), dim=-1))
+            rows.append(self.readout(latent))
+        return torch.stack(rows, dim=1)

@@ -1,0 +1,166 @@
+"""The learned model of one plant: perception, prediction and read-outs, run as one."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from procwm.data.window import Window, WindowRule
+from procwm.errors import SpecError
+from procwm.plant.tags import PlantSpec, names_of
+from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.heads import GuardHead
+from procwm.world.linear import LinearDynamics
+from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.protocols import ModelInput, Rollout
+from procwm.world.scaler import Scaler
+
+
+class WorldModel(nn.Module):
+    """Encoder, predictor, output read-out and guardrails of one plant. Torch, scaled units.
+
+    Attributes:
+        plant: the plant it was made for.
+        rule: how samples become its windows; owns history length and control interval.
+        scaler: engineering units to scaled units and back.
+        horizon: count of intervals ahead over which predictions were trained and are worth planning.
+        encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
+        reference: the linear model identified from the same log, or `None`.
+        metrics: how training went; numbers and text that JSON can hold.
+    """
+
+    def __init__(
+        self,
+        *,
+        plant: PlantSpec,
+        rule: WindowRule,
+        scaler: Scaler,
+        horizon: int,
+        encoder: MlpEncoder,
+        predictor: ResidualPredictor,
+        readout: nn.Linear,
+        guards: Sequence[GuardHead] = (),
+        reference: LinearDynamics | None = None,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if horizon < 1:
+            raise SpecError(f"plant {plant.name}: a horizon of {horizon} intervals; at least 1 is needed")
+        if (encoder.history, encoder.tags) != (rule.history, len(rule.tags)):
+            raise SpecError(
+                f"plant {plant.name}: an encoder of {encoder.history} rows and {encoder.tags} tags cannot "
+                f"read windows of {rule.history} rows and {len(rule.tags)} tags"
+            )
+        self.plant, self.rule, self.scaler, self.horizon = plant, rule, scaler, horizon
+        self.encoder, self.predictor, self.readout = encoder, predictor, readout
+        self.guards = nn.ModuleList(guards)
+        self.reference = reference
+        self.metrics = dict(metrics or {})
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Tags that `readout` predicts: CVs, then PVs with limits."""
+        return names_of(self.plant.outputs)
+
+    @property
+    def guard_names(self) -> tuple[str, ...]:
+        """Names of the guardrails, in the order of the axis `guard`."""
+        return tuple(head.name for head in self.guard_heads)
+
+    @property
+    def guard_heads(self) -> tuple[GuardHead, ...]:
+        """The guardrail heads, typed."""
+        return tuple(head for head in self.guards if isinstance(head, GuardHead))
+
+    def tensor(
+        self, values: Float[np.ndarray, "*rows tag"], tags: Sequence[str]
+    ) -> Float[Tensor, "*rows tag"]:
+        """Engineering units (numpy) to scaled units in the model's own precision and device."""
+        weight = self.readout.weight
+        return torch.as_tensor(self.scaler.scale(values, tags), dtype=weight.dtype, device=weight.device)
+
+    def engineering(
+        self, values: Float[Tensor, "*rows tag"], tags: Sequence[str]
+    ) -> Float[np.ndarray, "*rows tag"]:
+        """Scaled units (torch) to engineering units."""
+        return self.scaler.unscale(values.detach().cpu().numpy().astype(np.float64), tags)
+
+    def model_input(self, windows: Sequence[Window]) -> ModelInput:
+        """Scale windows and stack them."""
+        weight = self.readout.weight
+        values = np.stack([window.values for window in windows])
+        valid = np.stack([window.valid for window in windows])
+        scaled = fill_forward(self.scaler.scale(values, self.rule.tags), valid)
+        return ModelInput(
+            torch.as_tensor(scaled, dtype=weight.dtype, device=weight.device),
+            torch.as_tensor(valid, dtype=weight.dtype, device=weight.device),
+        )
+
+    def encode(self, window: ModelInput) -> Float[Tensor, "batch latent"]:
+        """The latent state at the end of each window."""
+        latent: Tensor = self.encoder(window)
+        return latent
+
+    def guard(self, latent: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch guard"]:
+        """Guardrail values, margin included; safe where `<= 0`."""
+        if not self.guards:
+            return latent.new_zeros((latent.shape[0], 0))
+        return torch.cat([head(latent) for head in self.guards], dim=-1)
+
+    def imagine(
+        self,
+        latent: Float[Tensor, "batch latent"],
+        mv: Float[Tensor, "batch horizon mv"],
+        dv: Float[Tensor, "batch horizon dv"],
+    ) -> Float[Tensor, "batch horizon latent"]:
+        """Latent states under the given MVs and DVs (scaled); row 0 is the end of the first interval."""
+        states = []
+        for k in range(mv.shape[1]):
+            latent = self.predictor(latent, mv[:, k], dv[:, k])
+            states.append(latent)
+        return torch.stack(states, dim=1)
+
+    def rollout(
+        self,
+        latent: Float[Tensor, "batch latent"],
+        mv: Float[Tensor, "batch horizon mv"],
+        dv: Float[Tensor, "batch horizon dv"],
+    ) -> Rollout:
+        """Predicted outputs and guardrails under the given MVs and DVs (scaled)."""
+        states = self.imagine(latent, mv, dv)
+        guard = self.guard(states.flatten(0, 1)).unflatten(0, states.shape[:2])
+        return Rollout(self.readout(states), guard)
+
+    def with_guard(self, head: GuardHead) -> "WorldModel":
+        """A copy that also has `head`; a guardrail of the same name is replaced."""
+        kept = [other for other in self.guard_heads if other.name != head.name]
+        model = copy.deepcopy(self)
+        model.guards = nn.ModuleList([*copy.deepcopy(kept), copy.deepcopy(head)])
+        return model.finished()
+
+    def finished(self) -> "WorldModel":
+        """This model in double precision, in evaluation mode, with nothing left to train."""
+        self.double().eval().requires_grad_(False)
+        return self
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to the directory `path`, which appears whole or not at all."""
+        from procwm.world.storage import save_model
+
+        save_model(self, path)
+
+
+def fill_forward(
+    values: Float[np.ndarray, "*batch history tag"], valid: Bool[np.ndarray, "*batch history tag"]
+) -> Float[np.ndarray, "*batch history tag"]:
+    """Each missing value becomes the last valid one above it in the same window, or 0 where there is none."""
+    history = values.shape[-2]
+    rows = np.arange(history)[:, None]
+    last = np.maximum.accumulate(np.where(valid, rows, -1), axis=-2)
+    filled = np.take_along_axis(np.where(valid, values, 0.0), np.maximum(last, 0), axis=-2)
+    return np.where(last >= 0, filled, 0.0)

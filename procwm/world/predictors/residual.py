@@ -1,0 +1,49 @@
+"""A residual step in latent space: a linear part plus a small smooth network."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def smooth_network(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+    """`Linear, Tanh, ..., Linear` whose last layer starts at zero: it adds nothing until trained."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), nn.Tanh()]
+        inputs = width
+    last = nn.Linear(inputs, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)
+
+
+class ResidualPredictor(nn.Module):
+    """`z' = z + linear([z, mv, dv]) + network([z, mv, dv])`, smooth everywhere.
+
+    Both parts start at zero, so an untrained predictor is persistence.
+
+    Attributes:
+        linear: the part that a linear identification can set.
+        network: `Linear, Tanh, ..., Linear`.
+    """
+
+    def __init__(self, *, latent: int, mv: int, dv: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.latent, self.mv, self.dv, self.hidden = latent, mv, dv, tuple(hidden)
+        self.linear = nn.Linear(latent + mv + dv, latent)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.network = smooth_network(latent + mv + dv, hidden, latent)
+
+    def forward(
+        self,
+        latent: Float[Tensor, "batch latent"],
+        mv: Float[Tensor, "batch mv"],
+        dv: Float[Tensor, "batch dv"],
+    ) -> Float[Tensor, "batch latent"]:
+        """The latent state one control interval later."""
+        inputs = torch.cat((latent, mv, dv), dim=-1)
+        step: Tensor = self.linear(inputs) + self.network(inputs)
+        return latent + step

@@ -1,0 +1,184 @@
+"""A world model as files: weights in safetensors, everything else in JSON and TOML; no pickle."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from procwm.data.window import WindowRule
+from procwm.errors import ArtifactError
+from procwm.plant.specfile import dump_plant, first_difference, load_plant
+from procwm.plant.tags import PlantSpec
+from procwm.world.artifact import read_artifact, write_artifact
+from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.heads import GuardHead
+from procwm.world.linear import LinearDynamics
+from procwm.world.model import WorldModel
+from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.scaler import Scaler
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Guard(_Strict):
+    name: str
+    widths: tuple[int, ...]
+    margin: float
+    coverage: float
+
+
+class _Sizes(_Strict):
+    """Everything that decides the shapes of the weights, and the windowing rule."""
+
+    interval_s: float
+    history: int
+    hold_s: tuple[float, ...]
+    horizon: int
+    latent: int
+    encoder_hidden: tuple[int, ...]
+    predictor_hidden: tuple[int, ...]
+    guards: tuple[_Guard, ...]
+    reference_latent: int | None
+
+
+class _ScalerRow(_Strict):
+    tag: str
+    center: float
+    width: float
+
+
+def save_model(model: WorldModel, path: str | Path) -> None:
+    """Write `model` to the directory `path`, which appears whole or not at all.
+
+    Raises:
+        ArtifactError: the directory cannot be written, or holds something else.
+    """
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    scaler = model.scaler
+    rows = [
+        {"tag": tag, "center": float(center), "width": float(width)}
+        for tag, center, width in zip(scaler.tags, scaler.center, scaler.width, strict=True)
+    ]
+    files = {
+        "weights.safetensors": save(weights),
+        "config.json": _sizes_of(model).model_dump_json(indent=1).encode(),
+        "plant.toml": dump_plant(model.plant).encode(),
+        "scaler.json": _json(rows),
+        "metrics.json": _json(model.metrics),
+    }
+    write_artifact(Path(path), files, {name: version(name) for name in ("procwm", "torch")})
+
+
+def load_model(path: str | Path, plant: PlantSpec | None = None) -> WorldModel:
+    """Read a model from the directory `path`.
+
+    Args:
+        path: directory that `WorldModel.save` wrote.
+        plant: the plant to use it for; its targets, limits and weights replace those it was trained
+            with. `None` takes the plant file kept beside the weights.
+
+    Raises:
+        ArtifactError: the directory is incomplete or altered, or the model is for another plant.
+    """
+    path = Path(path)
+    files = read_artifact(path)
+    try:
+        sizes = _Sizes.model_validate_json(files["config.json"])
+        rows = [_ScalerRow.model_validate(row) for row in json.loads(files["scaler.json"])]
+        metrics: dict[str, Any] = json.loads(files["metrics.json"])
+        weights = load(files["weights.safetensors"])
+    except (KeyError, ValueError, ValidationError, SafetensorError) as error:
+        raise ArtifactError(f"{path} is no model that this version can read: {error}") from None
+    trained_for = load_plant(path / "plant.toml")
+    if plant is not None and (difference := first_difference(trained_for, plant)) is not None:
+        raise ArtifactError(f"{path} was trained for another plant: {difference}")
+    scaler = Scaler(
+        tuple(row.tag for row in rows),
+        np.array([row.center for row in rows]),
+        np.array([row.width for row in rows]),
+    )
+    model = _build(plant or trained_for, sizes, scaler, metrics).double()
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ArtifactError(f"{path}: the weights do not fit config.json: {error}") from None
+    return model.finished()
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _sizes_of(model: WorldModel) -> _Sizes:
+    reference = model.reference
+    return _Sizes(
+        interval_s=model.rule.interval_s,
+        history=model.rule.history,
+        hold_s=tuple(model.rule.hold_s),
+        horizon=model.horizon,
+        latent=model.predictor.latent,
+        encoder_hidden=model.encoder.hidden,
+        predictor_hidden=model.predictor.hidden,
+        guards=tuple(
+            _Guard(name=head.name, widths=_widths(head.network), margin=head.margin, coverage=head.coverage)
+            for head in model.guard_heads
+        ),
+        reference_latent=None if reference is None else reference.readout.in_features,
+    )
+
+
+def _widths(network: nn.Sequential) -> tuple[int, ...]:
+    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
+    return tuple(layer.in_features for layer in linear) + (linear[-1].out_features,)
+
+
+def _network(widths: tuple[int, ...]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, Any]) -> WorldModel:
+    outputs, mv, dv = len(plant.outputs), len(plant.mvs), len(plant.dvs)
+    tags = len(plant.names)
+    reference = sizes.reference_latent
+    # Layers draw their first weights when built; loading must not move the caller's random state.
+    with torch.random.fork_rng(devices=[]):
+        return WorldModel(
+            plant=plant,
+            rule=WindowRule(
+                tags=plant.names, interval_s=sizes.interval_s, history=sizes.history, hold_s=sizes.hold_s
+            ),
+            scaler=scaler,
+            horizon=sizes.horizon,
+            encoder=MlpEncoder(
+                history=sizes.history, tags=tags, latent=sizes.latent, hidden=sizes.encoder_hidden
+            ),
+            predictor=ResidualPredictor(latent=sizes.latent, mv=mv, dv=dv, hidden=sizes.predictor_hidden),
+            readout=nn.Linear(sizes.latent, outputs),
+            guards=[
+                GuardHead(
+                    name=guard.name,
+                    network=_network(guard.widths),
+                    margin=guard.margin,
+                    coverage=guard.coverage,
+                )
+                for guard in sizes.guards
+            ],
+            reference=None
+            if reference is None
+            else LinearDynamics(
+                features=2 * sizes.history * tags, latent=reference, mv=mv, dv=dv, outputs=outputs
+            ),
+            metrics=metrics,
+        )
