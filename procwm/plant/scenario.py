@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.tags import PlantSpec
@@ -81,6 +81,7 @@ class TruthRow:
     guards: Mapping[str, float]
 
 
+@runtime_checkable
 class SimulatedPlant(PlantLink, Clock, Protocol):
     """A simulated plant: it owns time and tells the truth to those who may know it."""
 
@@ -99,6 +100,7 @@ class SimulatedPlant(PlantLink, Clock, Protocol):
         ...
 
 
+@runtime_checkable
 class Scenario(Protocol):
     """A plant that can be simulated."""
 
