@@ -1,0 +1,120 @@
+"""What a report is made from: values in engineering units, no HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from procwm.plant.tags import PlantSpec
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trajectory:
+    """What a plant did under one controller.
+
+    Attributes:
+        name: of the controller, as in `summary.json`.
+        time_ns: UTC time of every row.
+        outputs: over `PlantSpec.outputs`; NaN where there was no valid measurement.
+        mv: in force during the interval that ended at the row's time.
+        guard: guardrails, safe where `<= 0`; no columns where nobody knows them.
+    """
+
+    name: str
+    time_ns: Int[np.ndarray, " present"]
+    outputs: Float[np.ndarray, "present cv"]
+    mv: Float[np.ndarray, "present mv"]
+    guard: Float[np.ndarray, "present guard"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlanTrace:
+    """A plan as it was made, to be compared with what came.
+
+    Attributes:
+        time_ns: when it was made; row `k` of the horizon axis lies `k + 1` intervals later.
+        mv, cv, guard: as in `procwm.planning.problem.Plan`.
+        status: how it came out, in words.
+    """
+
+    time_ns: int
+    mv: Float[np.ndarray, "horizon mv"]
+    cv: Float[np.ndarray, "horizon cv"]
+    guard: Float[np.ndarray, "horizon guard"]
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to the plant, in a few words."""
+
+    time_ns: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ControlReport:
+    """A closed-loop run of procwm beside other controllers on the same seed.
+
+    Attributes:
+        plant: the plant file.
+        summary: the content of `summary.json`.
+        trajectories: procwm's own first; true values.
+        measured: procwm's outputs as the instruments reported them, rows of its trajectory.
+        target: setpoints in force; NaN where an output has none.
+        guard_names: of the axis `guard` of trajectories.
+        plan_guard_names: of the axis `guard` of plans.
+        plans: every plan made, oldest first.
+        events: setpoint and load changes worth a mark on the time axis.
+        how: sentences on how the figures came about, for the last section.
+    """
+
+    plant: PlantSpec
+    summary: Mapping[str, Any]
+    trajectories: Sequence[Trajectory]
+    measured: Float[np.ndarray, "present cv"]
+    target: Float[np.ndarray, "present cv"]
+    guard_names: Sequence[str]
+    plan_guard_names: Sequence[str]
+    plans: Sequence[PlanTrace]
+    events: Sequence[Event] = field(default=())
+    how: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReplayReport:
+    """What the controller would have done over a log, beside what was done.
+
+    Attributes:
+        plant: the plant file.
+        summary: figures for the head of the report, name to number or text.
+        actual: the log on the control grid.
+        target: setpoints in force; NaN where an output has none.
+        suggested_mv: the move the controller would have made at each row; NaN where it made none.
+        predicted: by horizon in intervals, outputs predicted for each row that many intervals before;
+            NaN where there was no prediction.
+        surprise: prediction error of the latest stretch in standard deviations of the training log's;
+            NaN where there was no prediction.
+        guard: the model's guardrail values at each row.
+        guard_names: of the axis `guard`.
+        plans: the plans made, oldest first.
+        reasons: count of rows by reason for making no move.
+        scores: nRMSE by model and horizon, as in `summary.json`.
+        how: sentences on how the figures came about.
+    """
+
+    plant: PlantSpec
+    summary: Mapping[str, Any]
+    actual: Trajectory
+    target: Float[np.ndarray, "present cv"]
+    suggested_mv: Float[np.ndarray, "present mv"]
+    predicted: Mapping[int, Float[np.ndarray, "present cv"]]
+    surprise: Float[np.ndarray, " present"]
+    guard: Float[np.ndarray, "present guard"]
+    guard_names: Sequence[str]
+    plans: Sequence[PlanTrace]
+    reasons: Mapping[str, int]
+    scores: Mapping[str, Mapping[str, float]]
+    how: Sequence[str] = field(default=())

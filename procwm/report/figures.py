@@ -1,0 +1,251 @@
+"""Figures as plain plotly data: stacked panels over one time axis, and curves over the horizon.
+
+Colours are Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), told apart by colour-blind
+readers, and lines that matter differ in width or dash as well, so that a grey print still reads.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from procwm.plant.tags import Interval, Tag
+from procwm.report.content import Event
+from procwm.report.page import Figure
+
+BLUE, ORANGE, GREEN, PURPLE, SKY, RED = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
+INK, GREY, PALE = "#1a2026", "#7b858e", "#c3cad0"
+
+MOST_POINTS = 3000
+"""Longer lines are thinned for the page: a screen has fewer columns than that."""
+
+_PANEL_PX, _GAP_PX, _TOP_PX, _BOTTOM_PX = 176, 38, 62, 46
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Line:
+    """One curve. `held` draws each value over the interval that ended at its time.
+
+    Of lower `rank` come first in the legend; later ones of a panel are drawn on top.
+    """
+
+    name: str
+    time_ns: Int[np.ndarray, " row"]
+    value: Float[np.ndarray, " row"]
+    colour: str = BLUE
+    width: float = 1.6
+    dash: str = "solid"
+    held: bool = False
+    hidden: bool = False
+    rank: int = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """One y axis: its curves, and limits to draw where they lie near the curves."""
+
+    title: str
+    unit: str
+    lines: Sequence[Line]
+    limits: Interval | None = None
+    zone: Interval | None = None
+    unsafe_above: float | None = None
+    at_least: Sequence[float] = field(default=())
+
+
+def tag_title(tag: Tag) -> str:
+    """Name, role and limits of a tag, for the head of a panel."""
+    parts = [f"{tag.name} ({tag.role})"]
+    if tag.limits:
+        parts.append(f"limits {tag.limits[0]:g} to {tag.limits[1]:g} {tag.unit}".rstrip())
+    if tag.max_move:
+        parts.append(f"largest move {tag.max_move:g} {tag.unit}".rstrip())
+    return ", ".join(parts)
+
+
+def time_figure(
+    panels: Sequence[Panel],
+    caption: str,
+    events: Sequence[Event] = (),
+    *,
+    span_ns: tuple[int, int] | None = None,
+) -> Figure:
+    """Panels under one another on one time axis; one legend entry for every name.
+
+    Args:
+        panels: from the top down.
+        caption: one or two sentences under the figure.
+        events: marked on the time axis.
+        span_ns: the stretch of time to show; all of it where `None`.
+    """
+    count = len(panels)
+    height = _TOP_PX + count * _PANEL_PX + (count - 1) * _GAP_PX + _BOTTOM_PX
+    drawable = height - _TOP_PX - _BOTTOM_PX
+    data: list[dict[str, Any]] = []
+    layout = _layout(height)
+    layout["xaxis"] = _axis("time (UTC)") | {"type": "date", "anchor": f"y{count if count > 1 else ''}"}
+    if span_ns:
+        layout["xaxis"]["range"] = [span_ns[0] // 1_000_000, span_ns[1] // 1_000_000]
+    seen: set[str] = set()
+    for number, panel in enumerate(panels, start=1):
+        suffix = "" if number == 1 else str(number)
+        top = 1.0 - (number - 1) * (_PANEL_PX + _GAP_PX) / drawable
+        bottom = max(top - _PANEL_PX / drawable, 0.0)
+        low, high = _extent(panel)
+        layout[f"yaxis{suffix}"] = _axis(panel.unit) | {"domain": [bottom, top], "range": [low, high]}
+        layout["annotations"].append(_panel_title(panel.title, top))
+        layout["shapes"] += _marks(panel, f"y{suffix}", low, high)
+        for line in panel.lines:
+            data.append(_trace(line, f"y{suffix}", first=line.name not in seen))
+            seen.add(line.name)
+    for event in events:
+        layout["shapes"].append(_vertical(event.time_ns))
+        layout["annotations"].append(_event_text(event))
+    return Figure(data=data, layout=layout, caption=caption)
+
+
+def horizon_figure(
+    curves: Mapping[str, Mapping[int, float]], colours: Mapping[str, str], caption: str, *, y_title: str
+) -> Figure:
+    """Error over the prediction horizon, one curve for every model."""
+    layout = _layout(300)
+    ticks = sorted({step for curve in curves.values() for step in curve})
+    layout["xaxis"] = _axis("prediction horizon (control intervals)") | (
+        {"tickvals": ticks} if len(ticks) < 12 else {}
+    )
+    layout["yaxis"] = _axis(y_title) | {"rangemode": "tozero"}
+    layout["hovermode"] = "x unified"
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": name,
+            "x": sorted(curve),
+            "y": [number(curve[step]) for step in sorted(curve)],
+            "line": {"color": colours.get(name, GREY), "width": 2.4 if index == 0 else 1.6,
+                     "dash": ("solid", "dash", "dot")[index % 3]},
+            "marker": {"size": 7, "symbol": ("circle", "square", "diamond")[index % 3]},
+        }
+        for index, (name, curve) in enumerate(curves.items())
+    ]  # fmt: skip
+    return Figure(data=data, layout=layout, caption=caption)
+
+
+def joined(
+    pieces: Iterable[tuple[Int[np.ndarray, " row"], Float[np.ndarray, " row"]]],
+) -> tuple[Int[np.ndarray, " all"], Float[np.ndarray, " all"]]:
+    """Separate stretches as one line, broken by NaN between them."""
+    times: list[Any] = []
+    values: list[Any] = []
+    for time_ns, value in pieces:
+        times += [time_ns, time_ns[-1:]]
+        values += [value, np.array([math.nan])]
+    if not times:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    return np.concatenate(times), np.concatenate(values)
+
+
+def number(value: float) -> float | None:
+    """Five significant digits, or `None` (a break in the line) where it is not finite."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None
+
+
+def _layout(height: int) -> dict[str, Any]:
+    return {
+        "height": height,
+        "margin": {"l": 62, "r": 16, "t": _TOP_PX, "b": _BOTTOM_PX},
+        "font": {"family": "system-ui, Segoe UI, Roboto, Arial, sans-serif", "size": 12.5, "color": INK},
+        "paper_bgcolor": "#fff",
+        "plot_bgcolor": "#fff",
+        "hovermode": "x",
+        "hoverlabel": {"namelength": -1},
+        "legend": {"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top"},
+        "shapes": [],
+        "annotations": [],
+    }
+
+
+def _axis(title: str) -> dict[str, Any]:
+    return {
+        "title": {"text": title, "standoff": 8},
+        "gridcolor": "#e9edf0",
+        "linecolor": PALE,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": PALE,
+        "automargin": False,
+        "nticks": 6,
+    }
+
+
+def _extent(panel: Panel) -> Interval:
+    """Range of the y axis: the curves, and limits no further away than half their extent."""
+    values = np.concatenate([line.value[np.isfinite(line.value)] for line in panel.lines])
+    values = np.append(values, panel.at_least)
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    reach = max(high - low, 1e-9) * 0.5
+    near = [mark for mark in panel.limits or () if low - reach <= mark <= high + reach]
+    low, high = min([low, *near]), max([high, *near])
+    pad = 0.07 * (high - low) or 0.5
+    return low - pad, high + pad
+
+
+def _trace(line: Line, axis: str, *, first: bool) -> dict[str, Any]:
+    stride = max(1, math.ceil(len(line.value) / MOST_POINTS))
+    time_ms = line.time_ns[::stride] // 1_000_000
+    trace: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": line.name,
+        "legendgroup": line.name,
+        "showlegend": first,
+        "legendrank": line.rank,
+        "x": time_ms.tolist(),
+        "y": [number(value) for value in line.value[::stride].tolist()],
+        "yaxis": axis,
+        "line": {"color": line.colour, "width": line.width, "dash": line.dash,
+                 "shape": "vh" if line.held else "linear"},
+        "connectgaps": False,
+    }  # fmt: skip
+    if line.hidden:
+        trace["visible"] = "legendonly"
+    return trace
+
+
+def _marks(panel: Panel, axis: str, low: float, high: float) -> list[dict[str, Any]]:
+    shapes = [
+        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": axis, "y0": mark, "y1": mark,
+         "line": {"color": RED, "width": 1.4, "dash": "longdash"}}
+        for mark in panel.limits or ()
+        if low < mark < high
+    ]  # fmt: skip
+    if panel.zone:
+        shapes.append(_band(axis, panel.zone[0], panel.zone[1], "rgba(0,158,115,0.12)"))
+    if panel.unsafe_above is not None:
+        shapes.append(_band(axis, panel.unsafe_above, max(high, panel.unsafe_above), "rgba(213,94,0,0.13)"))
+    return shapes
+
+
+def _band(axis: str, low: float, high: float, colour: str) -> dict[str, Any]:
+    return {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": axis, "y0": low, "y1": high,
+            "fillcolor": colour, "line": {"width": 0}, "layer": "below"}  # fmt: skip
+
+
+def _panel_title(text: str, top: float) -> dict[str, Any]:
+    return {"text": f"<b>{text}</b>", "xref": "paper", "x": 0, "yref": "paper", "y": top, "xanchor": "left",
+            "yanchor": "bottom", "showarrow": False, "font": {"size": 12.5}}  # fmt: skip
+
+
+def _vertical(time_ns: int) -> dict[str, Any]:
+    time_ms = time_ns // 1_000_000
+    return {"type": "line", "xref": "x", "x0": time_ms, "x1": time_ms, "yref": "paper", "y0": 0, "y1": 1,
+            "line": {"color": GREY, "width": 1, "dash": "dot"}, "layer": "below"}  # fmt: skip
+
+
+def _event_text(event: Event) -> dict[str, Any]:
+    return {"text": event.text, "xref": "x", "x": event.time_ns // 1_000_000, "yref": "paper", "y": 1,
+            "xanchor": "left", "yanchor": "top", "showarrow": False, "align": "left",
+            "font": {"size": 11.5, "color": GREY}, "bgcolor": "rgba(255,255,255,0.8)"}  # fmt: skip

@@ -1,0 +1,123 @@
+"""Figures put into words, the same in the report and at the end of `procwm demo`."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+CONTROLLERS = {
+    "procwm": "procwm, learned from the log",
+    "procwm_unguarded": "procwm without its guardrail",
+    "pi": "decentralised PI",
+    "linear_mpc": "linear MPC, identified from the log",
+    "oracle_nmpc": "NMPC that knows equations and state",
+}
+"""What the names in `summary.json` stand for."""
+
+SHORT = {
+    "procwm": "procwm",
+    "procwm_unguarded": "procwm without guardrail",
+    "pi": "PI",
+    "linear_mpc": "linear MPC",
+    "oracle_nmpc": "NMPC that knows",
+}
+"""The same, short enough for a legend."""
+
+MODELS = {"nrmse": "procwm", "procwm": "procwm", "linear": "linear model", "persistence": "persistence"}
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """One sentence: how the learned controller did."""
+    plant = str(summary["scenario"]).replace("_", " ")
+    own = summary["controllers"]["procwm"]
+    others = []
+    if (gap := _finite(own.get("gap"))) is not None:
+        others.append(_beside_oracle(gap))
+    pi = summary["controllers"].get("pi", {})
+    if (cost_pi := _finite(pi.get("cost"))) and (cost := _finite(own.get("cost"))) is not None:
+        others.append(_beside_pi(cost / cost_pi))
+    return f"The learned controller ran the {plant} {' and '.join(others)}".rstrip() + "."
+
+
+def _beside_oracle(gap: float) -> str:
+    oracle = "an NMPC that knows the equations"
+    if abs(gap) < 0.005:
+        return f"at the same cost as {oracle}"
+    if gap > 1.0:
+        return f"at {1 + gap:.1f} times the cost of {oracle}"
+    if gap < 0:
+        return f"at a cost {-gap:.0%} below that of {oracle}"
+    return f"within {gap:.0%} of {oracle}"
+
+
+def _beside_pi(ratio: float) -> str:
+    if ratio > 1.005:
+        return f"at {ratio:.1f} times PI control's cost"
+    return f"at {ratio:.0%} of PI control's cost"
+
+
+def violations(summary: Mapping[str, Any]) -> str:
+    """One sentence on limits and guardrails."""
+    controllers = summary["controllers"]
+    own = int(controllers["procwm"]["violations"])
+    sentence = (
+        "It broke no limit and no guardrail" if own == 0 else f"It broke limits or guardrails {own} times"
+    )
+    unguarded = controllers.get("procwm_unguarded")
+    if unguarded is not None:
+        sentence += (
+            f"; without the learned guardrail the same controller did so {int(unguarded['violations'])} times"
+        )
+    return sentence + "."
+
+
+def speed(summary: Mapping[str, Any]) -> str:
+    """One sentence on the time a controller step takes."""
+    own = summary["controllers"]["procwm"]
+    return (
+        f"A whole controller step takes {own['plan_ms_median']:.0f} ms (99 % of them at most "
+        f"{own['plan_ms_p99']:.0f} ms) of a control interval of {summary['interval_s']:g} s."
+    )
+
+
+def learning(summary: Mapping[str, Any]) -> str:
+    """One sentence on what the model was learned from."""
+    return (
+        f"The model was learned in {summary['train_s']:.0f} s from {summary['log_hours']:.1f} h of "
+        f"routine operation recorded over OPC UA."
+    )
+
+
+def comparison(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the comparison table, in the order of the summary."""
+    columns = ["controller", "cost", "gap to oracle", "recovered", "violations", "step ms, median", "99 %"]
+    rows = [
+        [
+            CONTROLLERS.get(name, name),
+            figure(row.get("cost")),
+            percent(row.get("gap")),
+            figure(row.get("recovered"), 2),
+            str(row.get("violations", "")),
+            figure(row.get("plan_ms_median"), 1),
+            figure(row.get("plan_ms_p99"), 1),
+        ]
+        for name, row in summary["controllers"].items()
+    ]
+    return columns, rows
+
+
+def figure(value: Any, digits: int | None = None) -> str:
+    """A number for a table: three significant digits, or so many decimals; a dash where there is none."""
+    known = _finite(value)
+    if known is None:
+        return "–"
+    return f"{known:.3g}" if digits is None else f"{known:.{digits}f}"
+
+
+def percent(value: Any) -> str:
+    """A share for a table, or a dash."""
+    known = _finite(value)
+    return "–" if known is None else f"{known:+.1%}"
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
