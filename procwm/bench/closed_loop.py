@@ -32,6 +32,13 @@ class Move(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a comparator decided; it always writes every MV."""
+
+    setpoints: Setpoints
+
+
 class SteppedController(Protocol):
     """What can be compared: `procwm.control.Controller`, or anything stepped like it."""
 
