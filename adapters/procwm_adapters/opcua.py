@@ -1,0 +1,268 @@
+"""A plant reached over OPC UA: one subscription in, verified writes out, reconnecting by itself."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from asyncua import Client, ua
+from asyncua.client.ua_client import UaClientState
+from asyncua.common.subscription import DataChangeEvent, Subscription
+
+from procwm.errors import LinkError, SpecError
+from procwm.plant.samples import Quality, Sample, Setpoints
+from procwm.plant.tags import PlantSpec, Role
+from procwm_adapters.inbox import Inbox
+from procwm_adapters.opcua_errors import FAILURES, linked
+from procwm_adapters.opcua_nodes import TagNode, examine, node_ids, read
+from procwm_adapters.opcua_values import nanoseconds, overflowed, sample_of
+from procwm_adapters.opcua_write import SetpointWriter
+
+_LOGGER = logging.getLogger(__name__)
+
+_KEEP_ALIVE_S = 10.0
+_LIFETIME_S = 60.0
+_SESSION_S = 120.0
+_SERVER_TIME = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
+
+
+class OpcUaLink:
+    """A `PlantLink` to `spec.opcua.endpoint`; use it as `async with OpcUaLink(spec) as link:`.
+
+    Entering connects, finds every tag's node, checks its type and unit and subscribes to it.
+    A lost connection is taken up again by itself; meanwhile `drain` has nothing and `write` refuses.
+
+    Attributes:
+        reaffirms: whether a tag that the server has been silent about for a control interval is
+            read again, and confirmed when it is still Good. A server need not send a value that
+            does not change, and without this a steady level would look like a lost one. To be
+            switched off where the plant's time is not the clock's.
+    """
+
+    def __init__(
+        self,
+        spec: PlantSpec,
+        *,
+        publishing_s: float | None = None,
+        timeout_s: float = 4.0,
+        watchdog_s: float = 2.0,
+        reconnect_delay_s: float = 2.0,
+        settle_s: float = 0.5,
+        server_queue: int = 1000,
+        local_queue: int = 200_000,
+    ) -> None:
+        """Nothing is sent before the link is entered.
+
+        Args:
+            spec: the plant, with an endpoint and a node for every tag.
+            publishing_s: how often the server sends; a tenth of the control interval where `None`.
+            timeout_s: how long any request may take.
+            watchdog_s: how often the server is probed, and how long it may take to answer.
+            reconnect_delay_s: longest pause between attempts to reconnect.
+            settle_s: how long the server may take to show a value that it has accepted.
+            server_queue: values of a tag that the server keeps between two sendings.
+            local_queue: samples that wait here for `drain`; beyond that the oldest are dropped.
+        """
+        self._spec = spec
+        self._ids = node_ids(spec)
+        self._publishing_s = publishing_s or min(1.0, max(0.05, spec.interval_s / 10.0))
+        self._server_queue = server_queue
+        self._client = Client(_endpoint(spec), timeout=timeout_s, watchdog_intervall=watchdog_s)
+        self._client.session_timeout = int(_SESSION_S * 1000)
+        # As it may be shown: without the credentials that a URL can hold.
+        self._endpoint: str = self._client.server_url.geturl()
+        self._reconnect = {
+            "auto_reconnect": True,
+            "reconnect_max_delay": reconnect_delay_s,
+            # No request may go out late, in a later control interval.
+            "reconnect_request_timeout": min(timeout_s, spec.interval_s / 2.0),
+        }
+        self._inbox = Inbox(local_queue)
+        self._heard: dict[str, float] = {}
+        self._receivers: dict[int, Callable[[Any], None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._subscription: Subscription | None = None
+        self._mvs: dict[str, TagNode] = {}
+        self._writer = SetpointWriter(self._client, self._endpoint, self._mvs, settle_s=settle_s)
+        self._overflows = 0
+        self.reaffirms = True
+
+    @property
+    def spec(self) -> PlantSpec:
+        """The plant file's view of the plant."""
+        return self._spec
+
+    @property
+    def client(self) -> Client:
+        """The connection, for services beyond samples and setpoints."""
+        return self._client
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is reached at the moment."""
+        return self._client.state is UaClientState.CONNECTED
+
+    @property
+    def dropped(self) -> int:
+        """Samples lost here because `drain` came too late, and times the server says it lost some."""
+        return self._inbox.dropped + self._overflows
+
+    async def __aenter__(self) -> Self:
+        with linked(self._endpoint, "connecting"):
+            await self._client.connect(**self._reconnect)
+        try:
+            with linked(self._endpoint, "subscribing"):
+                await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    def drain(self) -> list[Sample]:
+        """Samples received since the last call, oldest source time first; never blocks."""
+        return self._inbox.drain()
+
+    async def write(self, setpoints: Setpoints) -> dict[str, float]:
+        """Write MVs, read them back, and return what the plant holds.
+
+        Raises:
+            LinkError: a tag that is no MV, a value that is no finite number, no connection, or the
+                server refused.
+            OutcomeUnknownError: what came of the write could not be read.
+        """
+        return await self._writer.write(setpoints)
+
+    async def watch(self, node_id: Any, receive: Callable[[Any], None]) -> None:
+        """Call `receive` with every `DataValue` of another node, in order with the tags' samples."""
+        with linked(self._endpoint, f"watching {node_id}"):
+            await self._subscribe([(str(node_id), node_id, receive)])
+
+    async def _open(self) -> None:
+        nodes = await examine(self._client, self._spec)
+        self._mvs.update({node.tag.name: node for node in nodes if node.tag.role is Role.MV})
+        self._subscription = await self._client.create_subscription(self._parameters(), queue_maxsize=0)
+        self._tasks.append(asyncio.create_task(self._receive(self._subscription)))
+        await self._subscribe([(node.tag.name, node.id, self._receiver(node)) for node in nodes])
+        self._tasks.append(asyncio.create_task(self._reaffirm()))
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._client.disconnect()
+
+    def _parameters(self) -> Any:
+        return ua.CreateSubscriptionParameters(
+            RequestedPublishingInterval=self._publishing_s * 1000.0,
+            RequestedMaxKeepAliveCount=max(1, round(_KEEP_ALIVE_S / self._publishing_s)),
+            RequestedLifetimeCount=max(3, round(_LIFETIME_S / self._publishing_s)),
+            PublishingEnabled=True,
+        )
+
+    async def _subscribe(self, items: list[tuple[str, Any, Callable[[Any], None]]]) -> None:
+        """Add `(name, node id, receiver)` items to the one subscription."""
+        assert self._subscription is not None
+        trigger = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
+        first = len(self._receivers) + 1
+        self._receivers.update({first + offset: item[2] for offset, item in enumerate(items)})
+        requests = [self._item(first + offset, item[1], trigger) for offset, item in enumerate(items)]
+        answers = await self._subscription.create_monitored_items(requests)
+        # Servers that cannot report a new time of an unchanged value say so; `_reaffirm` makes up for it.
+        plain = [
+            self._item(first + offset, items[offset][1], None)
+            for offset, answer in enumerate(answers)
+            if isinstance(answer, ua.StatusCode) and "Filter" in answer.name
+        ]
+        retried = iter(await self._subscription.create_monitored_items(plain) if plain else ())
+        for (name, node_id, _), answer in zip(items, answers, strict=True):
+            final = next(retried) if isinstance(answer, ua.StatusCode) and "Filter" in answer.name else answer
+            if isinstance(final, ua.StatusCode):
+                raise LinkError(
+                    f"{self._endpoint}: {name}: node {node_id.to_string()} cannot be subscribed to ({final.name})"
+                )
+
+    def _item(self, handle: int, node_id: Any, trigger: Any) -> Any:
+        parameters = ua.MonitoringParameters(
+            ClientHandle=handle,
+            SamplingInterval=self._publishing_s * 1000.0,
+            Filter=trigger,
+            QueueSize=self._server_queue,
+            DiscardOldest=True,
+        )
+        return ua.MonitoredItemCreateRequest(
+            ItemToMonitor=ua.ReadValueId(NodeId=node_id, AttributeId=ua.AttributeIds.Value),
+            MonitoringMode=ua.MonitoringMode.Reporting,
+            RequestedParameters=parameters,
+        )
+
+    async def _receive(self, subscription: Subscription) -> None:
+        async for event in subscription:
+            if isinstance(event, DataChangeEvent):
+                self._receivers[event.data.subscription_data.client_handle](event.data.monitored_item.Value)
+            else:
+                _LOGGER.warning("%s: the subscription reports %s", self._endpoint, event)
+
+    def _receiver(self, node: TagNode) -> Callable[[Any], None]:
+        def receive(value: Any) -> None:
+            self._heard[node.tag.name] = time.monotonic()
+            self._overflows += overflowed(value.StatusCode)
+            if not _awaited(value):
+                self._inbox.put(sample_of(node.tag.name, value, time.time_ns()))
+
+        return receive
+
+    async def _reaffirm(self) -> None:
+        half_s = self._spec.interval_s / 2.0
+        while True:
+            await asyncio.sleep(half_s)
+            before = time.monotonic() - half_s
+            silent = [name for name in self._ids if self._heard.get(name, before) <= before]
+            if self.reaffirms and silent and self.connected:
+                try:
+                    await self._confirm(silent)
+                except FAILURES as error:
+                    _LOGGER.warning("%s: reading silent tags failed: %s", self._endpoint, error)
+
+    async def _confirm(self, silent: list[str]) -> None:
+        """Read `silent` tags with the server's clock; a value still Good holds at that time."""
+        targets = [*(self._ids[name] for name in silent), _SERVER_TIME]
+        *values, clock = await read(self._client, [(target, ua.AttributeIds.Value) for target in targets])
+        received_ns = time.time_ns()
+        server_ns = nanoseconds(clock.Value.Value if clock.Value is not None else None) or received_ns
+        for name, value in zip(silent, values, strict=True):
+            if _awaited(value):
+                continue
+            sample = sample_of(name, value, server_ns)
+            self._inbox.put(sample)
+            if sample.quality is Quality.GOOD:
+                self._inbox.affirm(Sample(name, sample.value, sample.quality, server_ns))
+
+
+def _awaited(value: Any) -> bool:
+    """Whether the server says that the source has not reported anything yet."""
+    status = value.StatusCode
+    return status is not None and status.value == ua.StatusCodes.BadWaitingForInitialData
+
+
+def _endpoint(spec: PlantSpec) -> str:
+    if spec.opcua is None:
+        raise SpecError(f'plant {spec.name}: no OPC UA server; add [opcua] with endpoint = "opc.tcp://host:4840"')
+    url = urlsplit(spec.opcua.endpoint)
+    try:
+        valid = url.scheme == "opc.tcp" and bool(url.hostname) and url.port is not None
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SpecError(
+            f'plant {spec.name}: endpoint "{spec.opcua.endpoint}" is not a URL such as "opc.tcp://host:4840"'
+        )
+    return spec.opcua.endpoint

@@ -1,0 +1,57 @@
+"""asyncua's and asyncio's exceptions as `LinkError`: one sentence that names the endpoint."""
+
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from asyncua import ua
+from asyncua.common.utils import NotEnoughData, ServiceError, SocketClosedException
+
+from procwm.errors import LinkError
+
+# Without a handler Python prints the library's tracebacks of every lost connection on stderr.
+logging.getLogger("asyncua").addHandler(logging.NullHandler())
+
+SENTENCES: Mapping[type[Exception], str] = {
+    ua.uaerrors.UaStatusCodeErrors: "the server answered {error}",
+    ua.UaStatusCodeError: "the server answered {error}",
+    ServiceError: "the server refused the request with status {error.code:#010x}",
+    NotEnoughData: "the server sent a message that ends too early",
+    SocketClosedException: "the connection was closed",
+    ua.UaStringParsingError: "a node id or browse path could not be read: {error}",
+    ua.uaerrors.UaStructParsingError: "the server sent a message that could not be read",
+    ua.uaerrors.UaInvalidParameterError: "a parameter was refused: {error}",
+    ua.UaError: "{error}",
+    socket.gaierror: "the host name is unknown; check the endpoint in the plant file",
+    ConnectionRefusedError: "nothing listens there; start the server or check the endpoint in the plant file",
+    ConnectionResetError: "the server closed the connection",
+    ConnectionError: "there is no connection: {error}",
+    TimeoutError: "there was no answer in time",
+    OSError: "the network failed: {error}",
+}
+"""What each exception means to whoever runs the plant; the most specific class decides."""
+
+FAILURES = tuple(SENTENCES)
+"""Everything that may come out of a call into the library while a plant is reached."""
+
+
+def link_error(endpoint: str, doing: str, error: Exception) -> LinkError:
+    """`error`, met while `doing` something at `endpoint`, as one sentence.
+
+    Args:
+        endpoint: URL of the server.
+        doing: a participle phrase, such as `writing P1.SP`.
+        error: one of `FAILURES`.
+    """
+    kind = next(cls for cls in type(error).__mro__ if cls in SENTENCES)
+    return LinkError(f"{endpoint}: {doing} failed: {SENTENCES[kind].format(error=error)}")
+
+
+@contextmanager
+def linked(endpoint: str, doing: str) -> Iterator[None]:
+    """Raise what fails inside as a `LinkError` about `doing` something at `endpoint`."""
+    try:
+        yield
+    except FAILURES as error:
+        raise link_error(endpoint, doing, error) from error

@@ -1,0 +1,111 @@
+"""Setpoints written to an OPC UA server and read back: the plant's answer counts."""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from asyncua import Client, ua
+from asyncua.client.ua_client import UaClientState
+
+from procwm.errors import LinkError, OutcomeUnknownError
+from procwm.plant.samples import Setpoints
+from procwm_adapters.opcua_errors import FAILURES, link_error
+from procwm_adapters.opcua_nodes import TagNode, read
+from procwm_adapters.opcua_values import number_of, variant_of
+
+_POLL_S = 0.05
+_SAME = 1e-6
+"""Relative difference below which a value read back is the value written; single precision has 6e-8."""
+
+
+class SetpointWriter:
+    """Writes MVs, one service call at a time, and nothing else."""
+
+    def __init__(self, client: Client, endpoint: str, mvs: Mapping[str, TagNode], *, settle_s: float) -> None:
+        """Args: settle_s: how long a server may take to show a value that it has accepted."""
+        self._client = client
+        self._endpoint = endpoint
+        self._mvs = mvs
+        self._settle_s = settle_s
+        self._lock = asyncio.Lock()
+
+    async def write(self, setpoints: Setpoints) -> dict[str, float]:
+        """Write `setpoints` and return what the plant then holds.
+
+        Raises:
+            LinkError: nothing was sent, or the server refused it.
+            OutcomeUnknownError: it was sent, and what came of it could not be read.
+        """
+        text = ", ".join(f"{name} = {value:g}" for name, value in setpoints.items())
+        async with self._lock:
+            if self._client.state is not UaClientState.CONNECTED:
+                raise LinkError(f"{self._endpoint}: there is no connection; {text} was not written")
+            wanted = {name: self._variant(name, value) for name, value in setpoints.items()}
+            if not wanted:
+                return {}
+            try:
+                results = await self._client.uaclient.write(self._request(wanted))
+            except FAILURES as error:
+                return await self._after_doubt(wanted, link_error(self._endpoint, f"writing {text}", error))
+            self._check(wanted, results)
+            return await self._read_back(wanted, text)
+
+    def _variant(self, name: str, value: float) -> Any:
+        if name not in self._mvs:
+            raise LinkError(f"{name}: not written; only the plant file's MVs are: {', '.join(self._mvs)}")
+        return variant_of(name, value, self._mvs[name].kind)
+
+    def _request(self, wanted: Mapping[str, Any]) -> Any:
+        request = ua.WriteParameters()
+        for name, variant in wanted.items():
+            # Many controllers refuse a write that carries a status or a time.
+            value = ua.DataValue(variant, StatusCode=None)
+            request.NodesToWrite.append(
+                ua.WriteValue(NodeId=self._mvs[name].id, AttributeId=ua.AttributeIds.Value, Value=value)
+            )
+        return request
+
+    def _check(self, wanted: Mapping[str, Any], results: list[Any]) -> None:
+        answers = [
+            f"{name} = {variant.Value:g} was {'written' if status.is_good() else f'refused ({status.name})'}"
+            for (name, variant), status in zip(wanted.items(), results, strict=True)
+        ]
+        if not all(status.is_good() for status in results):
+            raise LinkError(f"{self._endpoint}: {'; '.join(answers)}")
+
+    async def _after_doubt(self, wanted: Mapping[str, Any], error: LinkError) -> dict[str, float]:
+        # A server that was frozen carries out what it was sent when it wakes up.
+        try:
+            held = await self._held(wanted)
+        except (*FAILURES, OutcomeUnknownError):
+            raise OutcomeUnknownError(f"{error}; the plant could not be asked what it holds") from error
+        if _agree(wanted, held):
+            return held
+        now = ", ".join(f"{name} = {value:g}" for name, value in held.items())
+        raise OutcomeUnknownError(f"{error}; the plant holds {now} and may still take the new value") from error
+
+    async def _read_back(self, wanted: Mapping[str, Any], text: str) -> dict[str, float]:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._settle_s
+        try:
+            while not _agree(wanted, held := await self._held(wanted)) and clock() < deadline:
+                await asyncio.sleep(_POLL_S)
+        except FAILURES as error:
+            lost = link_error(self._endpoint, f"reading back {text}", error)
+            raise OutcomeUnknownError(str(lost)) from error
+        return held
+
+    async def _held(self, wanted: Mapping[str, Any]) -> dict[str, float]:
+        values = await read(self._client, [(self._mvs[name].id, ua.AttributeIds.Value) for name in wanted])
+        held = {name: number_of(value) for name, value in zip(wanted, values, strict=True)}
+        for (name, number), value in zip(held.items(), values, strict=True):
+            if not math.isfinite(number) or value.StatusCode is not None and value.StatusCode.is_bad():
+                raise OutcomeUnknownError(
+                    f"{self._endpoint}: {name} was written, and the plant reports no good value for it"
+                )
+        return held
+
+
+def _agree(wanted: Mapping[str, Any], held: Mapping[str, float]) -> bool:
+    return all(math.isclose(held[name], variant.Value, rel_tol=_SAME) for name, variant in wanted.items())
