@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,19 +36,20 @@ def write_artifact(path: Path, files: Mapping[str, bytes], facts: Mapping[str, s
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        path = path.resolve()
+        unique = secrets.token_hex(4)
+        new, old = (path.with_name(f".{path.name}.{unique}.{age}") for age in ("new", "old"))
+        new.mkdir(parents=True)
         try:
             for name, content in files.items():
-                _write(scratch / name, content)
-            _write(scratch / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-            new = scratch.with_name(scratch.name + ".old")
+                _write(new / name, content)
+            _write(new / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
             if path.exists():
-                os.rename(path, new)
-            os.rename(scratch, path)
-            shutil.rmtree(new, ignore_errors=True)
+                path.rename(old)
+            new.rename(path)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            for leftover in (new, old):
+                shutil.rmtree(leftover, ignore_errors=True)
     except OSError as error:
         raise ArtifactError(f"{path}: the model cannot be written: {error.strerror}") from error
 

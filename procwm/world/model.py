@@ -133,8 +133,8 @@ class WorldModel(nn.Module):
     ) -> Rollout:
         """Predicted outputs and guardrails under the given MVs and DVs (scaled)."""
         states = self.imagine(latent, mv, dv)
-        guard = self.guard(states.flatten(0, 1)).unflatten(0, states.shape[:2])
-        return Rollout(self.readout(states), guard)
+        guard = self.guard(states.flatten(0, 1))
+        return Rollout(self.readout(states), guard.reshape(*states.shape[:2], guard.shape[-1]))
 
     def with_guard(self, head: GuardHead) -> "WorldModel":
         """A copy that also has `head`; a guardrail of the same name is replaced."""

@@ -47,14 +47,16 @@ class Scaler:
     ) -> Float[np.ndarray, "*rows tag"]:
         """Engineering units to scaled units; the last axis runs over `tags`. NaN stays NaN."""
         center, width = self.part(tags)
-        return (values - center) / width
+        scaled: Float[np.ndarray, "*rows tag"] = (values - center) / width
+        return scaled
 
     def unscale(
         self, values: Float[np.ndarray, "*rows tag"], tags: Sequence[str]
     ) -> Float[np.ndarray, "*rows tag"]:
         """Scaled units to engineering units; the last axis runs over `tags`."""
         center, width = self.part(tags)
-        return values * width + center
+        unscaled: Float[np.ndarray, "*rows tag"] = values * width + center
+        return unscaled
 
     @cached_property
     def _row(self) -> dict[str, int]:

@@ -1,7 +1,9 @@
 """A world model as files: weights in safetensors, everything else in JSON and TOML; no pickle."""
 
 import json
+import math
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch import nn
 
 from procwm.data.window import WindowRule
 from procwm.errors import ArtifactError
-from procwm.plant.specfile import dump_plant, first_difference, load_plant
+from procwm.plant.specfile import dump_plant, first_difference, parse_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.artifact import read_artifact, write_artifact
 from procwm.world.encoders.mlp import MlpEncoder
@@ -37,11 +39,15 @@ class _Guard(_Strict):
 
 
 class _Sizes(_Strict):
-    """Everything that decides the shapes of the weights, and the windowing rule."""
+    """Everything that decides the shapes of the weights, and the windowing rule.
+
+    Attributes:
+        hold_s: `None` is for ever, which JSON has no number for.
+    """
 
     interval_s: float
     history: int
-    hold_s: tuple[float, ...]
+    hold_s: tuple[float | None, ...]
     horizon: int
     latent: int
     encoder_hidden: tuple[int, ...]
@@ -98,7 +104,7 @@ def load_model(path: str | Path, plant: PlantSpec | None = None) -> WorldModel:
         weights = load(files["weights.safetensors"])
     except (KeyError, ValueError, ValidationError, SafetensorError) as error:
         raise ArtifactError(f"{path} is no model that this version can read: {error}") from None
-    trained_for = load_plant(path / "plant.toml")
+    trained_for = parse_plant(files["plant.toml"].decode(), source=str(path / "plant.toml"))
     if plant is not None and (difference := first_difference(trained_for, plant)) is not None:
         raise ArtifactError(f"{path} was trained for another plant: {difference}")
     scaler = Scaler(
@@ -123,7 +129,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
     return _Sizes(
         interval_s=model.rule.interval_s,
         history=model.rule.history,
-        hold_s=tuple(model.rule.hold_s),
+        hold_s=tuple(hold_s if math.isfinite(hold_s) else None for hold_s in model.rule.hold_s),
         horizon=model.horizon,
         latent=model.predictor.latent,
         encoder_hidden=model.encoder.hidden,
@@ -138,12 +144,12 @@ def _sizes_of(model: WorldModel) -> _Sizes:
 
 def _widths(network: nn.Sequential) -> tuple[int, ...]:
     linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-    return tuple(layer.in_features for layer in linear) + (linear[-1].out_features,)
+    return (linear[0].in_features, *(layer.out_features for layer in linear))
 
 
 def _network(widths: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.Tanh()]
     return nn.Sequential(*layers[:-1])
 
@@ -157,7 +163,10 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
         return WorldModel(
             plant=plant,
             rule=WindowRule(
-                tags=plant.names, interval_s=sizes.interval_s, history=sizes.history, hold_s=sizes.hold_s
+                tags=plant.names,
+                interval_s=sizes.interval_s,
+                history=sizes.history,
+                hold_s=tuple(math.inf if hold_s is None else hold_s for hold_s in sizes.hold_s),
             ),
             scaler=scaler,
             horizon=sizes.horizon,
