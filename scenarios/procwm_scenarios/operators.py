@@ -1,0 +1,156 @@
+"""The people who run a simulated plant: routine moves now and then, and designed step tests."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.plant.tags import Interval, PlantSpec, Tag
+from procwm_scenarios.region import OperatingRegion
+
+_ATTEMPTS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Habits:
+    """How operators move MVs. Shares are of the width of an MV's limits.
+
+    Attributes:
+        pause_s: between two decisions about the same MV, drawn evenly from this interval.
+        reach: largest change decided at once.
+        portion: largest change entered at once; the rest follows in portions.
+        portion_s: time between portions.
+        together: share of decisions that change all MVs at once, as a change of load does.
+        home: share of decisions that go back towards the nominal value.
+        digits: decimal places of a value that an operator types.
+        test_move: amplitude of the moves added in a step test.
+        test_hold_s: shortest and longest hold of such a move.
+    """
+
+    pause_s: Interval = (600.0, 1800.0)
+    reach: float = 0.35
+    portion: float = 0.15
+    portion_s: float = 60.0
+    together: float = 0.15
+    home: float = 0.25
+    digits: int = 1
+    test_move: float = 0.05
+    test_hold_s: Interval = (60.0, 300.0)
+
+
+@dataclass
+class _Desk:
+    """What the operators have in mind for one MV."""
+
+    value: float
+    wanted: float
+    decide_s: float
+    portion_s: float = field(default=-math.inf)
+
+
+class Operators:
+    """Routine operation: MVs walk between values whose steady state the operators trust."""
+
+    def __init__(
+        self,
+        plant: PlantSpec,
+        region: OperatingRegion,
+        habits: Habits,
+        *,
+        nominal_mv: Sequence[float],
+        rng: np.random.Generator,
+    ) -> None:
+        self._mvs = plant.mvs
+        self._watched = plant.outputs
+        self._region = region
+        self._habits = habits
+        self._nominal = np.asarray(nominal_mv, dtype=float)
+        self._rng = rng
+        self._desks = [
+            _Desk(value=value, wanted=value, decide_s=float(rng.uniform(0.0, habits.pause_s[1])))
+            for value in self._nominal
+        ]
+
+    def values(self, time_s: float, readings: Mapping[str, float]) -> Float[np.ndarray, " mv"]:
+        """The MVs they leave in force from `time_s` on, seeing the latest good readings."""
+        if self._alarmed(readings):
+            self._go_home(time_s)
+        for index, desk in enumerate(self._desks):
+            if time_s >= desk.decide_s:
+                desk.decide_s = time_s + float(self._rng.uniform(*self._habits.pause_s))
+                self._decide(index)
+        for desk, tag in zip(self._desks, self._mvs, strict=True):
+            if desk.value != desk.wanted and time_s >= desk.portion_s:
+                portion = self._habits.portion * _width(tag)
+                move = min(max(desk.wanted - desk.value, -portion), portion)
+                desk.value = round(desk.value + move, self._habits.digits)
+                desk.portion_s = time_s + self._habits.portion_s
+        return np.array([desk.value for desk in self._desks])
+
+    def _alarmed(self, readings: Mapping[str, float]) -> bool:
+        return any(
+            tag.limits is not None
+            and tag.name in readings
+            and not tag.limits[0] <= readings[tag.name] <= tag.limits[1]
+            for tag in self._watched
+        )
+
+    def _go_home(self, time_s: float) -> None:
+        for desk, nominal in zip(self._desks, self._nominal, strict=True):
+            desk.wanted = round(float(nominal), self._habits.digits)
+            desk.decide_s = max(desk.decide_s, time_s + self._habits.pause_s[0])
+
+    def _decide(self, index: int) -> None:
+        wanted = np.array([desk.wanted for desk in self._desks])
+        chosen = np.full(len(wanted), self._rng.random() < self._habits.together)
+        chosen[index] = True
+        for _ in range(_ATTEMPTS):
+            trial = np.where(chosen, self._change(wanted), wanted)
+            if self._region.contains(trial):
+                for desk, value in zip(self._desks, trial, strict=True):
+                    desk.wanted = float(value)
+                return
+
+    def _change(self, wanted: Float[np.ndarray, " mv"]) -> Float[np.ndarray, " mv"]:
+        width = np.array([_width(tag) for tag in self._mvs])
+        if self._rng.random() < self._habits.home:
+            trial = wanted + self._rng.uniform(0.5, 1.0) * (self._nominal - wanted)
+        else:
+            trial = wanted + self._habits.reach * width * self._rng.uniform(-1.0, 1.0, len(wanted))
+        low, high = _limits(self._mvs)
+        return np.round(np.minimum(np.maximum(trial, low), high), self._habits.digits)
+
+
+class TestMoves:
+    """Small two-level moves of random length around what the operators left in force."""
+
+    __test__ = False
+
+    def __init__(self, mvs: Sequence[Tag], habits: Habits, *, rng: np.random.Generator) -> None:
+        self._mvs = mvs
+        self._habits = habits
+        self._rng = rng
+        self._sign = np.ones(len(mvs))
+        self._switch_s = np.zeros(len(mvs))
+
+    def around(self, base: Float[np.ndarray, " mv"], time_s: float) -> Float[np.ndarray, " mv"]:
+        """The MVs with the test's moves added, inside their limits."""
+        due = time_s >= self._switch_s
+        holds = self._rng.uniform(*self._habits.test_hold_s, len(self._mvs))
+        self._sign = np.where(due, -self._sign, self._sign)
+        self._switch_s = np.where(due, time_s + holds, self._switch_s)
+        width = np.array([_width(tag) for tag in self._mvs])
+        low, high = _limits(self._mvs)
+        return np.minimum(np.maximum(base + self._sign * self._habits.test_move * width, low), high)
+
+
+def _width(tag: Tag) -> float:
+    low, high = tag.bounds
+    return high - low
+
+
+def _limits(mvs: Sequence[Tag]) -> tuple[Float[np.ndarray, " mv"], Float[np.ndarray, " mv"]]:
+    bounds = np.array([tag.bounds for tag in mvs], dtype=float)
+    return bounds[:, 0], bounds[:, 1]
