@@ -19,10 +19,10 @@ class Habits:
 
     Attributes:
         pause_s: between two decisions about the same MV, drawn evenly from this interval.
-        reach: largest change decided at once.
+        reach: largest change of one MV decided at once, a campaign aside.
         portion: largest change entered at once; the rest follows in portions.
         portion_s: time between portions.
-        together: share of decisions that change all MVs at once, as a change of load does.
+        campaign: share of decisions that take all MVs to another operating point anywhere in the region.
         home: share of decisions that go back towards the nominal value.
         digits: decimal places of a value that an operator types.
         test_move: amplitude of the moves added in a step test.
@@ -33,7 +33,7 @@ class Habits:
     reach: float = 0.35
     portion: float = 0.15
     portion_s: float = 60.0
-    together: float = 0.15
+    campaign: float = 0.2
     home: float = 0.25
     digits: int = 1
     test_move: float = 0.05
@@ -104,23 +104,28 @@ class Operators:
 
     def _decide(self, index: int) -> None:
         wanted = np.array([desk.wanted for desk in self._desks])
-        chosen = np.full(len(wanted), self._rng.random() < self._habits.together)
-        chosen[index] = True
+        campaign = self._rng.random() < self._habits.campaign
         for _ in range(_ATTEMPTS):
-            trial = np.where(chosen, self._change(wanted), wanted)
+            trial = self._anywhere() if campaign else self._changed(wanted, index)
             if self._region.contains(trial):
                 for desk, value in zip(self._desks, trial, strict=True):
                     desk.wanted = float(value)
                 return
 
-    def _change(self, wanted: Float[np.ndarray, " mv"]) -> Float[np.ndarray, " mv"]:
-        width = np.array([_width(tag) for tag in self._mvs])
-        if self._rng.random() < self._habits.home:
-            trial = wanted + self._rng.uniform(0.5, 1.0) * (self._nominal - wanted)
-        else:
-            trial = wanted + self._habits.reach * width * self._rng.uniform(-1.0, 1.0, len(wanted))
+    def _anywhere(self) -> Float[np.ndarray, " mv"]:
         low, high = _limits(self._mvs)
-        return np.round(np.minimum(np.maximum(trial, low), high), self._habits.digits)
+        trial: Float[np.ndarray, " mv"] = np.round(self._rng.uniform(low, high), self._habits.digits)
+        return trial
+
+    def _changed(self, wanted: Float[np.ndarray, " mv"], index: int) -> Float[np.ndarray, " mv"]:
+        low, high = self._mvs[index].bounds
+        if self._rng.random() < self._habits.home:
+            change = self._rng.uniform(0.5, 1.0) * (self._nominal[index] - wanted[index])
+        else:
+            change = self._habits.reach * (high - low) * self._rng.uniform(-1.0, 1.0)
+        trial = wanted.copy()
+        trial[index] = round(min(max(wanted[index] + change, low), high), self._habits.digits)
+        return trial
 
 
 class TestMoves:
@@ -143,7 +148,8 @@ class TestMoves:
         self._switch_s = np.where(due, time_s + holds, self._switch_s)
         width = np.array([_width(tag) for tag in self._mvs])
         low, high = _limits(self._mvs)
-        return np.minimum(np.maximum(base + self._sign * self._habits.test_move * width, low), high)
+        tested = np.minimum(np.maximum(base + self._sign * self._habits.test_move * width, low), high)
+        return np.asarray(tested)
 
 
 def _width(tag: Tag) -> float:

@@ -45,8 +45,8 @@ DRIVE_S = 2.0
 DRIVE_LOOP = PiLoop(gain=1.0, integral_s=2.0, tracking_s=1.0, setpoint_weight=1.0, low=0.0, high=10.0)
 """Speed loop of each pump, in volts: lambda tuning for a closed-loop time constant of 2 s."""
 
-UPPER_LIMIT_CM = (2.6, 2.3)
-"""Levels of tanks 3 and 4 above which they carry over: own choice, about 1.6 times the nominal levels."""
+UPPER_LIMIT_CM = (2.7, 2.4)
+"""Levels of tanks 3 and 4 above which they carry over: own choice, about 1.7 times the nominal levels."""
 
 
 def _outflow(level: ca.SX, outlet_cm2: float) -> ca.SX:
