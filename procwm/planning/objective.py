@@ -1,0 +1,89 @@
+"""What a plan costs, in engineering units: tracking, zones, softened limits and moves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.planning.problem import ControlProblem
+
+LIMIT_PENALTY = 100.0
+"""Weight of the squared violation of an output's limit, relative to its span."""
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """`sum goal_weight e(cv, goal)^2 + sum limit_weight e(cv, limits)^2 + sum move_weight move^2`.
+
+    `e(x, [low, high]) = x - clip(x, low, high)` is the distance to an interval; a setpoint is an interval
+    of no width. The sum runs over the rows of the horizon. Engineering units; weights are per squared unit.
+
+    Attributes:
+        goal_low, goal_high: setpoint, or zone where there is no setpoint, or -inf and +inf.
+        goal_weight: 0 where there is neither.
+        low, high: operating limits, -inf and +inf where there are none.
+        limit_weight: 0 where there are none.
+        last_mv: what the first move is counted from.
+        move_weight: of every MV's squared move.
+    """
+
+    goal_low: Float[np.ndarray, "horizon cv"]
+    goal_high: Float[np.ndarray, "horizon cv"]
+    goal_weight: Float[np.ndarray, "horizon cv"]
+    low: Float[np.ndarray, " cv"]
+    high: Float[np.ndarray, " cv"]
+    limit_weight: Float[np.ndarray, "horizon cv"]
+    last_mv: Float[np.ndarray, " mv"]
+    move_weight: Float[np.ndarray, " mv"]
+
+    def cost(
+        self, cv: Float[np.ndarray, "*batch horizon cv"], mv: Float[np.ndarray, "*batch horizon mv"]
+    ) -> Float[np.ndarray, "*batch"]:
+        """Cost of each trajectory; non-finite where its outputs are."""
+        goal = self.goal_weight * excess(cv, self.goal_low, self.goal_high) ** 2
+        limits = self.limit_weight * excess(cv, self.low, self.high) ** 2
+        first = self.move_weight * (mv[..., 0, :] - self.last_mv) ** 2
+        later = self.move_weight * np.diff(mv, axis=-2) ** 2
+        total: np.ndarray = (goal + limits).sum(axis=(-1, -2)) + first.sum(axis=-1) + later.sum(axis=(-1, -2))
+        return np.asarray(total)
+
+
+def excess(
+    value: Float[np.ndarray, "*rows cv"],
+    low: Float[np.ndarray, "*rows cv"],
+    high: Float[np.ndarray, "*rows cv"],
+) -> Float[np.ndarray, "*rows cv"]:
+    """Signed distance of `value` to the interval `[low, high]`; 0 inside."""
+    distance: np.ndarray = value - np.clip(value, low, high)
+    return distance
+
+
+def row_weights(horizon: int) -> Float[np.ndarray, " horizon"]:
+    """1 for every row, more for the last: it also stands for what comes after the horizon.
+
+    An error that decays with a time constant of a quarter of the horizon has squares that sum to an eighth
+    of the horizon times its last square. Without this a short horizon may leave the CV short of its setpoint.
+    """
+    weights = np.ones(horizon)
+    weights[-1] += horizon / 8.0
+    return weights
+
+
+def objective(problem: ControlProblem) -> Objective:
+    """The objective of `problem`."""
+    tracked = np.isfinite(problem.target)
+    goal_low = np.where(tracked, problem.target, problem.zone_low)
+    goal_high = np.where(tracked, problem.target, problem.zone_high)
+    has_goal = np.isfinite(goal_low) | np.isfinite(goal_high)
+    has_limits = np.isfinite(problem.low) | np.isfinite(problem.high)
+    rows = row_weights(problem.horizon)[:, None]
+    return Objective(
+        goal_low=goal_low,
+        goal_high=goal_high,
+        goal_weight=rows * np.where(has_goal, problem.weight / problem.span**2, 0.0),
+        low=problem.low,
+        high=problem.high,
+        limit_weight=rows * np.where(has_limits, LIMIT_PENALTY / problem.span**2, 0.0),
+        last_mv=problem.last_mv,
+        move_weight=problem.move_weight / problem.mv_span**2,
+    )

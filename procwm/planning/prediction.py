@@ -1,0 +1,83 @@
+"""What a batch of MV trajectories is predicted to do and to cost."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from procwm.planning.objective import Objective, objective
+from procwm.planning.problem import ControlProblem
+from procwm.plant.tags import names_of
+from procwm.world.model import WorldModel
+
+GUARD_TOLERANCE = 1e-6
+"""A guardrail above this is broken; the scale is that of a guardrail's own value, about 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Trajectories and what becomes of them, engineering units.
+
+    Attributes:
+        mv: the trajectories.
+        cv: predicted outputs, disturbance estimate included.
+        guard: predicted guardrails, safe where `<= 0`.
+        cost: of each trajectory; +inf where its prediction is not finite.
+    """
+
+    mv: Float[np.ndarray, "batch horizon mv"]
+    cv: Float[np.ndarray, "batch horizon cv"]
+    guard: Float[np.ndarray, "batch horizon guard"]
+    cost: Float[np.ndarray, " batch"]
+
+    @property
+    def finite(self) -> Bool[np.ndarray, " batch"]:
+        """Whether the prediction can be ranked at all."""
+        finite: np.ndarray = np.isfinite(self.cost)
+        return finite
+
+    @cached_property
+    def violation(self) -> Float[np.ndarray, " batch"]:
+        """Sum over the horizon of what guardrails are exceeded by; 0 where safe, +inf where not finite."""
+        broken = np.where(self.guard > GUARD_TOLERANCE, self.guard, 0.0).sum(axis=(-1, -2))
+        return np.where(self.finite, broken, np.inf)
+
+    @cached_property
+    def ranking(self) -> Int[np.ndarray, " batch"]:
+        """Best first: safe ones by cost, then unsafe ones by violation, then those that are not finite."""
+        return np.lexsort((self.cost, self.violation))
+
+
+class Evaluator:
+    """A world model and one problem: from MV trajectories to their predictions."""
+
+    def __init__(self, model: WorldModel, problem: ControlProblem) -> None:
+        self.problem = problem
+        self.objective: Objective = objective(problem)
+        self._model = model
+        weight = model.readout.weight
+        self._latent = torch.as_tensor(problem.latent, dtype=weight.dtype, device=weight.device)
+        self._dv = model.tensor(problem.dv, names_of(model.plant.dvs))
+
+    def predict(self, mv: Float[np.ndarray, "batch horizon mv"]) -> Prediction:
+        """Roll every trajectory out."""
+        model, batch = self._model, len(mv)
+        with torch.inference_mode():
+            rollout = model.rollout(
+                _repeat(self._latent, batch),
+                model.tensor(mv, names_of(model.plant.mvs)),
+                _repeat(self._dv, batch),
+            )
+        cv = model.engineering(rollout.cv, model.output_names) + self.problem.bias
+        guard = rollout.guard.detach().cpu().numpy().astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            cost = self.objective.cost(cv, mv)
+        finite = np.isfinite(cost) & np.isfinite(cv).all(axis=(1, 2)) & np.isfinite(guard).all(axis=(1, 2))
+        return Prediction(mv, cv, guard, np.where(finite, cost, np.inf))
+
+
+def _repeat(value: Tensor, batch: int) -> Tensor:
+    return value.expand(batch, *value.shape)

@@ -1,0 +1,166 @@
+"""Torch layers read once into plain matrices, and written as CasADi expressions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import singledispatch
+from typing import Any
+
+import casadi as ca
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from procwm.errors import SpecError
+from procwm.plant.tags import names_of
+from procwm.world.heads import GuardHead
+from procwm.world.model import WorldModel
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """`y = weight x + bias`."""
+
+    weight: Float[np.ndarray, "out in"]
+    bias: Float[np.ndarray, " out"]
+
+
+class Activation(StrEnum):
+    """Smooth functions applied to every number."""
+
+    TANH = "tanh"
+    SILU = "silu"
+
+
+Layers = tuple[Affine | Activation, ...]
+"""A feed-forward network, first layer first."""
+
+
+@singledispatch
+def _read(layer: nn.Module) -> Iterator[Affine | Activation]:
+    raise SpecError(
+        f"a plan cannot be computed through a layer {type(layer).__name__}; "
+        "predictors, read-outs and guardrails may use Linear, Tanh, SiLU and Sequential"
+    )
+
+
+@_read.register
+def _(layer: nn.Linear) -> Iterator[Affine | Activation]:
+    bias = array(layer.bias) if layer.bias is not None else np.zeros(layer.out_features)
+    yield Affine(array(layer.weight), bias)
+
+
+@_read.register
+def _(layer: nn.Tanh) -> Iterator[Affine | Activation]:
+    yield Activation.TANH
+
+
+@_read.register
+def _(layer: nn.SiLU) -> Iterator[Affine | Activation]:
+    yield Activation.SILU
+
+
+@_read.register
+def _(layer: nn.Sequential) -> Iterator[Affine | Activation]:
+    for part in layer:
+        yield from _read(part)
+
+
+def array(value: Tensor) -> Float[np.ndarray, "..."]:
+    """A tensor's numbers in double precision."""
+    return value.detach().cpu().numpy().astype(np.float64)
+
+
+def read_layers(network: nn.Module) -> Layers:
+    """The layers of `network`.
+
+    Raises:
+        SpecError: it has a layer other than Linear, Tanh, SiLU or Sequential.
+    """
+    return tuple(_read(network))
+
+
+@dataclass(frozen=True, eq=False)
+class Transcript:
+    """A world model's dynamics and read-outs as plain layers; latent, MV and DV scaled, CV engineering.
+
+    `z' = z + linear([z, mv, dv]) + network([z, mv, dv])`, `cv = readout z`, `guard_i = guards_i(z)`.
+
+    Attributes:
+        latent, mv, dv: sizes of the three inputs.
+        linear, network: parts of the predictor.
+        readout: latent to outputs in engineering units.
+        guards: latent to each guardrail, margin included.
+        mv_center, mv_width: `scaled = (engineering - center) / width`.
+        dv_center, dv_width: likewise.
+    """
+
+    latent: int
+    mv: int
+    dv: int
+    linear: Affine
+    network: Layers
+    readout: Affine
+    guards: tuple[Layers, ...]
+    mv_center: Float[np.ndarray, " mv"]
+    mv_width: Float[np.ndarray, " mv"]
+    dv_center: Float[np.ndarray, " dv"]
+    dv_width: Float[np.ndarray, " dv"]
+
+
+def transcribe(model: WorldModel) -> Transcript:
+    """Read `model` once; later changes of its weights are not seen.
+
+    Raises:
+        SpecError: a part of it has a layer that cannot be written as an expression.
+    """
+    plant, scaler, predictor = model.plant, model.scaler, model.predictor
+    cv_center, cv_width = scaler.part(model.output_names)
+    (linear,), (readout,) = read_layers(predictor.linear), read_layers(model.readout)
+    assert isinstance(linear, Affine)
+    assert isinstance(readout, Affine)
+    mv_center, mv_width = scaler.part(names_of(plant.mvs))
+    dv_center, dv_width = scaler.part(names_of(plant.dvs))
+    return Transcript(
+        latent=model.readout.in_features,
+        mv=len(plant.mvs),
+        dv=len(plant.dvs),
+        linear=linear,
+        network=read_layers(predictor.network),
+        readout=Affine(cv_width[:, None] * readout.weight, cv_width * readout.bias + cv_center),
+        guards=tuple(_guard_layers(head) for head in model.guard_heads),
+        mv_center=mv_center,
+        mv_width=mv_width,
+        dv_center=dv_center,
+        dv_width=dv_width,
+    )
+
+
+def _guard_layers(head: GuardHead) -> Layers:
+    layers = read_layers(head.network)
+    margin = Affine(np.eye(1), np.array([head.margin]))
+    return (*layers, margin)
+
+
+def expression(layers: Layers, inputs: Any) -> Any:
+    """`layers` applied to every column of the CasADi matrix `inputs`."""
+    value = inputs
+    for layer in layers:
+        if isinstance(layer, Affine):
+            value = ca.mtimes(ca.DM(layer.weight), value) + ca.repmat(ca.DM(layer.bias), 1, value.shape[1])
+        elif layer is Activation.TANH:
+            value = ca.tanh(value)
+        else:
+            value = value / (1.0 + ca.exp(-value))
+    return value
+
+
+def next_latent(transcript: Transcript, latent: Any, mv: Any, dv: Any) -> Any:
+    """The predictor as a CasADi expression; columns are independent of one another."""
+    inputs = ca.vertcat(latent, mv, dv)
+    return latent + expression((transcript.linear,), inputs) + expression(transcript.network, inputs)
+
+
+def guard_values(transcript: Transcript, latent: Any) -> Any:
+    """The guardrails as a CasADi expression, one row each."""
+    return ca.vertcat(*(expression(layers, latent) for layers in transcript.guards))
