@@ -1,5 +1,6 @@
 """A plant made of a list of samples: for tests, and for trying out a controller."""
 
+import math
 from collections.abc import AsyncIterator, Iterable
 
 from procwm.errors import LinkError
@@ -37,16 +38,18 @@ class MemoryLink:
         return self._coming[start : self._played]
 
     async def write(self, setpoints: Setpoints) -> dict[str, float]:
-        """Remember `setpoints` and accept them; `LinkError` for a tag that is no MV."""
+        """Remember `setpoints` and accept them; `LinkError` for a tag that is no MV, or no finite number."""
         mvs = names_of(self._spec.mvs)
-        for name in setpoints:
+        for name, value in setpoints.items():
+            if not math.isfinite(value):
+                raise LinkError(f"{name}: {value} cannot be written; a setpoint is a finite number")
             if name not in mvs:
                 raise LinkError(f"{name}: not written; only the plant file's MVs are: {', '.join(mvs)}")
         self.written.append(dict(setpoints))
         return dict(setpoints)
 
     async def ticks(self, interval_s: float) -> AsyncIterator[int]:
-        """The time of the first sample, then every control interval until the last sample has been let through."""
+        """The time of the first sample, then one control interval more until the last is let through."""
         step_ns = round(interval_s * 1e9)
         yield self._now_ns
         while self._coming and self._now_ns < self._coming[-1].source_ns:

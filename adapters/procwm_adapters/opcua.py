@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from asyncua import Client, ua
@@ -27,6 +27,15 @@ _KEEP_ALIVE_S = 10.0
 _LIFETIME_S = 60.0
 _SESSION_S = 120.0
 _SERVER_TIME = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
+_NEW_TIME = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
+
+
+class _Item(NamedTuple):
+    """A node of the subscription, and who takes its `DataValue`s."""
+
+    name: str
+    id: Any
+    receive: Callable[[Any], None]
 
 
 class OpcUaLink:
@@ -143,14 +152,14 @@ class OpcUaLink:
     async def watch(self, node_id: Any, receive: Callable[[Any], None]) -> None:
         """Call `receive` with every `DataValue` of another node, in order with the tags' samples."""
         with linked(self._endpoint, f"watching {node_id}"):
-            await self._subscribe([(str(node_id), node_id, receive)])
+            await self._subscribe([_Item(str(node_id), node_id, receive)])
 
     async def _open(self) -> None:
         nodes = await examine(self._client, self._spec)
         self._mvs.update({node.tag.name: node for node in nodes if node.tag.role is Role.MV})
         self._subscription = await self._client.create_subscription(self._parameters(), queue_maxsize=0)
         self._tasks.append(asyncio.create_task(self._receive(self._subscription)))
-        await self._subscribe([(node.tag.name, node.id, self._receiver(node)) for node in nodes])
+        await self._subscribe([_Item(node.tag.name, node.id, self._receiver(node)) for node in nodes])
         self._tasks.append(asyncio.create_task(self._reaffirm()))
 
     async def _close(self) -> None:
@@ -168,41 +177,44 @@ class OpcUaLink:
             PublishingEnabled=True,
         )
 
-    async def _subscribe(self, items: list[tuple[str, Any, Callable[[Any], None]]]) -> None:
-        """Add `(name, node id, receiver)` items to the one subscription."""
-        assert self._subscription is not None
-        trigger = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
-        first = len(self._receivers) + 1
-        self._receivers.update({first + offset: item[2] for offset, item in enumerate(items)})
-        requests = [self._item(first + offset, item[1], trigger) for offset, item in enumerate(items)]
-        answers = await self._subscription.create_monitored_items(requests)
+    async def _subscribe(self, items: Sequence[_Item]) -> None:
+        """Add items to the one subscription; `LinkError` where the server refuses one."""
+        numbered = dict(enumerate(items, start=len(self._receivers) + 1))
+        self._receivers.update({handle: item.receive for handle, item in numbered.items()})
+        refused = await self._create(numbered, _NEW_TIME)
+        plain = {handle: numbered[handle] for handle, status in refused.items() if "Filter" in status.name}
         # Servers that cannot report a new time of an unchanged value say so; `_reaffirm` makes up for it.
-        plain = [
-            self._item(first + offset, items[offset][1], None)
-            for offset, answer in enumerate(answers)
-            if isinstance(answer, ua.StatusCode) and "Filter" in answer.name
-        ]
-        retried = iter(await self._subscription.create_monitored_items(plain) if plain else ())
-        for (name, node_id, _), answer in zip(items, answers, strict=True):
-            final = next(retried) if isinstance(answer, ua.StatusCode) and "Filter" in answer.name else answer
-            if isinstance(final, ua.StatusCode):
-                raise LinkError(
-                    f"{self._endpoint}: {name}: node {node_id.to_string()} cannot be subscribed to ({final.name})"
-                )
+        refused = {handle: refused[handle] for handle in refused.keys() - plain.keys()}
+        refused |= await self._create(plain, None)
+        for handle, status in refused.items():
+            item = numbered[handle]
+            raise LinkError(
+                f"{self._endpoint}: {item.name}: {item.id} cannot be subscribed to ({status.name})"
+            )
 
-    def _item(self, handle: int, node_id: Any, trigger: Any) -> Any:
-        parameters = ua.MonitoringParameters(
-            ClientHandle=handle,
-            SamplingInterval=self._publishing_s * 1000.0,
-            Filter=trigger,
-            QueueSize=self._server_queue,
-            DiscardOldest=True,
+    async def _create(self, items: Mapping[int, _Item], trigger: Any) -> dict[int, Any]:
+        """Create monitored items by client handle; return the status of each one that was refused."""
+        if self._subscription is None or not items:
+            return {}
+        answers = await self._subscription.create_monitored_items(
+            [
+                ua.MonitoredItemCreateRequest(
+                    ItemToMonitor=ua.ReadValueId(NodeId=item.id, AttributeId=ua.AttributeIds.Value),
+                    MonitoringMode=ua.MonitoringMode.Reporting,
+                    RequestedParameters=ua.MonitoringParameters(
+                        ClientHandle=handle,
+                        SamplingInterval=self._publishing_s * 1000.0,
+                        Filter=trigger,
+                        QueueSize=self._server_queue,
+                        DiscardOldest=True,
+                    ),
+                )
+                for handle, item in items.items()
+            ]
         )
-        return ua.MonitoredItemCreateRequest(
-            ItemToMonitor=ua.ReadValueId(NodeId=node_id, AttributeId=ua.AttributeIds.Value),
-            MonitoringMode=ua.MonitoringMode.Reporting,
-            RequestedParameters=parameters,
-        )
+        return {
+            h: answer for h, answer in zip(items, answers, strict=True) if isinstance(answer, ua.StatusCode)
+        }
 
     async def _receive(self, subscription: Subscription) -> None:
         async for event in subscription:
@@ -255,7 +267,9 @@ def _awaited(value: Any) -> bool:
 
 def _endpoint(spec: PlantSpec) -> str:
     if spec.opcua is None:
-        raise SpecError(f'plant {spec.name}: no OPC UA server; add [opcua] with endpoint = "opc.tcp://host:4840"')
+        raise SpecError(
+            f'plant {spec.name}: no OPC UA server; add [opcua] with endpoint = "opc.tcp://host:4840"'
+        )
     url = urlsplit(spec.opcua.endpoint)
     try:
         valid = url.scheme == "opc.tcp" and bool(url.hostname) and url.port is not None

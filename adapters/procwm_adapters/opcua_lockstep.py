@@ -10,12 +10,10 @@ from procwm.errors import LinkError, SpecError
 from procwm.plant.samples import Sample
 from procwm_adapters.opcua import OpcUaLink
 from procwm_adapters.opcua_errors import linked
-from procwm_adapters.opcua_server import ADVANCE, NAMESPACE, STATUS, TIME_NS
+from procwm_adapters.opcua_server import ADVANCE, LARGEST_ADVANCE, NAMESPACE, STATUS, TIME_NS
 
 _BATCH_S = 0.25
 """Aim for the duration of one call to the server, so that it stays far below a request's timeout."""
-_LARGEST_BATCH = 200
-"""Intervals per call; the server's queue of a tag holds several times as many samples."""
 
 
 class ServedTime:
@@ -41,7 +39,9 @@ class ServedTime:
     def _check(self, interval_s: float) -> None:
         own = self._link.spec.interval_s
         if interval_s != own:
-            raise SpecError(f"the simulation has a control interval of {own} s; it cannot tick every {interval_s} s")
+            raise SpecError(
+                f"the simulation has a control interval of {own} s; it cannot tick every {interval_s} s"
+            )
 
     def _node_id(self, name: str) -> Any:
         return ua.NodeId(name, self._namespace)
@@ -95,10 +95,10 @@ class OpcUaLockstep(ServedTime):
 
     async def advance(self, intervals: int = 1) -> int:
         """Simulate that many control intervals; return the time reached, when all samples are here."""
-        reached = await self._reached(0)
-        async for reached in self._batches(intervals):
+        await self._reached(0)
+        async for _ in self._batches(intervals):
             pass
-        return reached
+        return self._time_ns
 
     async def record(self, intervals: int) -> AsyncIterator[Sequence[Sample]]:
         """Simulate that many control intervals, yielding the samples as they come."""
@@ -115,7 +115,7 @@ class OpcUaLockstep(ServedTime):
             yield await self._reached(await self._call(count))
             left -= count
             quick = clock() - start < _BATCH_S
-            batch = min(_LARGEST_BATCH, count * 2) if quick else max(1, count // 2)
+            batch = min(LARGEST_ADVANCE, count * 2) if quick else max(1, count // 2)
 
     async def _call(self, intervals: int) -> int:
         folder = self._link.client.get_node(self._node_id("Simulation"))

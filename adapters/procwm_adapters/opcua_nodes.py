@@ -63,14 +63,18 @@ async def examine(client: Client, spec: PlantSpec) -> tuple[TagNode, ...]:
     """
     ids = node_ids(spec)
     attributes = (ua.AttributeIds.Value, ua.AttributeIds.DataType)
-    answers = await read(client, [(ids[tag.name], attribute) for tag in spec.tags for attribute in attributes])
+    answers = await read(
+        client, [(ids[tag.name], attribute) for tag in spec.tags for attribute in attributes]
+    )
     nodes = []
     for position, tag in enumerate(spec.tags):
         value, data_type = answers[2 * position : 2 * position + 2]
         _check_readable(tag, value)
         kind = await _kind(client, value, data_type)
         if kind not in NUMERIC:
-            raise LinkError(f"{tag.name}: node {tag.node} holds {kind.name}; a tag holds a number or a Boolean")
+            raise LinkError(
+                f"{tag.name}: node {tag.node} holds {kind.name}; a tag holds a number or a Boolean"
+            )
         if value.Value is not None and isinstance(value.Value.Value, list):
             raise LinkError(f"{tag.name}: node {tag.node} holds an array; a tag holds one number")
         nodes.append(TagNode(tag=tag, id=ids[tag.name], kind=kind))

@@ -33,6 +33,9 @@ _CLOCK = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
 _UNECE = "http://www.opcfoundation.org/UA/units/un/cefact"
 _RUNNING = "running"
 
+LARGEST_ADVANCE = 200
+"""Control intervals of one call, so that no queue of a monitored item runs over."""
+
 
 class PlantServer:
     """Serves `plant` over OPC UA, without security; use it as `async with PlantServer(plant) as server:`.
@@ -86,6 +89,7 @@ class PlantServer:
         host = urlsplit(self._endpoint).hostname
         self._spec = replace(self._spec, opcua=OpcUaSettings(endpoint=f"opc.tcp://{host}:{port}"))
         await self._publish(self._plant.drain())
+        await self._publish_time()
         if self._speed is not None:
             self._running = asyncio.create_task(self._run(self._spec.interval_s / self._speed))
         return self
@@ -109,7 +113,7 @@ class PlantServer:
                     raise
                 self._intervals += 1
                 await self._publish(self._plant.drain())
-                await asyncio.sleep(0)
+            await self._publish_time()
         await self._send_now()
         return self._plant.truth.time_ns
 
@@ -128,6 +132,8 @@ class PlantServer:
     async def _publish(self, samples: Sequence[Sample]) -> None:
         for sample in samples:
             await self._set(self._nodes[sample.tag], _data_value(sample))
+
+    async def _publish_time(self) -> None:
         now_ns = self._plant.truth.time_ns
         now = opcua_time(now_ns)
         await self._set(_CLOCK, ua.DataValue(ua.Variant(now, ua.VariantType.DateTime), SourceTimestamp=now))
@@ -153,7 +159,7 @@ class PlantServer:
         await self._set(self._own[name], ua.DataValue(variant, SourceTimestamp=now, ServerTimestamp=now))
 
     async def _before_write(self, event: Any, _: Any) -> None:
-        """Let the plant decide on the MV writes of a client's request; the rest is the library's to refuse."""
+        """Let the plant decide on the MV writes of a request; the rest is the library's to refuse."""
         if not event.is_external:
             return
         names = {node_id: name for name, node_id in self._nodes.items() if name in self._mv_names}
@@ -216,7 +222,9 @@ class PlantServer:
             (INTERVALS, 0, ua.VariantType.Int64),
             (STATUS, _RUNNING, ua.VariantType.String),
         ):
-            node = await folder.add_variable(ua.NodeId(name, index), ua.QualifiedName(name, index), value, kind)
+            node = await folder.add_variable(
+                ua.NodeId(name, index), ua.QualifiedName(name, index), value, kind
+            )
             self._own[name] = node.nodeid
         if self._speed is None:
             await folder.add_method(
@@ -228,6 +236,8 @@ class PlantServer:
             )
 
     async def _advance_called(self, _: Any, intervals: Any) -> Any:
+        if not 1 <= intervals.Value <= LARGEST_ADVANCE:
+            return ua.StatusCode(ua.StatusCodes.BadOutOfRange)
         try:
             reached = await self.advance(intervals.Value)
         except ProcwmError:
@@ -267,14 +277,10 @@ async def _add_tag(folder: Node, node_id: Any, tag: Tag) -> None:
     plain = ua.NodeId(ua.ObjectIds.BaseDataVariableType)
     await node.delete_reference(plain, ua.ObjectIds.HasTypeDefinition)
     await node.add_reference(ua.ObjectIds.AnalogItemType, ua.ObjectIds.HasTypeDefinition)
-    unit = ua.EUInformation(
-        NamespaceUri=_UNECE, UnitId=-1, DisplayName=ua.LocalizedText(tag.unit), Description=ua.LocalizedText(tag.unit)
-    )
-    await node.add_property(_beside(node_id, "EngineeringUnits"), ua.QualifiedName("EngineeringUnits", 0), unit)
-    await node.add_property(_beside(node_id, "EURange"), ua.QualifiedName("EURange", 0), ua.Range(*tag.range))
+    text = ua.LocalizedText(tag.unit)
+    unit = ua.EUInformation(NamespaceUri=_UNECE, UnitId=-1, DisplayName=text, Description=text)
+    for name, value in (("EngineeringUnits", unit), ("EURange", ua.Range(*tag.range))):
+        property_id = ua.NodeId(f"{node_id.Identifier}.{name}", node_id.NamespaceIndex)
+        await node.add_property(property_id, ua.QualifiedName(name, 0), value)
     if tag.role is Role.MV:
         await node.set_writable()
-
-
-def _beside(node_id: Any, name: str) -> Any:
-    return ua.NodeId(f"{node_id.Identifier}.{name}", node_id.NamespaceIndex)

@@ -78,12 +78,14 @@ class SetpointWriter:
         # A server that was frozen carries out what it was sent when it wakes up.
         try:
             held = await self._held(wanted)
-        except (*FAILURES, OutcomeUnknownError):
+        except FAILURES:
             raise OutcomeUnknownError(f"{error}; the plant could not be asked what it holds") from error
         if _agree(wanted, held):
             return held
         now = ", ".join(f"{name} = {value:g}" for name, value in held.items())
-        raise OutcomeUnknownError(f"{error}; the plant holds {now} and may still take the new value") from error
+        raise OutcomeUnknownError(
+            f"{error}; the plant holds {now} and may still take the new value"
+        ) from error
 
     async def _read_back(self, wanted: Mapping[str, Any], text: str) -> dict[str, float]:
         clock = asyncio.get_running_loop().time
@@ -100,7 +102,7 @@ class SetpointWriter:
         values = await read(self._client, [(self._mvs[name].id, ua.AttributeIds.Value) for name in wanted])
         held = {name: number_of(value) for name, value in zip(wanted, values, strict=True)}
         for (name, number), value in zip(held.items(), values, strict=True):
-            if not math.isfinite(number) or value.StatusCode is not None and value.StatusCode.is_bad():
+            if not math.isfinite(number) or (value.StatusCode is not None and value.StatusCode.is_bad()):
                 raise OutcomeUnknownError(
                     f"{self._endpoint}: {name} was written, and the plant reports no good value for it"
                 )
