@@ -1,7 +1,8 @@
-"""Links and scenarios by name, as installed packages offer them through entry points.
+"""Links, scenarios, servers and clocks by name, as installed packages offer them through entry points.
 
 A package adds a link with the entry-point group `procwm.plants` (a class or function that takes a
-`PlantSpec`) and a scenario with `procwm.scenarios` (a `Scenario`).
+`PlantSpec`), a scenario with `procwm.scenarios` (a `Scenario`), a server of simulated plants with
+`procwm.servers` (takes a `SimulatedPlant`) and a clock that follows one with `procwm.clocks` (takes a link).
 """
 
 from collections.abc import Callable
@@ -9,11 +10,14 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from procwm.errors import SpecError
-from procwm.plant.link import PlantLink
+from procwm.plant.link import Clock, PlantLink
 from procwm.plant.scenario import Scenario
+from procwm.plant.serving import PlantServer
 
 LINKS = "procwm.plants"
 SCENARIOS = "procwm.scenarios"
+SERVERS = "procwm.servers"
+CLOCKS = "procwm.clocks"
 
 
 def links() -> dict[str, Callable[..., PlantLink]]:
@@ -35,6 +39,18 @@ def scenarios() -> dict[str, Scenario]:
 def scenario(name: str) -> Scenario:
     """The scenario called `name`; `SpecError` where none is installed."""
     return _scenario(_entry(SCENARIOS, "scenario", name))
+
+
+def server(name: str) -> Callable[..., PlantServer]:
+    """The server of simulated plants called `name`; `SpecError` where none is installed."""
+    made: Callable[..., PlantServer] = _load(_entry(SERVERS, "server", name))
+    return made
+
+
+def clock(name: str) -> Callable[..., Clock]:
+    """The clock called `name` of simulations behind a link; `SpecError` where none is installed."""
+    made: Callable[..., Clock] = _load(_entry(CLOCKS, "clock", name))
+    return made
 
 
 def _entries(group: str) -> dict[str, EntryPoint]:
