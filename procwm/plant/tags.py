@@ -77,7 +77,9 @@ class Tag:
     def _check_interval(self, label: str, interval: Interval, *, inside_range: bool) -> None:
         low, high = interval
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise SpecError(f"{self.name}: {label} is [{low}, {high}]; it must be [low, high] with low < high")
+            raise SpecError(
+                f"{self.name}: {label} is [{low}, {high}]; it must be [low, high] with low < high"
+            )
         if inside_range and not (self.range[0] <= low and high <= self.range[1]):
             raise SpecError(
                 f"{self.name}: {label} [{low}, {high}] leaves the instrument's range "
