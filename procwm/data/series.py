@@ -163,3 +163,9 @@ def in_order(
         order = order[last]
         time_ns, value, quality = time_ns[order], value[order], quality[order]
     return TagSeries(time_ns, value, quality)
+
+
+def iso_utc(time_ns: int) -> str:
+    """A UTC time as ISO 8601, with as many decimals of a second as it needs."""
+    text = str(np.datetime64(time_ns, "ns"))
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + "Z"

@@ -21,6 +21,7 @@ from procwm.plant.tags import PlantSpec, Role
 
 _NS = 1_000_000_000
 _FOREVER_NS = np.iinfo(np.int64).max
+_PHASE_SAMPLES = 100_000
 _LONGEST_DEFAULT_HOLD_S = 86_400.0
 
 
@@ -272,7 +273,8 @@ def _phase(heard: Sequence[TagSeries], interval_ns: int) -> int:
     With `n` sorted phases, rows at the `j`-th see a mean age of
     `phase_j - mean(phase) + interval * (n - j) / n`.
     """
-    phases = np.sort(np.concatenate([series.time_ns % interval_ns for series in heard]))
+    thinned = [series.time_ns[:: 1 + len(series) // _PHASE_SAMPLES] for series in heard]
+    phases = np.sort(np.concatenate(thinned) % interval_ns)
     if not len(phases):
         raise LogError("the log has no Good sample of any instrument")
     later = 1.0 - np.arange(1, len(phases) + 1) / len(phases)
