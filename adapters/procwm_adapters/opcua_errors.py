@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from asyncua import ua
 from asyncua.common.utils import NotEnoughData, ServiceError, SocketClosedException
+from asyncua.crypto.uacrypto import InvalidSignature
 
 from procwm.errors import LinkError
 
@@ -19,6 +20,7 @@ SENTENCES: Mapping[type[Exception], str] = {
     ServiceError: "the server refused the request with status {error.code:#010x}",
     NotEnoughData: "the server sent a message that ends too early",
     SocketClosedException: "the connection was closed",
+    InvalidSignature: "the server's signature is not valid; check its certificate",
     ua.UaStringParsingError: "a node id or browse path could not be read: {error}",
     ua.uaerrors.UaStructParsingError: "the server sent a message that could not be read",
     ua.uaerrors.UaInvalidParameterError: "a parameter was refused: {error}",

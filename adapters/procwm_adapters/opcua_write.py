@@ -54,7 +54,7 @@ class SetpointWriter:
     def _variant(self, name: str, value: float) -> Any:
         if name not in self._mvs:
             raise LinkError(f"{name}: not written; only the plant file's MVs are: {', '.join(self._mvs)}")
-        return variant_of(name, value, self._mvs[name].kind)
+        return variant_of(name, float(value), self._mvs[name].kind)
 
     def _request(self, wanted: Mapping[str, Any]) -> Any:
         request = ua.WriteParameters()

@@ -1,0 +1,38 @@
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from procwm.errors import SpecError
+from procwm.plant import registry
+from procwm_adapters.memory import MemoryLink
+from procwm_adapters.opcua import OpcUaLink
+
+
+def test_the_built_in_links_are_found_by_name():
+    assert registry.links() == {"memory": MemoryLink, "opcua": OpcUaLink}
+    assert registry.link("opcua") is OpcUaLink
+
+
+def test_the_built_in_scenarios_are_found_by_name():
+    found = registry.scenarios()
+    assert {"quadruple_tank", "cstr"} <= found.keys()
+    assert all(scenario.name == name for name, scenario in found.items())
+    assert registry.scenario("cstr") is found["cstr"]
+
+
+@pytest.mark.parametrize(
+    ("find", "known"), [(registry.scenario, "cstr, quadruple_tank"), (registry.link, "memory, opcua")]
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(find, known):
+    with pytest.raises(SpecError, match=rf"no \w+ warp_drive; installed are .*{known}"):
+        find("warp_drive")
+
+
+@pytest.mark.parametrize(
+    "value", ["procwm_adapters.nowhere:thing", "procwm.errors:missing", "procwm.errors:SpecError"]
+)
+def test_an_entry_point_that_offers_no_scenario_is_named(monkeypatch, value):
+    entry = EntryPoint(name="broken", value=value, group=registry.SCENARIOS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    with pytest.raises(SpecError, match="broken"):
+        registry.scenario("broken")
