@@ -287,7 +287,7 @@ def _setpoint(own: Trajectory, target: np.ndarray) -> Line:
 
 def _foreseen(plans: Sequence[PlanTrace], column: int) -> Line:
     return Line(
-        name="foreseen by procwm, with margin",
+        name="foreseen, with margin",
         time_ns=np.array([plan.time_ns for plan in plans], dtype=np.int64),
         value=np.array([plan.guard[0, column] if plan.guard.size else np.nan for plan in plans]),
         colour=SKY,

@@ -52,8 +52,14 @@ footer { margin-top: 44px; border-top: 1px solid var(--line); padding-top: 12px;
   section > p { break-after: avoid; }
   figure, table, .tiles { break-inside: avoid; }
   figcaption, table { font-size: 9pt; }
+  figcaption { max-width: none; }
   th, td { padding: 4px 6px; }
-  .tile b { font-size: 15pt; }
+  .tiles { grid-auto-flow: column; grid-auto-columns: 1fr; grid-template-columns: none; }
+  .tile { padding: 6px 8px; }
+  .tile b { font-size: 14pt; }
+  .tile span { font-size: 8.5pt; }
+  .scroll { overflow: visible; }
+  th { white-space: normal; }
   .modebar { display: none !important; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
@@ -61,16 +67,19 @@ footer { margin-top: 44px; border-top: 1px solid var(--line); padding-top: 12px;
 
 _SCRIPT = """
 const charts = [...document.querySelectorAll('.chart')];
+const heights = new Map();
 for (const chart of charts) {
   const {data, layout} = JSON.parse(document.getElementById(chart.id + '-data').textContent);
+  heights.set(chart, layout.height);
   Plotly.newPlot(chart, data, layout, {responsive: true, displaylogo: false,
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
     toImageButtonOptions: {format: 'svg', filename: chart.id}});
 }
-const PAPER = 690;
-const fit = size => charts.forEach(chart => Plotly.relayout(chart, size));
-addEventListener('beforeprint', () => fit({width: PAPER, autosize: false}));
-addEventListener('afterprint', () => fit({width: null, autosize: true}));
+// On paper: as wide as an A4 page between its margins, and low enough for two figures a page.
+const fit = (size, share) =>
+  charts.forEach(chart => Plotly.relayout(chart, {...size, height: share * heights.get(chart)}));
+addEventListener('beforeprint', () => fit({width: 690, autosize: false, 'font.size': 11}, 0.8));
+addEventListener('afterprint', () => fit({width: null, autosize: true, 'font.size': 12.5}, 1));
 """
 
 
