@@ -1,0 +1,320 @@
+"""The controller as a pure step: samples and a state in, a decision and the next state out."""
+
+import logging
+import time as wall
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from procwm.control import modes
+from procwm.control.decision import Decision
+from procwm.control.disturbance import DisturbanceEstimator
+from procwm.control.fallback import RUNGS, fallback
+from procwm.control.gate import Gate
+from procwm.control.measurement import Measurements, as_samples, measurements, nanoseconds, utc
+from procwm.control.modes import Mode
+from procwm.control.posing import pose
+from procwm.control.state import ControllerState
+from procwm.control.targets import Targets
+from procwm.data.window import SampleBuffer, Window
+from procwm.errors import SpecError
+from procwm.planning.planner import MpcPlanner
+from procwm.planning.prediction import Evaluator
+from procwm.planning.problem import ControlProblem, Plan, Planner
+from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.tags import Interval, PlantSpec, names_of
+from procwm.world.model import WorldModel
+
+_log = logging.getLogger(__name__)
+
+_DEADLINE_SHARE = 0.5
+_LONGEST_DEADLINE_S = 1.0
+_OVERRUN = 2.0
+"""A planner looks at the time between iterations; one that took this many deadlines is late."""
+_SOONEST_SHARE = 0.5
+"""Of the control interval: a step that comes sooner after the last decides nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Outcome:
+    """What planning and falling back came to.
+
+    Attributes:
+        reason, proposed, plan, rung: as in `Decision`.
+        fresh: whether this cycle's plan was usable.
+        shed: whether nothing safe was found.
+    """
+
+    reason: str
+    proposed: Setpoints | None = None
+    plan: Plan | None = None
+    rung: str = ""
+    fresh: bool = False
+    shed: bool = False
+
+
+class Controller:
+    """Constrained control of one plant with its learned model.
+
+    Args:
+        plant: tags, targets and limits.
+        model: a finished world model of that plant.
+        planner: `MpcPlanner(model)` where `None`.
+        mode: to start in.
+        deadline_s: for the planner; half an interval, at most 1 s, where `None`.
+        return_after: usable plans in a row after which a shed controller takes over again; `None` waits for
+            an operator.
+    """
+
+    def __init__(
+        self,
+        plant: PlantSpec,
+        model: WorldModel,
+        *,
+        planner: Planner | None = None,
+        mode: Mode = Mode.AUTO,
+        deadline_s: float | None = None,
+        return_after: int | None = 3,
+    ) -> None:
+        _check_made_for(plant, model)
+        default_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
+        self.plant, self.model = plant, model
+        self.planner: Planner = MpcPlanner(model) if planner is None else planner
+        self.deadline_s = default_s if deadline_s is None else deadline_s
+        if not self.deadline_s > 0:
+            raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
+        self._mode, self._return_after = mode, return_after
+        self._gate = Gate(plant=plant, guard_names=model.guard_names)
+        columns = {tag: index for index, tag in enumerate(model.rule.tags)}
+        axes = {"mv": plant.mvs, "dv": plant.dvs, "cv": plant.outputs}
+        self._columns = {axis: [columns[tag.name] for tag in tags] for axis, tags in axes.items()}
+        self._estimator = DisturbanceEstimator(model, horizon=model.horizon)
+
+    def start(self, last_mv: Mapping[str, float], *, history: Sequence[Sample] = ()) -> ControllerState:
+        """The state before the first step. The first move counts from `last_mv`: the transfer is bumpless.
+
+        Args:
+            last_mv: MVs in force, as read back from the plant.
+            history: samples from before, so that the first step need not wait for a full window.
+
+        Raises:
+            SpecError: an MV is missing or not finite, or a tag is unknown.
+        """
+        in_force = []
+        for tag in self.plant.mvs:
+            value = last_mv.get(tag.name)
+            if value is None or not np.isfinite(value):
+                raise SpecError(
+                    f"{tag.name}: start needs the value in force, as read back; last_mv has {value}"
+                )
+            in_force.append(float(value))
+        for name in last_mv:
+            if self.plant.tag(name) not in self.plant.mvs:
+                raise SpecError(f"{name} is a {self.plant.tag(name).role}; last_mv takes MV tags only")
+        center, _ = self.model.scaler.part(names_of(self.plant.dvs))
+        past = as_samples(history, self.plant, 0)
+        return ControllerState(
+            mode=modes.begin(self._mode),
+            buffer=SampleBuffer(self.model.rule).push(past),
+            in_force=tuple(in_force),
+            reported_ns=(-1,) * len(in_force),
+            dv=tuple(center.tolist()),
+            targets=Targets(),
+            disturbance=self._estimator.start(),
+        )
+
+    def request(
+        self, state: ControllerState, mode: Mode, *, reason: str = "operator request"
+    ) -> ControllerState:
+        """`state` in another mode; `SpecError` where it cannot be reached from the one in force."""
+        return replace(state, mode=modes.request(state.mode, mode, reason=reason), last_good=None)
+
+    def step(
+        self,
+        samples: Mapping[str, float] | Sequence[Sample],
+        state: ControllerState,
+        *,
+        time: datetime,
+        setpoints: Setpoints | None = None,
+        zones: Mapping[str, Interval] | None = None,
+        limits: Mapping[str, Interval] | None = None,
+    ) -> tuple[Decision, ControllerState]:
+        """One control cycle.
+
+        Args:
+            samples: since the last step: values by tag, or samples with quality and source time. MVs are
+                among them as the plant reports them; where it does not, the last ones written stand.
+            state: from `start` or the step before; unchanged by this call.
+            time: of the tick, aware, later than the last one.
+            setpoints, zones: overrides by CV, for this and later steps.
+            limits: overrides by tag, never wider than those of the plant file.
+
+        Raises:
+            SpecError: an unknown tag, a value outside its range, a naive time or one that goes backwards.
+        """
+        began = wall.perf_counter()
+        now_ns = nanoseconds(time)
+        if state.time_ns is not None and now_ns <= state.time_ns:
+            before = utc(state.time_ns).isoformat()
+            raise SpecError(f"time goes backwards: a step at {time.isoformat()} after one at {before}")
+        targets = state.targets.with_(self.plant, setpoints=setpoints, zones=zones, limits=limits)
+        arrived = as_samples(samples, self.plant, now_ns)
+        state = replace(state, targets=targets).observed(self.plant.mvs, arrived, now_ns)
+        window = state.buffer.window(now_ns)
+        measured = measurements(window, self.plant, self.model.rule.tags, last_dv=np.array(state.dv))
+        if (
+            state.time_ns is not None
+            and now_ns - state.time_ns < _SOONEST_SHARE * self.model.rule.interval_ns
+        ):
+            outcome = _Outcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
+            return self._decision(outcome, state, measured, now_ns, began), state
+        latent = self._encode(window)
+        state = self._learned(state, window, measured, latent, now_ns)
+        outcome = self._outcome(state, measured, latent)
+        state = self._after(state, outcome)
+        return self._decision(outcome, state, measured, now_ns, began), state
+
+    def _encode(self, window: Window) -> Float[np.ndarray, " latent"]:
+        with torch.inference_mode():
+            latent = self.model.encode(self.model.model_input([window]))
+        return latent[0].cpu().numpy().astype(np.float64)
+
+    def _learned(
+        self,
+        state: ControllerState,
+        window: Window,
+        measured: Measurements,
+        latent: Float[np.ndarray, " latent"],
+        now_ns: int,
+    ) -> ControllerState:
+        """`state` with time moved on to this tick, and what the tick taught about the disturbance."""
+        moved = replace(state, time_ns=now_ns, dv=tuple(measured.dv.tolist()))
+        elapsed_ns = self.model.rule.interval_ns if state.time_ns is None else now_ns - state.time_ns
+        passed = round(elapsed_ns / self.model.rule.interval_ns)
+        history = len(window.values)
+        if state.mode.actual is Mode.OFF or not measured.enough or passed >= history:
+            return replace(moved, disturbance=self._estimator.restart(state.disturbance))
+        recent = window.values[history - passed :]
+        mv, dv, output = (recent[:, self._columns[axis]] for axis in ("mv", "dv", "cv"))
+        disturbance = self._estimator.update(
+            state.disturbance,
+            latent=latent,
+            mv=np.where(np.isfinite(mv), mv, state.in_force),
+            dv=np.where(np.isfinite(dv), dv, measured.dv),
+            output=output,
+        )
+        return replace(moved, disturbance=disturbance)
+
+    def _outcome(
+        self, state: ControllerState, measured: Measurements, latent: Float[np.ndarray, " latent"]
+    ) -> _Outcome:
+        if state.mode.actual is Mode.OFF:
+            return _Outcome(reason="the controller is off")
+        if not measured.enough:
+            return _Outcome(reason=f"filling the history: {measured.filled} of {measured.history} rows")
+        if not measured.controlled[: len(self.plant.cvs)].any():
+            return _Outcome(reason="no CV is measured", shed=True)
+        if not np.isfinite(latent).all():
+            return _Outcome(reason="the model's state is not finite", shed=True)
+        problem = pose(
+            self.plant,
+            state.targets,
+            measured,
+            latent=latent,
+            last_mv=np.array(state.in_force),
+            bias=state.disturbance.bias,
+        )
+        predict = Evaluator(self.model, problem).predict
+        plan, refusal = self._plan(problem, state)
+        if plan is not None and refusal is None:
+            prediction = predict(plan.mv[None])
+            refusal = self._gate.prediction_refusal(prediction)
+            plan = replace(plan, cv=prediction.cv[0], guard=prediction.guard[0])
+        if plan is not None and refusal is None:
+            proposed = self._gate.setpoints(plan.mv[0], problem)
+            return _Outcome(
+                reason=plan.note or str(plan.status), proposed=proposed, plan=plan, rung=plan.rung, fresh=True
+            )
+        rung = fallback(problem, predict, self._gate, last_good=state.last_good, age=state.age, offered=plan)
+        if rung is None:
+            return _Outcome(
+                reason=f"{refusal}; nothing to fall back on is predicted safe", plan=plan, shed=True
+            )
+        proposed = self._gate.setpoints(rung.plan.mv[0], problem)
+        return _Outcome(
+            reason=f"{refusal}; {RUNGS[rung.name]}", proposed=proposed, plan=rung.plan, rung=rung.name
+        )
+
+    def _plan(self, problem: ControlProblem, state: ControllerState) -> tuple[Plan | None, str | None]:
+        """What the planner came up with, and why it may not be used."""
+        began = wall.perf_counter()
+        try:
+            plan = self.planner.plan(
+                problem, warm_start=state.last_good if state.age == 1 else None, deadline_s=self.deadline_s
+            )
+        except Exception as error:
+            _log.exception("the planner failed")
+            return None, f"the planner failed: {error}"
+        took_s = wall.perf_counter() - began
+        if took_s > _OVERRUN * self.deadline_s:
+            return plan, f"the planner took {took_s:.3g} s; its deadline is {self.deadline_s:g} s"
+        return plan, self._gate.refusal(plan, problem)
+
+    def _after(self, state: ControllerState, outcome: _Outcome) -> ControllerState:
+        """`state` once `outcome` has had its effect: mode, MVs in force, and the plan to fall back on."""
+        mode = state.mode
+        if outcome.shed:
+            mode = modes.shed(mode, outcome.reason)
+        elif outcome.fresh:
+            mode = modes.recovered(mode, self._return_after)
+        in_force = state.in_force
+        if mode.actual is Mode.AUTO and outcome.proposed is not None:
+            in_force = tuple(outcome.proposed[tag.name] for tag in self.plant.mvs)
+        last_good, age = (outcome.plan, 1) if outcome.fresh else (state.last_good, state.age + 1)
+        return replace(state, mode=mode, in_force=in_force, last_good=last_good, age=age)
+
+    def _decision(
+        self, outcome: _Outcome, state: ControllerState, measured: Measurements, now_ns: int, began: float
+    ) -> Decision:
+        seen = zip(names_of(self.plant.outputs), measured.output.tolist(), strict=True)
+        return Decision(
+            setpoints=outcome.proposed if state.mode.actual is Mode.AUTO else None,
+            reason=outcome.reason,
+            plan=outcome.plan,
+            mode=state.mode.actual,
+            requested=state.mode.requested,
+            rung=outcome.rung,
+            proposed=outcome.proposed,
+            target=state.targets.in_force(self.plant),
+            measured=MappingProxyType({name: value for name, value in seen if np.isfinite(value)}),
+            bias=state.disturbance.bias,
+            notes=measured.notes,
+            step_s=wall.perf_counter() - began,
+            time_ns=now_ns,
+        )
+
+
+def _check_made_for(plant: PlantSpec, model: WorldModel) -> None:
+    made_for = model.plant
+    if plant.names != made_for.names:
+        raise SpecError(f"plant {plant.name}: the model was made for other tags: {', '.join(made_for.names)}")
+    for mine, other in zip(plant.tags, made_for.tags, strict=True):
+        if mine.role is not other.role:
+            raise SpecError(
+                f"{mine.name}: the plant file says {mine.role}, the model was made for {other.role}"
+            )
+    if names_of(plant.outputs) != model.output_names:
+        raise SpecError(
+            f"plant {plant.name}: the model predicts {', '.join(model.output_names)}, the plant file asks "
+            f"for {', '.join(names_of(plant.outputs))}; PV limits were added or removed after training"
+        )
+    if plant.interval_s != model.rule.interval_s:
+        raise SpecError(
+            f"plant {plant.name}: interval_s is {plant.interval_s:g}, "
+            f"the model was made for {model.rule.interval_s:g}"
+        )

@@ -1,0 +1,73 @@
+"""What a controller says in one cycle, and what can be run in place of one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.control.modes import Mode
+from procwm.planning.problem import Plan
+from procwm.plant.samples import Sample, Setpoints
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decision:
+    """The outcome of one control cycle, engineering units.
+
+    Attributes:
+        setpoints: what to write, by MV; `None` means write nothing, for the stated reason.
+        reason: one sentence an operator can read.
+        plan: the trajectory behind `setpoints` or `proposed`, or the one that was refused.
+        mode: in force during this cycle.
+        requested: mode asked for.
+        rung: which part of the ladder decided: that of the plan, `tail`, `hold`, `recovery`, or empty.
+        proposed: what AUTO would write; in SHADOW and ADVISORY nothing else is said.
+        target: setpoints in force, by CV.
+        measured: outputs at this tick that have a valid measurement.
+        bias: disturbance estimate added to the predicted outputs, `None` before there is one.
+        notes: what an operator should know besides the reason, such as a CV that is not measured.
+        step_s: wall time of the whole step.
+        time_ns: of the tick, UTC.
+    """
+
+    setpoints: Setpoints | None
+    reason: str = ""
+    plan: Plan | None = None
+    mode: Mode = Mode.AUTO
+    requested: Mode = Mode.AUTO
+    rung: str = ""
+    proposed: Setpoints | None = None
+    target: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    measured: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    bias: Float[np.ndarray, "horizon cv"] | None = None
+    notes: tuple[str, ...] = ()
+    step_s: float = 0.0
+    time_ns: int = 0
+
+
+class SteppedController(Protocol):
+    """What the runtime runs and the benchmarks compare: `Controller`, or anything stepped like it.
+
+    A state is whatever the controller made; only that controller looks inside.
+    """
+
+    def start(self, last_mv: Mapping[str, float]) -> Any:
+        """The state before the first step, given the MVs in force (engineering units)."""
+        ...
+
+    def step(
+        self,
+        samples: Sequence[Sample],
+        state: Any,
+        *,
+        time: datetime,
+        setpoints: Setpoints | None = None,
+    ) -> tuple[Decision, Any]:
+        """One control cycle at `time` (aware); `setpoints` are overrides by CV, for this and later steps."""
+        ...

@@ -1,0 +1,152 @@
+"""Offset-free prediction: what the model got wrong at every lead, learned as the plant runs.
+
+Latents of past ticks are carried along open loop, each advanced by the MVs and DVs that came to pass. At tick
+`t` the one from `t - j` says what the model predicted `j` intervals ahead, so
+
+    e_j = y(t) - y_hat(t | t - j)
+
+is the model's error at lead `j`, and `bias_j`, a filtered `e_j`, is added to the planned outputs at that
+lead. With a constant load (or gain error) and MVs at rest every `e_j` is constant, `bias_j` tends to it, and
+the corrected prediction of holding still is exact at every lead: a controller that rests away from its
+setpoint sees that it does. A single bias for all leads, as in dynamic matrix control, has not got this
+property when the latent itself has absorbed part of the load (Pannocchia and Rawlings 2003, AIChE J. 49(2),
+426-437).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from procwm.errors import SpecError
+from procwm.plant.tags import names_of
+from procwm.world.model import WorldModel
+
+_OUTLIER = 6.0
+"""An error further from its bias than this many mean absolute deviations is clipped to it."""
+_UNCLIPPED = 3
+"""Errors at a lead before any of them can be told to be an outlier."""
+_SPREAD_GAIN = 0.1
+_SMALLEST_SPREAD = 1e-3
+"""Of the span of an output; an instrument that repeats its value must not make every change an outlier."""
+
+
+@dataclass(frozen=True, eq=False)
+class Disturbance:
+    """The estimate after some tick; a value.
+
+    Attributes:
+        latent: row `j` is the latent of `j + 1` ticks ago, advanced open loop to the present.
+        bias: row `j` belongs to the lead of `j + 1` intervals, engineering units.
+        spread: mean absolute deviation of the errors from `bias`.
+        count: how many errors went into each `bias`.
+    """
+
+    latent: Float[np.ndarray, "origin latent"]
+    bias: Float[np.ndarray, "horizon cv"]
+    spread: Float[np.ndarray, "horizon cv"]
+    count: Float[np.ndarray, "horizon cv"]
+
+
+class DisturbanceEstimator:
+    """From predictions and what came of them to a bias for every lead.
+
+    Args:
+        model: whose predictions are to be corrected.
+        horizon: count of leads.
+        gain: share of a new error that goes into the bias; small is smooth, large is quick.
+    """
+
+    def __init__(self, model: WorldModel, *, horizon: int, gain: float = 0.4) -> None:
+        if not 0.0 < gain <= 1.0:
+            raise SpecError(
+                f"the gain of the disturbance estimate is {gain}; it must be above 0 and at most 1"
+            )
+        self._model, self._horizon, self._gain = model, horizon, gain
+        self._span = np.array([tag.span for tag in model.plant.outputs])
+
+    def start(self) -> Disturbance:
+        """Nothing known: no correction."""
+        leads = (self._horizon, len(self._span))
+        latents = self._model.readout.in_features
+        return Disturbance(np.zeros((0, latents)), np.zeros(leads), np.zeros(leads), np.zeros(leads))
+
+    def restart(self, state: Disturbance) -> Disturbance:
+        """Forget the latents under way, after a gap in time; what was learned about the plant stays."""
+        return Disturbance(state.latent[:0], state.bias, state.spread, state.count)
+
+    def update(
+        self,
+        state: Disturbance,
+        *,
+        latent: Float[np.ndarray, " latent"],
+        mv: Float[np.ndarray, "row mv"],
+        dv: Float[np.ndarray, "row dv"],
+        output: Float[np.ndarray, "row cv"],
+    ) -> Disturbance:
+        """The estimate one row later, or several where ticks were missed.
+
+        Args:
+            state: of the tick before.
+            latent: encoded now; ticks that were missed have none, and nothing was predicted from them.
+            mv, dv: of the intervals since; the last row is that of the interval that ends now.
+            output: measured at the end of each; NaN where there is no valid measurement, which then teaches
+                nothing.
+        """
+        unknown = np.full_like(latent, np.nan)
+        for row in range(len(mv)):
+            origin = latent if row == len(mv) - 1 else unknown
+            state = self._tick(state, origin, mv[row], dv[row], output[row])
+        return state
+
+    def _tick(
+        self,
+        state: Disturbance,
+        latent: Float[np.ndarray, " latent"],
+        mv: Float[np.ndarray, " mv"],
+        dv: Float[np.ndarray, " dv"],
+        output: Float[np.ndarray, " cv"],
+    ) -> Disturbance:
+        arrived, predicted = self._advance(state.latent, mv, dv)
+        leads = len(arrived)
+        bias, spread, count = state.bias.copy(), state.spread.copy(), state.count.copy()
+        error = output - predicted
+        known = np.isfinite(error)
+        innovation = np.where(known, error - bias[:leads], 0.0)
+        reach = _OUTLIER * np.maximum(spread[:leads], _SMALLEST_SPREAD * self._span)
+        # The first errors at a lead are all that is known of it: they are averaged, whatever their size.
+        gain = np.maximum(self._gain, 1.0 / (count[:leads] + 1.0))
+        clipped = np.where(count[:leads] >= _UNCLIPPED, innovation.clip(-reach, reach), innovation)
+        bias[:leads] += gain * clipped
+        weight = np.where(known, np.maximum(_SPREAD_GAIN, 1.0 / (count[:leads] + 1.0)), 0.0)
+        spread[:leads] += weight * (np.abs(clipped) - spread[:leads])
+        count[:leads] += known
+        carried = np.concatenate((latent[None], arrived))[: self._horizon]
+        return Disturbance(carried, _extended(bias, count > 0), spread, count)
+
+    def _advance(
+        self,
+        latent: Float[np.ndarray, "origin latent"],
+        mv: Float[np.ndarray, " mv"],
+        dv: Float[np.ndarray, " dv"],
+    ) -> tuple[Float[np.ndarray, "origin latent"], Float[np.ndarray, "origin cv"]]:
+        model, plant = self._model, self._model.plant
+        weight = model.readout.weight
+        with torch.inference_mode():
+            arrived = model.predictor(
+                torch.as_tensor(latent, dtype=weight.dtype, device=weight.device),
+                model.tensor(mv, names_of(plant.mvs)).expand(len(latent), -1),
+                model.tensor(dv, names_of(plant.dvs)).expand(len(latent), -1),
+            )
+            predicted = model.engineering(model.readout(arrived), model.output_names)
+        return arrived.cpu().numpy().astype(np.float64), predicted
+
+
+def _extended(
+    bias: Float[np.ndarray, "horizon cv"], known: Bool[np.ndarray, "horizon cv"]
+) -> Float[np.ndarray, "horizon cv"]:
+    """Leads that no latent has reached yet take the bias of the longest one that is known."""
+    rows = np.arange(len(bias))[:, None]
+    last = np.maximum.accumulate(np.where(known, rows, -1), axis=0)
+    return np.where(last >= 0, np.take_along_axis(bias, np.maximum(last, 0), axis=0), 0.0)

@@ -1,0 +1,84 @@
+"""The last check before the plant. It refuses and never edits: a clipped move is not the one planned."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.planning.prediction import GUARD_TOLERANCE, Prediction
+from procwm.planning.problem import ControlProblem, Plan
+from procwm.plant.samples import Setpoints
+from procwm.plant.tags import PlantSpec
+
+_ROUNDING = 1e-6
+"""Of an MV's span: what a solver's tolerance may leave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What a plan must keep to.
+
+    Attributes:
+        plant: whose MVs are written.
+        guard_names: names of the axis `guard`.
+    """
+
+    plant: PlantSpec
+    guard_names: tuple[str, ...]
+
+    def refusal(self, plan: Plan, problem: ControlProblem) -> str | None:
+        """Why `plan` may not even be rolled out: status, shape, numbers, hard limits; else `None`."""
+        if not plan.status.usable:
+            return str(plan.status)
+        return self.limits_refusal(plan.mv, problem)
+
+    def limits_refusal(self, mv: Float[np.ndarray, "_ _"], problem: ControlProblem) -> str | None:
+        """Which hard limit the trajectory `mv` breaks, or `None`.
+
+        An MV that the plant reports outside its limits must come back as fast as its largest move allows.
+        """
+        if mv.shape != (problem.horizon, len(self.plant.mvs)):
+            return f"a plan of shape {mv.shape} for {problem.horizon} intervals and {len(self.plant.mvs)} MVs"
+        move = np.abs(np.diff(mv, axis=0, prepend=problem.last_mv[None]))
+        low, high = _bounds(problem)
+        slack = _ROUNDING * problem.mv_span
+        for index, tag in enumerate(self.plant.mvs):
+            column, largest = mv[:, index], move[:, index].max()
+            if not np.isfinite(column).all():
+                return f"{tag.name}: the plan is not finite"
+            outside = np.clip(column, low[index] - slack[index], high[index] + slack[index]) != column
+            if outside.any():
+                asked, allowed = column[outside.argmax()], f"[{low[index]:g}, {high[index]:g}]"
+                return f"{tag.name}: the plan asks for {asked:g} {tag.unit}, outside {allowed}"
+            if largest > problem.max_move[index] + slack[index]:
+                return f"{tag.name}: the plan moves by {largest:g} {tag.unit}, max_move is {tag.max_move:g}"
+        return None
+
+    def prediction_refusal(self, prediction: Prediction) -> str | None:
+        """Why the first trajectory of `prediction` is not safe, or `None`."""
+        if not prediction.finite[0]:
+            return "the model's prediction is not finite"
+        guard = prediction.guard[0]
+        for index, name in enumerate(self.guard_names):
+            if guard[:, index].max() > GUARD_TOLERANCE:
+                row = int(guard[:, index].argmax())
+                return f"guardrail {name} is predicted at {guard[row, index]:.3g} in {row + 1} intervals"
+        return None
+
+    def setpoints(self, mv: Float[np.ndarray, " mv"], problem: ControlProblem) -> Setpoints:
+        """The first row of a trajectory that passed, freed of what rounding left beyond a hard limit."""
+        low, high = _bounds(problem)
+        low = np.maximum(low, problem.last_mv - problem.max_move)
+        high = np.minimum(high, problem.last_mv + problem.max_move)
+        exact = np.clip(mv, low, high)
+        return MappingProxyType(
+            {tag.name: float(value) for tag, value in zip(self.plant.mvs, exact, strict=True)}
+        )
+
+
+def _bounds(problem: ControlProblem) -> tuple[Float[np.ndarray, " mv"], Float[np.ndarray, " mv"]]:
+    """Lowest and highest value of each MV, widened to what a move inwards can reach."""
+    low = np.minimum(problem.mv_low, problem.last_mv + problem.max_move)
+    high = np.maximum(problem.mv_high, problem.last_mv - problem.max_move)
+    return low, high

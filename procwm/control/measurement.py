@@ -1,0 +1,134 @@
+"""What is known at a tick: measured outputs, disturbances, and what stands in for those that are missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from procwm.data.window import Window
+from procwm.errors import SpecError
+from procwm.plant.samples import Quality, Sample
+from procwm.plant.tags import PlantSpec, Tag
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FILLED_SHARE = 0.8
+"""Of the rows of a window: with fewer that have any measured output there is too little to encode."""
+_PREDICTED_SHARE = 0.5
+"""Of the rows of a window: an output that is missing for longer is no longer controlled."""
+
+
+def nanoseconds(time: datetime) -> int:
+    """UTC nanoseconds of an aware `time`; `SpecError` where it is naive."""
+    if time.tzinfo is None or time.utcoffset() is None:
+        raise SpecError(
+            f"the time {time.isoformat()} has no time zone; give an aware datetime, as in datetime.now(UTC)"
+        )
+    return (time - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def utc(time_ns: int) -> datetime:
+    """The aware datetime of a UTC time, to the microsecond above: what is stamped by then stays in the past."""
+    return _EPOCH + timedelta(microseconds=-(-time_ns // 1000))
+
+
+def as_samples(
+    samples: Mapping[str, float] | Sequence[Sample], plant: PlantSpec, time_ns: int
+) -> tuple[Sample, ...]:
+    """Samples from either form; values given by tag are of this tick, and Bad where not finite.
+
+    Raises:
+        SpecError: a tag is not the plant's.
+    """
+    if isinstance(samples, Mapping):
+        samples = tuple(_reading(name, float(value), time_ns) for name, value in samples.items())
+    for sample in samples:
+        plant.tag(sample.tag)
+    return tuple(samples)
+
+
+def _reading(tag: str, value: float, time_ns: int) -> Sample:
+    return Sample(tag, value, Quality.GOOD if np.isfinite(value) else Quality.BAD, time_ns)
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """The present of one window, engineering units.
+
+    Attributes:
+        output: NaN where there is no valid measurement.
+        dv: the last known value where there is no valid one.
+        absent: rows since an output was last valid, 0 where it is now.
+        controlled: outputs that are measured, or were recently enough for the model to stand in.
+        filled: rows of the window with at least one measured output.
+        history: rows of the window.
+        notes: one sentence for everything that is missing.
+    """
+
+    output: Float[np.ndarray, " cv"]
+    dv: Float[np.ndarray, " dv"]
+    absent: Float[np.ndarray, " cv"]
+    controlled: Bool[np.ndarray, " cv"]
+    filled: int
+    history: int
+    notes: tuple[str, ...]
+
+    @property
+    def enough(self) -> bool:
+        """Whether the window holds enough to tell the state of the plant."""
+        return self.filled >= _FILLED_SHARE * self.history
+
+
+def measurements(
+    window: Window,
+    plant: PlantSpec,
+    tags: Sequence[str],
+    *,
+    last_dv: Float[np.ndarray, " dv"],
+) -> Measurements:
+    """What `window` says about the present.
+
+    An output without a valid value is predicted by the model for up to half a window; then it is no longer
+    controlled. A DV without one keeps its last value.
+
+    Args:
+        window: that ends now.
+        plant: whose outputs and DVs are wanted.
+        tags: names of the window's columns.
+        last_dv: DVs known so far, engineering units.
+    """
+    column = {tag: index for index, tag in enumerate(tags)}
+    outputs = [column[tag.name] for tag in plant.outputs]
+    dvs = [column[tag.name] for tag in plant.dvs]
+    history = len(window.values)
+    valid = window.valid[:, outputs]
+    absent = np.where(valid.any(axis=0), valid[::-1].argmax(axis=0), history).astype(float)
+    controlled = absent <= _PREDICTED_SHARE * history
+    dv = window.values[-1, dvs]
+    known = np.isfinite(dv)
+    interval_s = plant.interval_s
+    notes = [
+        _missing(tag, rows * interval_s, bool(kept))
+        for tag, rows, kept in zip(plant.outputs, absent, controlled, strict=True)
+        if rows
+    ]
+    notes += [
+        f"{tag.name}: no good value; its last one stands in"
+        for tag, ok in zip(plant.dvs, known, strict=True)
+        if not ok
+    ]
+    return Measurements(
+        output=window.values[-1, outputs],
+        dv=np.where(known, dv, last_dv),
+        absent=absent,
+        controlled=controlled,
+        filled=int(valid.any(axis=1).sum()),
+        history=history,
+        notes=tuple(notes),
+    )
+
+
+def _missing(tag: Tag, age_s: float, kept: bool) -> str:
+    what = "the model stands in" if kept else "not controlled until it is measured again"
+    return f"{tag.name}: no good value for {age_s:g} s; {what}"

@@ -1,0 +1,94 @@
+"""What the controller may do, and how it gets from one mode to another."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from procwm.errors import SpecError
+
+
+class Mode(StrEnum):
+    """What a controller may do to the plant."""
+
+    OFF = "off"
+    """Reads samples and nothing else."""
+    SHADOW = "shadow"
+    """Plans every cycle and writes nothing."""
+    ADVISORY = "advisory"
+    """Shows operators the moves it would make, and writes nothing."""
+    AUTO = "auto"
+    """Writes its moves."""
+    SHED = "shed"
+    """Has given the plant back to its base layer; entered by the controller alone."""
+
+
+_REQUESTS = {
+    Mode.OFF: (Mode.SHADOW, Mode.ADVISORY),
+    Mode.SHADOW: (Mode.OFF, Mode.ADVISORY, Mode.AUTO),
+    Mode.ADVISORY: (Mode.OFF, Mode.SHADOW, Mode.AUTO),
+    Mode.AUTO: (Mode.OFF, Mode.SHADOW, Mode.ADVISORY),
+    Mode.SHED: (Mode.OFF, Mode.SHADOW, Mode.ADVISORY, Mode.AUTO),
+}
+
+
+@dataclass(frozen=True)
+class ModeState:
+    """The mode asked for, the mode in force, and why they differ.
+
+    Attributes:
+        requested: by whoever operates the controller.
+        actual: in force; differs from `requested` only while shed.
+        reason: of the last change, one sentence.
+        healthy: usable plans in a row while shed.
+    """
+
+    requested: Mode
+    actual: Mode
+    reason: str
+    healthy: int = 0
+
+
+def begin(mode: Mode) -> ModeState:
+    """The state of a controller that starts in `mode`."""
+    if mode is Mode.SHED:
+        raise SpecError("a controller cannot start in mode shed; start it in off, shadow, advisory or auto")
+    return ModeState(mode, mode, f"started in {mode}")
+
+
+def request(state: ModeState, mode: Mode, *, reason: str = "operator request") -> ModeState:
+    """`state` after somebody asked for `mode`.
+
+    Raises:
+        SpecError: the mode cannot be reached from the one in force.
+    """
+    if mode is state.actual:
+        return replace(state, requested=mode, reason=reason)
+    allowed = _REQUESTS[state.actual]
+    if mode not in allowed:
+        raise SpecError(
+            f"mode {mode} cannot be reached from {state.actual}; from there ask for {' or '.join(allowed)}"
+        )
+    return ModeState(mode, mode, reason)
+
+
+def shed(state: ModeState, reason: str) -> ModeState:
+    """`state` after the controller found nothing safe to write; only AUTO has anything to give back."""
+    if state.actual is Mode.SHED:
+        return replace(state, reason=reason, healthy=0)
+    if state.actual is not Mode.AUTO:
+        return state
+    return ModeState(state.requested, Mode.SHED, reason)
+
+
+def recovered(state: ModeState, return_after: int | None) -> ModeState:
+    """`state` after a cycle with a usable plan.
+
+    A shed controller returns to the mode asked for after `return_after` of them in a row, or waits for an
+    operator where that is `None`: the "normal return" and "no return" of SHED_OPT in FOUNDATION Fieldbus
+    (FF-890, mode handling).
+    """
+    if state.actual is not Mode.SHED:
+        return state
+    healthy = state.healthy + 1
+    if return_after is None or healthy < return_after:
+        return replace(state, healthy=healthy)
+    return ModeState(state.requested, state.requested, f"{healthy} usable plans in a row after a shed")

@@ -1,0 +1,48 @@
+"""This cycle's planning problem, from what is measured, known and asked for."""
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.control.measurement import Measurements
+from procwm.control.targets import Targets
+from procwm.planning.problem import ControlProblem
+from procwm.plant.tags import PlantSpec
+
+
+def pose(
+    plant: PlantSpec,
+    targets: Targets,
+    measured: Measurements,
+    *,
+    latent: Float[np.ndarray, " latent"],
+    last_mv: Float[np.ndarray, " mv"],
+    bias: Float[np.ndarray, "horizon cv"],
+) -> ControlProblem:
+    """The problem of one cycle, engineering units.
+
+    An output that is no longer controlled keeps its limits and loses its target. DVs are held.
+    """
+    horizon, outputs = len(bias), plant.outputs
+    zones = [targets.zone(tag) or (-np.inf, np.inf) for tag in outputs]
+    soft = [targets.soft_limits(tag) for tag in outputs]
+    hard = [targets.bounds(tag) for tag in plant.mvs]
+    weight = np.array([tag.weight if tag in plant.cvs else 0.0 for tag in outputs])
+    target = np.where(measured.controlled, targets.setpoint_row(plant), np.nan)
+    return ControlProblem(
+        latent=latent,
+        last_mv=last_mv,
+        dv=np.repeat(measured.dv[None], horizon, axis=0),
+        bias=bias,
+        target=np.repeat(target[None], horizon, axis=0),
+        zone_low=np.array([low for low, _ in zones]),
+        zone_high=np.array([high for _, high in zones]),
+        low=np.array([low for low, _ in soft]),
+        high=np.array([high for _, high in soft]),
+        weight=np.where(measured.controlled, weight, 0.0),
+        span=np.array([tag.span for tag in outputs]),
+        mv_low=np.array([low for low, _ in hard]),
+        mv_high=np.array([high for _, high in hard]),
+        max_move=np.array([np.inf if tag.max_move is None else tag.max_move for tag in plant.mvs]),
+        move_weight=np.array([tag.move_weight for tag in plant.mvs]),
+        mv_span=np.array([tag.span for tag in plant.mvs]),
+    )

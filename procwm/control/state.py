@@ -1,0 +1,62 @@
+"""What one control cycle leaves to the next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from procwm.control.disturbance import Disturbance
+from procwm.control.modes import ModeState
+from procwm.control.targets import Targets
+from procwm.data.window import SampleBuffer
+from procwm.planning.problem import Plan
+from procwm.plant.samples import Quality, Sample
+from procwm.plant.tags import Tag
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ControllerState:
+    """All that one step leaves to the next: a value, engineering units.
+
+    Attributes:
+        mode: asked for and in force.
+        buffer: recent samples.
+        in_force: MVs as the plant last reported them, or as written since, over the axis `mv`.
+        reported_ns: source time of the last report of each MV.
+        dv: measured disturbances as last known, over the axis `dv`.
+        targets: overrides in force.
+        disturbance: what the model gets wrong.
+        last_good: the last plan whose first move was written.
+        age: cycles since `last_good` was made.
+        time_ns: of the last cycle; `None` before the first.
+    """
+
+    mode: ModeState
+    buffer: SampleBuffer
+    in_force: tuple[float, ...]
+    reported_ns: tuple[int, ...]
+    dv: tuple[float, ...]
+    targets: Targets
+    disturbance: Disturbance
+    last_good: Plan | None = None
+    age: int = 0
+    time_ns: int | None = None
+
+    def observed(self, mvs: Sequence[Tag], samples: Sequence[Sample], now_ns: int) -> "ControllerState":
+        """This state with `samples` in its buffer, and the MVs that they report in force."""
+        in_force, reported_ns = list(self.in_force), list(self.reported_ns)
+        row = {tag.name: index for index, tag in enumerate(mvs)}
+        reports = [sample for sample in samples if sample.tag in row and _usable(sample)]
+        for sample in sorted(reports, key=lambda report: report.source_ns):
+            index = row[sample.tag]
+            # A reconnected server sends old values again: only a newer report counts.
+            if sample.source_ns > reported_ns[index]:
+                in_force[index], reported_ns[index] = sample.value, sample.source_ns
+        known = zip(mvs, in_force, strict=True)
+        believed = [Sample(tag.name, value, Quality.GOOD, now_ns) for tag, value in known]
+        buffer = self.buffer.push([*samples, *believed], now_ns=now_ns)
+        return replace(self, buffer=buffer, in_force=tuple(in_force), reported_ns=tuple(reported_ns))
+
+
+def _usable(sample: Sample) -> bool:
+    return sample.quality is Quality.GOOD and bool(np.isfinite(sample.value))

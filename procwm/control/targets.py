@@ -1,0 +1,93 @@
+"""What an operator has asked for at run time, laid over the plant file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.errors import SpecError
+from procwm.plant.samples import Setpoints
+from procwm.plant.tags import Interval, PlantSpec, Role, Tag
+
+_NO_SETPOINTS: Setpoints = MappingProxyType({})
+_NO_INTERVALS: Mapping[str, Interval] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Overrides by tag, engineering units; a value, replaced by `with_`.
+
+    Attributes:
+        setpoints: of CVs.
+        zones: of CVs.
+        limits: of MVs and outputs; only ever inside those of the plant file.
+    """
+
+    setpoints: Setpoints = field(default_factory=lambda: _NO_SETPOINTS)
+    zones: Mapping[str, Interval] = field(default_factory=lambda: _NO_INTERVALS)
+    limits: Mapping[str, Interval] = field(default_factory=lambda: _NO_INTERVALS)
+
+    def with_(
+        self,
+        plant: PlantSpec,
+        *,
+        setpoints: Setpoints | None = None,
+        zones: Mapping[str, Interval] | None = None,
+        limits: Mapping[str, Interval] | None = None,
+    ) -> "Targets":
+        """These targets with more overrides on top.
+
+        Raises:
+            SpecError: a tag is unknown, a value is outside its range, or a limit is wider than the plant's.
+        """
+        checked = {
+            name: plant.tag(name).check_target(float(value)) for name, value in (setpoints or {}).items()
+        }
+        for name, zone in (zones or {}).items():
+            replace(plant.tag(name), zone=zone)  # the tag refuses what it cannot have
+        for name, interval in (limits or {}).items():
+            _check_tighter(plant.tag(name), interval)
+        return Targets(
+            MappingProxyType({**self.setpoints, **checked}),
+            MappingProxyType({**self.zones, **(zones or {})}),
+            MappingProxyType({**self.limits, **(limits or {})}),
+        )
+
+    def setpoint(self, tag: Tag) -> float | None:
+        """Setpoint of a CV in force, or `None`. A zone given at run time replaces the file's setpoint."""
+        return self.setpoints.get(tag.name, None if tag.name in self.zones else tag.setpoint)
+
+    def zone(self, tag: Tag) -> Interval | None:
+        """Zone of a CV in force, or `None`."""
+        return self.zones.get(tag.name, tag.zone)
+
+    def bounds(self, tag: Tag) -> Interval:
+        """Hard limits of an MV in force."""
+        return self.limits.get(tag.name, tag.bounds)
+
+    def soft_limits(self, tag: Tag) -> Interval:
+        """Softened limits of an output in force; -inf and +inf where it has none."""
+        return self.limits.get(tag.name, tag.limits or (-np.inf, np.inf))
+
+    def setpoint_row(self, plant: PlantSpec) -> Float[np.ndarray, " cv"]:
+        """Setpoints over the axis `cv`; NaN where there is none."""
+        values = [self.setpoint(tag) for tag in plant.outputs]
+        return np.array([np.nan if value is None else value for value in values])
+
+    def in_force(self, plant: PlantSpec) -> Setpoints:
+        """Every setpoint in force, by CV."""
+        found = {tag.name: self.setpoint(tag) for tag in plant.cvs}
+        return MappingProxyType({name: value for name, value in found.items() if value is not None})
+
+
+def _check_tighter(tag: Tag, interval: Interval) -> None:
+    low, high = tag.bounds
+    if tag.role not in (Role.CV, Role.MV, Role.PV):
+        raise SpecError(f"{tag.name}: a {tag.role} takes no limits; only CV, MV and PV tags do")
+    if not (low <= interval[0] < interval[1] <= high):
+        raise SpecError(
+            f"{tag.name}: limits [{interval[0]}, {interval[1]}] are not inside [{low}, {high}] {tag.unit}; "
+            "limits given at run time may only tighten those of the plant file"
+        )
