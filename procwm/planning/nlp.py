@@ -18,9 +18,10 @@ import casadi as ca
 import numpy as np
 from jaxtyping import Float
 
-from procwm.planning.linearisation import imagine, scaled_dv
+from procwm.planning.linearisation import imagine, outputs, scaled_dv
 from procwm.planning.moves import MoveBlocks, MoveSpace
 from procwm.planning.objective import Objective
+from procwm.planning.prediction import GUARD_TOLERANCE
 from procwm.planning.transcription import Transcript, guard_values, next_latent
 
 _RECOVERY_PENALTY = 1e3
@@ -126,8 +127,8 @@ class Program:
         """
         problem, transcript = space.problem, self._transcript
         span, mv_span = problem.span, problem.mv_span
-        latent = imagine(transcript, problem, space.expand(start)[None])[:, 0]
-        cv = (latent @ transcript.readout.weight.T + transcript.readout.bias + problem.bias) / span
+        latent = imagine(transcript, problem, space.expand(start)[None])[0]
+        cv = outputs(transcript, problem, latent) / span
         bounds = {
             "knots": (space.low / mv_span, space.high / mv_span),
             "latent": (np.full(latent.shape, -np.inf), np.full(latent.shape, np.inf)),
@@ -162,7 +163,7 @@ class Program:
             lbx=_flat(low for low, _ in bounds.values()),
             ubx=_flat(high for _, high in bounds.values()),
             lbg=np.concatenate((np.zeros(latent.size), -reach, np.full(guards, -np.inf))),
-            ubg=np.concatenate((np.zeros(latent.size), reach, np.zeros(guards))),
+            ubg=np.concatenate((np.zeros(latent.size), reach, np.full(guards, -GUARD_TOLERANCE))),
         )
         knots = np.asarray(answer["x"]).ravel()[: start.size].reshape(start.shape) * mv_span
         stats = self._solver.stats()
@@ -240,7 +241,7 @@ def _options(watch: _Watch) -> dict[str, Any]:
         "ipopt.print_level": 0,
         "ipopt.sb": "yes",
         "ipopt.tol": 1e-7,
-        "ipopt.max_iter": 200,
+        "ipopt.max_iter": 100,
         "ipopt.mu_init": 1e-3,
         "ipopt.bound_relax_factor": 0.0,
         "ipopt.honor_original_bounds": "yes",

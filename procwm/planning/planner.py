@@ -1,7 +1,12 @@
-"""The planner: a start from the last plan or from sampling, a program that finishes it, and a check."""
+"""The planner: a start from the last plan or from sampling, a program that finishes it, and a check.
+
+Its ladder: the last plan shifted, or resting; sampling where neither is good; sequential quadratic
+programming; IPOPT where that is not proven optimal. Every rung's answer is predicted again by the model, and
+the best so far is what a deadline leaves.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +15,25 @@ from jaxtyping import Float
 from procwm.errors import SpecError
 from procwm.planning.moves import MoveBlocks, MoveSpace, move_blocks
 from procwm.planning.nlp import Program
-from procwm.planning.prediction import GUARD_TOLERANCE, Evaluator, Prediction
+from procwm.planning.prediction import GUARD_TOLERANCE, Evaluator
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.sampling import SamplingConfig, Search, search
+from procwm.planning.sqp import GaussNewton
 from procwm.planning.transcription import transcribe
 from procwm.planning.warm_start import shifted, unexpected
 from procwm.world.model import WorldModel
 
 _RESERVE = 0.1
 """Share of the deadline kept back for the last check."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Solvers:
+    """What is built once for a model and a horizon."""
+
+    blocks: MoveBlocks
+    sqp: GaussNewton
+    ipopt: Program
 
 
 class MpcPlanner:
@@ -35,7 +50,7 @@ class MpcPlanner:
         blocks: Sequence[int] | None = None,
         sampling: SamplingConfig | None = None,
     ) -> None:
-        """Read the model and build its program.
+        """Read the model and build its programs.
 
         Args:
             model: finished; what is planned through. Later changes of its weights are not seen.
@@ -50,7 +65,7 @@ class MpcPlanner:
         self._model, self._seed, self._lengths = model, seed, blocks
         self._sampling = sampling or SamplingConfig()
         self._transcript = transcribe(model)
-        self._programs: dict[int, tuple[MoveBlocks, Program]] = {}
+        self._solvers: dict[int, _Solvers] = {}
         self._built(model.horizon)
 
     @property
@@ -71,41 +86,48 @@ class MpcPlanner:
         """
         _check_axes(self._model, problem)
         began = time.perf_counter()
-        blocks, program = self._built(problem.horizon)
+        solvers = self._built(problem.horizon)
         cycle = _Cycle(
             began=began,
             deadline_s=deadline_s,
             evaluator=Evaluator(self._model, problem),
-            space=MoveSpace(blocks, problem),
-            program=program,
+            space=MoveSpace(solvers.blocks, problem),
+            solvers=solvers,
             generator=np.random.default_rng(self._seed),
             sampling=self._sampling,
         )
         return cycle.plan(*cycle.best(warm_start))
 
-    def _built(self, horizon: int) -> tuple[MoveBlocks, Program]:
-        if horizon not in self._programs:
+    def _built(self, horizon: int) -> _Solvers:
+        if horizon not in self._solvers:
             blocks = move_blocks(horizon, self._lengths)
-            self._programs[horizon] = blocks, Program(self._transcript, blocks)
-        return self._programs[horizon]
+            self._solvers[horizon] = _Solvers(
+                blocks=blocks,
+                sqp=GaussNewton(self._transcript, blocks),
+                ipopt=Program(self._transcript, blocks),
+            )
+        return self._solvers[horizon]
 
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """One trajectory that keeps hard limits, and what it is predicted to do."""
+    """One trajectory and what the model predicts of it.
+
+    Attributes:
+        rung: where it came from.
+        rank: smaller is better: safe before unsafe, then cheap before dear.
+    """
 
     rung: str
     knots: Float[np.ndarray, "knot mv"]
-    prediction: Prediction
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Smaller is better: safe before unsafe, then cheap before dear."""
-        return float(self.prediction.violation[0]), float(self.prediction.cost[0])
+    mv: Float[np.ndarray, "horizon mv"]
+    cv: Float[np.ndarray, "horizon cv"]
+    guard: Float[np.ndarray, "horizon guard"]
+    rank: tuple[float, float]
 
     @property
     def finite(self) -> bool:
-        return bool(self.prediction.finite[0])
+        return self.rank[0] < np.inf
 
     @property
     def safe(self) -> bool:
@@ -120,43 +142,51 @@ class _Cycle:
     deadline_s: float
     evaluator: Evaluator
     space: MoveSpace
-    program: Program
+    solvers: _Solvers
     generator: np.random.Generator
     sampling: SamplingConfig
+    check_s: float = 0.0
     searched: Search | None = None
 
-    @property
-    def _deadline(self) -> float:
-        """Of `time.perf_counter()`, for everything but the last check."""
-        return self.began + (1.0 - _RESERVE) * self.deadline_s
-
-    @property
-    def _late(self) -> bool:
-        return time.perf_counter() > self._deadline
-
     def best(self, warm_start: Plan | None) -> tuple[_Candidate, bool]:
-        """The best candidate in the time there is, and whether it is a verified optimum."""
-        best = self._candidate("hold", self.space.hold)
-        previous = shifted(warm_start, self.space) if warm_start is not None else None
-        expected = False
-        if warm_start is not None and previous is not None:
-            best = self._better(best, self._candidate("previous", previous))
-            expected = best.safe and not unexpected(warm_start, best.rank[1])
+        """The best candidate in the time there is, and whether the optimality conditions hold there."""
+        best, expected = self._start(warm_start)
         if not expected:
             best = self._search(best)
-        best, proven = self._finish(best)
+        best, proven = self._sqp(best)
         if not proven and self.searched is None:
-            best, proven = self._finish(self._search(best))
-        if best.finite and not best.safe and not self._late:
-            best, proven = self._better(best, self._solve("recovery", best, recover=True)[0]), False
+            best, proven = self._sqp(self._search(best))
+        if not proven:
+            best, proven = self._sqp(self._ipopt(best))
         return best, proven
 
-    def _candidate(self, rung: str, knots: Float[np.ndarray, "knot mv"]) -> _Candidate:
-        return _Candidate(rung, knots, self.evaluator.predict(self.space.expand(knots)[None]))
+    def _start(self, warm_start: Plan | None) -> tuple[_Candidate, bool]:
+        """The better of the last plan and of resting, and whether it is as good as was to be expected."""
+        previous = shifted(warm_start, self.space) if warm_start is not None else None
+        starts = {"hold": self.space.hold} | ({} if previous is None else {"previous": previous})
+        best = self._checked(starts)
+        expected = warm_start is not None and best.safe and not unexpected(warm_start, best.rank[1])
+        return best, expected
+
+    def _checked(self, knots: Mapping[str, Float[np.ndarray, "knot mv"]]) -> _Candidate:
+        """The best of one or more candidates, as the model itself predicts them."""
+        began = time.perf_counter()
+        stacked = np.stack(tuple(knots.values()))
+        prediction = self.evaluator.predict(self.space.expand(stacked))
+        self.check_s = max(self.check_s, time.perf_counter() - began)
+        first = prediction.ranking[0]
+        return _Candidate(
+            rung=tuple(knots)[first],
+            knots=stacked[first],
+            mv=prediction.mv[first],
+            cv=prediction.cv[first],
+            guard=prediction.guard[first],
+            rank=(float(prediction.violation[first]), float(prediction.cost[first])),
+        )
 
     def _better(self, best: _Candidate, other: _Candidate) -> _Candidate:
         """`other` where it keeps hard limits and is no worse, else `best`."""
-        return other if self.space.admits(other.prediction.mv[0]) and other.rank <= best.rank else best
+        return other if self.space.admits(other.mv) and other.rank <= best.rank else best
 
     def _search(self, best: _Candidate) -> _Candidate:
         """The better of `best` and what sampling finds around it."""
@@ -166,21 +196,34 @@ class _Cycle:
         )
         if not self.searched.finite:
             return best
-        return self._better(best, self._candidate("sampling", self.searched.knots))
+        return self._better(best, self._checked({"sampling": self.searched.knots}))
 
-    def _finish(self, best: _Candidate) -> tuple[_Candidate, bool]:
-        """The program started from `best`, and whether it ended in an optimum that the model confirms."""
-        if not best.finite or self._late:
+    def _sqp(self, best: _Candidate) -> tuple[_Candidate, bool]:
+        """The better of `best` and what it leads to, and whether the optimality conditions hold there."""
+        if not best.finite:
             return best, False
-        finished, converged = self._solve("program", best, recover=False)
-        better = self._better(best, finished)
-        return better, converged and better is finished and better.safe
-
-    def _solve(self, rung: str, start: _Candidate, *, recover: bool) -> tuple[_Candidate, bool]:
-        solution = self.program.solve(
-            self.space, self.evaluator.objective, start.knots, deadline=self._deadline, recover=recover
+        solution = self.solvers.sqp.solve(
+            self.space, self.evaluator.objective, best.knots, deadline=self._deadline
         )
-        return self._candidate(rung, solution.knots), solution.converged
+        if solution.iterations == 0:
+            return best, solution.converged and best.safe
+        finished = self._checked({"sqp": solution.knots})
+        better = self._better(best, finished)
+        return better, solution.converged and better is finished and better.safe
+
+    def _ipopt(self, best: _Candidate) -> _Candidate:
+        """The better of `best` and the reference program's answer; guardrails give way where it is unsafe."""
+        if not best.finite or time.perf_counter() > self._deadline:
+            return best
+        solution = self.solvers.ipopt.solve(
+            self.space, self.evaluator.objective, best.knots, deadline=self._deadline, recover=not best.safe
+        )
+        return self._better(best, self._checked({"ipopt" if best.safe else "recovery": solution.knots}))
+
+    @property
+    def _deadline(self) -> float:
+        """Of `time.perf_counter()`, for everything but the last check."""
+        return self.began + self.deadline_s - max(_RESERVE * self.deadline_s, 2.0 * self.check_s)
 
     def plan(self, best: _Candidate, proven: bool) -> Plan:
         """`best` with its status."""
@@ -188,9 +231,9 @@ class _Cycle:
         status = self._status(best, proven, elapsed_s)
         return Plan(
             status=status,
-            mv=best.prediction.mv[0],
-            cv=best.prediction.cv[0],
-            guard=best.prediction.guard[0],
+            mv=best.mv,
+            cv=best.cv,
+            guard=best.guard,
             cost=best.rank[1] if status.usable else np.inf,
             solve_s=elapsed_s,
             rung=best.rung,
@@ -209,7 +252,7 @@ class _Cycle:
     def _note(self, best: _Candidate) -> str:
         notes = []
         if best.finite and not best.safe:
-            guard = best.prediction.guard[0]
+            guard = best.guard
             first, last = np.flatnonzero((guard > GUARD_TOLERANCE).any(axis=1))[[0, -1]]
             notes.append(
                 f"a guardrail is exceeded by up to {guard.max():.3g} in intervals {first + 1} to {last + 1}"
