@@ -7,7 +7,7 @@ column for every tag, where a blank cell is no sample. A time without a zone is 
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,8 @@ class _Part:
         series: of every tag that the file has samples of.
         found: what the file offers as tags: columns, or the names in its column `tag`.
         used: which of those belong to the plant.
+        duplicates: how many exact repetitions of a sample were dropped.
+        notes: sentences about the file that are no errors.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class _Part:
     found: tuple[str, ...]
     used: frozenset[str]
     duplicates: int
+    notes: tuple[str, ...] = ()
 
     @property
     def start_ns(self) -> int:
@@ -80,6 +83,7 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
         mv_names=mv_names(plant),
         ignored=tuple(name for name in found if name not in used),
         duplicates=sum(part.duplicates for part in parts) + sum(dropped for _, dropped in joined.values()),
+        notes=tuple(note for part in parts for note in part.notes),
     )
 
 
@@ -87,7 +91,8 @@ def _read_part(path: Path, plant: PlantSpec) -> _Part:
     unfinished = recorded(path)
     if unfinished is not None and unfinished.num_rows:
         header = Header(path, False, tuple(unfinished.column_names))
-        return _long(Table(header, unfinished), plant, "time")
+        note = f"{path}: the recording was not closed; it was read as far as it got"
+        return replace(_long(Table(header, unfinished), plant, "time"), notes=(note,))
     header = read_header(path)
     time = header.named("time")
     if time is None:

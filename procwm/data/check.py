@@ -1,0 +1,145 @@
+"""What is wrong with a log, in sentences for the person who has to mend it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from procwm.data.excitation import Verdict, excitation
+from procwm.data.screening import Reason, Screening, screen
+from procwm.data.series import Log, iso_utc
+from procwm.data.window import Grid, WindowRule, default_hold_s, grid
+from procwm.plant.tags import PlantSpec, Role
+
+_BAD_SHARE = 0.05
+_SHORTEST_INTERVALS = 500
+_COARSE = 5.0
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    """The log cannot teach what it should."""
+    WARNING = "warning"
+    """A model can be learned, and will be worse for it."""
+    NOTE = "note"
+    """Good to know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing worth knowing about a log.
+
+    Attributes:
+        severity: how much it matters.
+        tag: the tag it is about, or `None` where it is about the whole log.
+        sentence: for the person who has to mend it.
+    """
+
+    severity: Severity
+    tag: str | None
+    sentence: str
+
+
+def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
+    """What is worth knowing about `log` before a model of `plant` is learned from it, the worst first."""
+    rule = WindowRule(
+        tags=plant.names, interval_s=plant.interval_s, history=1, hold_s=default_hold_s(plant, log)
+    )
+    rows = grid(log, rule)
+    found = [
+        *_excitation(rows, plant),
+        *_screened(screen(log, plant), plant),
+        *_gaps(rows, plant),
+        *_sampling(log, plant),
+        *_file(log),
+    ]
+    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+
+
+def _excitation(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
+    severity = {Verdict.NONE: Severity.ERROR, Verdict.LITTLE: Severity.WARNING, Verdict.ENOUGH: Severity.NOTE}
+    for found in excitation(rows, plant):
+        yield Finding(severity=severity[found.verdict], tag=found.tag, sentence=found.sentence)
+
+
+def _screened(screening: Screening, plant: PlantSpec) -> Iterator[Finding]:
+    for tag in plant.tags:
+        series = screening.log.series[tag.name]
+        for reason in Reason:
+            count = screening.count(tag.name, reason)
+            if count:
+                share = count / len(series)
+                first = iso_utc(int(series.time_ns[np.argmax(screening.masks[tag.name][reason])]))
+                yield Finding(
+                    severity=Severity.WARNING if share > _BAD_SHARE else Severity.NOTE,
+                    tag=tag.name,
+                    sentence=f"{tag.name}: {count} samples ({share:.1%}): {reason.value}, first at {first}",
+                )
+        if tag.role in (Role.CV, Role.PV) and np.ptp(series.usable.value) == 0:
+            yield Finding(
+                severity=Severity.ERROR if tag.role is Role.CV else Severity.WARNING,
+                tag=tag.name,
+                sentence=f"{tag.name} never changes in this log: nothing can be learned about it",
+            )
+
+
+def _gaps(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
+    if len(rows) < _SHORTEST_INTERVALS:
+        yield Finding(
+            severity=Severity.WARNING,
+            tag=None,
+            sentence=f"the log is short: {len(rows)} control intervals of {plant.interval_s:g} s",
+        )
+    jumps = [
+        (one.stop - 1, other.start) for one, other in zip(rows.stretches, rows.stretches[1:], strict=False)
+    ]
+    if jumps:
+        last, first = max(jumps, key=lambda jump: int(rows.time_ns[jump[1]] - rows.time_ns[jump[0]]))
+        longest_s = int(rows.time_ns[first] - rows.time_ns[last]) / 1e9
+        yield Finding(
+            severity=Severity.NOTE,
+            tag=None,
+            sentence=f"{len(jumps)} gaps without any measurement; the longest is {longest_s:g} s from "
+            f"{iso_utc(int(rows.time_ns[last]))}",
+        )
+    for tag in plant.tags:
+        missing = 1.0 - float(rows.valid[:, rows.rule.tags.index(tag.name)].mean())
+        if missing > _BAD_SHARE:
+            yield Finding(
+                severity=Severity.WARNING,
+                tag=tag.name,
+                sentence=f"{tag.name} has no fresh Good sample in {missing:.1%} of the control intervals",
+            )
+
+
+def _sampling(log: Log, plant: PlantSpec) -> Iterator[Finding]:
+    for tag in plant.cvs:
+        series = log.series[tag.name].usable
+        if len(series) > 1:
+            usual_s = float(np.median(np.diff(series.time_ns))) / 1e9
+            if usual_s > _COARSE * plant.interval_s:
+                yield Finding(
+                    severity=Severity.NOTE,
+                    tag=tag.name,
+                    sentence=f"{tag.name} is sampled every {usual_s:g} s, the control interval is "
+                    f"{plant.interval_s:g} s",
+                )
+
+
+def _file(log: Log) -> Iterator[Finding]:
+    if log.duplicates:
+        yield Finding(
+            severity=Severity.NOTE, tag=None, sentence=f"{log.duplicates} repeated samples were dropped"
+        )
+    if log.ignored:
+        names = ", ".join(log.ignored[:10]) + (" ..." if len(log.ignored) > 10 else "")
+        yield Finding(
+            severity=Severity.NOTE,
+            tag=None,
+            sentence=f"{len(log.ignored)} columns are not in the plant file and are ignored: {names}",
+        )
+    for note in log.notes:
+        yield Finding(severity=Severity.NOTE, tag=None, sentence=note)

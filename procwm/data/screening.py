@@ -1,0 +1,123 @@
+"""Samples of a log that an instrument should not have sent: masks, each with its reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from numpy.lib.stride_tricks import sliding_window_view
+
+from procwm.data.series import CODES, Log, TagSeries
+from procwm.plant.samples import Quality
+from procwm.plant.tags import PlantSpec, Role, Tag
+
+_SPIKE_WIDTH = 5
+_SPIKE_DEVIATIONS = 12.0
+_SPIKE_SPAN = 0.02
+_FLAT_SAMPLES = 50
+_FLAT_TIMES = 20
+
+
+class Reason(StrEnum):
+    """Why a sample is not to be trusted."""
+
+    QUALITY = "quality is not Good"
+    RANGE = "outside the instrument's range"
+    SPIKE = "a spike of one sample"
+    FLATLINE = "stuck at one value"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Screening:
+    """What is wrong with a log, sample by sample.
+
+    Attributes:
+        log: as it was.
+        masks: by tag and reason, true where a sample is not to be trusted.
+    """
+
+    log: Log
+    masks: Mapping[str, Mapping[Reason, Bool[np.ndarray, " sample"]]]
+
+    def count(self, tag: str, reason: Reason) -> int:
+        """How many samples of `tag` are not to be trusted for `reason`."""
+        return int(self.masks[tag][reason].sum())
+
+    def trusted(self) -> Log:
+        """The log with every sample that is not to be trusted marked Bad."""
+        series = {
+            name: TagSeries(
+                held.time_ns,
+                held.value,
+                np.where(np.any(list(self.masks[name].values()), axis=0), _BAD, held.quality),
+            )
+            for name, held in self.log.series.items()
+        }
+        return Log(series=series, mv_names=self.log.mv_names, ignored=self.log.ignored)
+
+
+_BAD = np.int8(CODES[Quality.BAD])
+
+
+def screen(log: Log, plant: PlantSpec) -> Screening:
+    """Screen every tag of `plant`. What an MV was told is no measurement: only its quality counts."""
+    return Screening(log=log, masks={tag.name: _masks(tag, log.series[tag.name]) for tag in plant.tags})
+
+
+def _masks(tag: Tag, series: TagSeries) -> dict[Reason, Bool[np.ndarray, " sample"]]:
+    nothing = np.zeros(len(series), dtype=np.bool_)
+    masks = {
+        Reason.QUALITY: ~series.good,
+        Reason.RANGE: nothing,
+        Reason.SPIKE: nothing,
+        Reason.FLATLINE: nothing,
+    }
+    if tag.role is not Role.MV:
+        value = series.usable.value
+        for reason, mask in (
+            (Reason.RANGE, out_of_range(value, tag)),
+            (Reason.SPIKE, spikes(value, tag.span)),
+            (Reason.FLATLINE, flatlines(value)),
+        ):
+            masks[reason] = nothing.copy()
+            masks[reason][series.good] = mask
+    return masks
+
+
+def out_of_range(value: Float64[np.ndarray, " sample"], tag: Tag) -> Bool[np.ndarray, " sample"]:
+    """Where `value` is outside the instrument's range by more than a thousandth of it."""
+    low, high = tag.range
+    slack = 1e-3 * tag.span
+    outside: Bool[np.ndarray, " sample"] = (value < low - slack) | (value > high + slack)
+    return outside
+
+
+def spikes(value: Float64[np.ndarray, " sample"], span: float) -> Bool[np.ndarray, " sample"]:
+    """Where a single sample leaves its neighbours and the next one is back.
+
+    A Hampel filter: the distance to the median of five exceeds 12 robust standard deviations of that distance
+    and 2 % of `span`. A step is no spike, since the median follows it.
+    """
+    if len(value) < _SPIKE_WIDTH:
+        return np.zeros(len(value), dtype=np.bool_)
+    padded = np.pad(value, _SPIKE_WIDTH // 2, mode="edge")
+    distance = np.abs(value - np.median(sliding_window_view(padded, _SPIKE_WIDTH), axis=1))
+    deviation = 1.4826 * float(np.median(distance))
+    found: Bool[np.ndarray, " sample"] = distance > max(_SPIKE_DEVIATIONS * deviation, _SPIKE_SPAN * span)
+    return found
+
+
+def flatlines(value: Float64[np.ndarray, " sample"]) -> Bool[np.ndarray, " sample"]:
+    """Where an instrument that usually moves repeats one value.
+
+    A run of equal samples is a flatline when it has at least 50 samples and is 20 times as long as 95 of 100
+    other runs, so a quantised or a stepwise signal is none.
+    """
+    if not len(value):
+        return np.zeros(0, dtype=np.bool_)
+    starts = np.flatnonzero(np.append(True, np.diff(value) != 0))
+    lengths = np.diff(np.append(starts, len(value)))
+    usual = float(np.quantile(lengths, 0.95)) if len(lengths) > 1 else float(len(value))
+    flat = lengths >= max(_FLAT_SAMPLES, _FLAT_TIMES * usual)
+    return np.repeat(flat, lengths)
