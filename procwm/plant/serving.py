@@ -4,18 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from procwm.plant.link import Clock, PlantLink
+from procwm.plant.link import Clock
 from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec
-
-
-class OpenableLink(PlantLink, Protocol):
-    """A link that is up between entering and leaving it: `async with link:`."""
-
-    async def __aenter__(self) -> Self: ...
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 class PlantServer(Protocol):

@@ -1,0 +1,89 @@
+"""The `procwm` command: every error one sentence, exit 0, 1 (it failed) or 2 (wrong usage or file)."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from procwm.cli import plants, simulation
+from procwm.errors import ArtifactError, LogError, ProcwmError, SpecError
+
+app = typer.Typer(
+    help="Process control with a learned world model: give it a plant file and an operating log.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+for group in (simulation, plants):
+    group.register(app)
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, "--debug", help="Show the whole trace of an unexpected error."),
+) -> None:
+    """Process control with a learned world model: give it a plant file and an operating log."""
+    del debug  # read from the arguments in `run`, which must know it before they are parsed
+
+
+def main() -> None:
+    """Entry point of the `procwm` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    # Two threads per numerical library were slower than one on a shared machine; read on import.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    debug = "--debug" in arguments
+    _configure_logging(debug)
+    try:
+        code = app(args=list(arguments), prog_name="procwm", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.TyperException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except ProcwmError as error:
+        if debug:
+            raise
+        wrong_file = isinstance(error, SpecError | LogError | ArtifactError)
+        return _complain(str(error), 2 if wrong_file else 1)
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be said, not even at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", 1)
+    except Exception as error:
+        if debug:
+            raise
+        said = " ".join(str(error).split())
+        return _complain(
+            f"unexpected {type(error).__name__}: {said} (a bug in procwm; `procwm --debug ...` shows where)",
+            1,
+        )
+
+
+def _complain(sentence: str, code: int) -> int:
+    typer.echo(f"procwm: {sentence}", err=True)
+    return code
+
+
+def _configure_logging(debug: bool) -> None:
+    """procwm's own warnings on stderr, one line each; other libraries' only with `--debug`."""
+    if debug:
+        logging.basicConfig(level=logging.INFO)
+        return
+    logging.getLogger().addHandler(logging.NullHandler())
+    logger = logging.getLogger("procwm")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("procwm: %(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False

@@ -1,0 +1,66 @@
+"""What the commands say: progress on a terminal only, and results as text or as one JSON object."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+Advance = Callable[[float, str], None]
+"""Told how much of the work is done (0 to 1) and what is being done."""
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
+    """A bar on stderr where that is a terminal; nothing at all in a pipe."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(what, total=1.0)
+
+        def advance(done: float, text: str) -> None:
+            bar.update(task, completed=done, description=text or what)
+
+        yield advance
+
+
+def emit_json(result: Mapping[str, Any]) -> None:
+    """One JSON object on stdout; numbers that JSON cannot hold become null."""
+    typer.echo(json.dumps(finite(result), indent=2))
+
+
+def finite(value: Any) -> Any:
+    """`value` with every non-finite number replaced by `None`."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def emit_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
+    """A table on stdout, as wide as its text where stdout is no terminal."""
+    console = Console()
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    if not console.is_terminal:
+        console.width = max(console.measure(table).maximum, 80)
+    console.print(table)

@@ -1,0 +1,117 @@
+"""Commands about a plant as its plant file describes it: check, record, run."""
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from procwm.cli.console import emit_json, progress
+from procwm.cli.simulation import Json
+from procwm.plant import registry
+from procwm.plant.link import PlantLink
+from procwm.plant.specfile import load_plant
+from procwm.plant.tags import PlantSpec, Role
+
+if TYPE_CHECKING:
+    from procwm.data.check import Finding
+
+PlantFile = Annotated[Path, typer.Argument(metavar="PLANT.toml", help="The plant file.")]
+LinkName = Annotated[str, typer.Option("--link", help="How the plant is reached.")]
+
+_DRAIN_S = 0.5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for command in (check, record):
+        app.command()(command)
+
+
+def check(
+    plant_file: PlantFile,
+    log_file: Annotated[Path | None, typer.Argument(metavar="[LOG]", help="A log of that plant.")] = None,
+    json: Json = False,
+) -> None:
+    """Check a plant file and a log of that plant. Exit 1 where the log cannot teach what it should."""
+    plant = load_plant(plant_file)
+    findings = _log_findings(plant, log_file) if log_file else []
+    errors = [finding for finding in findings if finding.severity == "error"]
+    verdict = _verdict(plant, log_file, findings)
+    if json:
+        emit_json(
+            {
+                "plant": plant.name,
+                "fit": not errors,
+                "verdict": verdict,
+                "findings": [dataclasses.asdict(finding) for finding in findings],
+            }
+        )
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.severity}: {finding.sentence}")
+        typer.echo(verdict)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _log_findings(plant: PlantSpec, log_file: Path) -> "list[Finding]":
+    from procwm.data.check import check_log
+    from procwm.data.log import read_log
+
+    return check_log(plant, read_log(log_file, plant))
+
+
+def _verdict(plant: PlantSpec, log_file: Path | None, findings: "Sequence[Finding]") -> str:
+    counts = {role.value: len(tags) for role in Role if (tags := plant.of(role))}
+    file = f"{plant.name}: a valid plant file, " + ", ".join(f"{n} {role}" for role, n in counts.items())
+    if log_file is None:
+        return file + "."
+    severities = [finding.severity.value for finding in findings]
+    if "error" in severities:
+        return f"{file}. {log_file} cannot teach a model of it: see the errors above."
+    if "warning" in severities:
+        return f"{file}. {log_file} can teach a model of it, a worse one for the warnings above."
+    return f"{file}. {log_file} can teach a model of it."
+
+
+def record(
+    plant_file: PlantFile,
+    out: Annotated[Path, typer.Option(help="Recording to write or to continue; ends in .parquet.")],
+    hours: Annotated[
+        float | None, typer.Option(help="For how long; until interrupted without it.", min=0)
+    ] = None,
+    link: LinkName = "opcua",
+) -> None:
+    """Record a live plant. Ctrl-C ends the recording and keeps it; so does a lost process."""
+    plant = load_plant(plant_file)
+    count = [0]
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_record(plant, out, hours, link, count))
+    typer.echo(f"{out}: {count[0]} samples" if count[0] else "no sample came; nothing was written", err=True)
+
+
+def opened(link_name: str, plant: PlantSpec) -> AbstractAsyncContextManager[PlantLink]:
+    """The link called `link_name` to `plant`, to be entered; one that is always up is entered as it is."""
+    link = registry.link(link_name)(plant)
+    return link if isinstance(link, AbstractAsyncContextManager) else contextlib.nullcontext(link)
+
+
+async def _record(plant: PlantSpec, out: Path, hours: float | None, link_name: str, count: list[int]) -> None:
+    from procwm.data.writer import LogWriter
+
+    duration_s = float("inf") if hours is None else hours * 3600.0
+    async with opened(link_name, plant) as link:
+        began = time.monotonic()
+        with LogWriter(out, plant) as writer, progress(f"recording {plant.name}") as advance:
+            while (elapsed_s := time.monotonic() - began) < duration_s:
+                await asyncio.sleep(min(_DRAIN_S, duration_s - elapsed_s))
+                samples = link.drain()
+                writer.append(samples)
+                count[0] += len(samples)
+                advance(elapsed_s / duration_s, f"recording {plant.name}: {count[0]} samples")
