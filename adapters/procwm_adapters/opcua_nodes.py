@@ -123,7 +123,7 @@ async def _engineering_units(client: Client, nodes: Sequence[TagNode]) -> list[A
         found = await client.uaclient.translate_browsepaths_to_nodeids(paths)
     except ua.UaStatusCodeError:
         return [None] * len(nodes)
-    targets = [result.Targets[0].TargetId if result.Targets else None for result in found]
+    targets = [_local(result.Targets[0].TargetId) if result.Targets else None for result in found]
     values = iter(await read(client, [(target, ua.AttributeIds.Value) for target in targets if target]))
     held = [next(values).Value if target else None for target in targets]
     return [None if variant is None else variant.Value for variant in held]
@@ -132,6 +132,12 @@ async def _engineering_units(client: Client, nodes: Sequence[TagNode]) -> list[A
 def _property(name: str) -> Any:
     element = ua.RelativePathElement()
     element.ReferenceTypeId = ua.NodeId(ua.ObjectIds.HasProperty)
+    element.IsInverse = False
     element.IncludeSubtypes = True
     element.TargetName = ua.QualifiedName(name, 0)
     return element
+
+
+def _local(target: Any) -> Any:
+    """The plain `NodeId` of an expanded one in the same server."""
+    return ua.NodeId(target.Identifier, target.NamespaceIndex, target.NodeIdType)

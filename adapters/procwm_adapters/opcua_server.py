@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -148,8 +149,10 @@ class PlantServer:
 
     async def _fail(self, reason: str) -> None:
         time_ns = self._plant.truth.time_ns + 1000
-        await self._publish([Sample(name, float("nan"), Quality.BAD, time_ns) for name in self._nodes])
+        await self._publish([Sample(name, math.nan, Quality.BAD, time_ns) for name in self._nodes])
+        await self._publish_time()
         await self._set_own(STATUS, ua.Variant(reason, ua.VariantType.String))
+        await self._send_now()
 
     async def _set(self, node_id: Any, value: Any) -> None:
         await self._server.iserver.aspace.write_attribute_value(node_id, _VALUE, value)
@@ -170,8 +173,11 @@ class PlantServer:
         ]
         if not asked:
             return
+        setpoints = {name: item.Value.Value.Value for name, item in asked}
+        if not all(math.isfinite(value) for value in setpoints.values()):
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadOutOfRange)
         try:
-            accepted = await self._plant.write({name: item.Value.Value.Value for name, item in asked})
+            accepted = await self._plant.write(setpoints)
         except ProcwmError as error:
             _LOGGER.info("the plant refused a write: %s", error)
             raise ua.UaStatusCodeError(ua.StatusCodes.BadOutOfRange) from error

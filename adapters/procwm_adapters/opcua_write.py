@@ -83,9 +83,7 @@ class SetpointWriter:
         if _agree(wanted, held):
             return held
         now = ", ".join(f"{name} = {value:g}" for name, value in held.items())
-        raise OutcomeUnknownError(
-            f"{error}; the plant holds {now} and may still take the new value"
-        ) from error
+        raise OutcomeUnknownError(f"{error}; the plant holds {now} and may yet take the new value") from error
 
     async def _read_back(self, wanted: Mapping[str, Any], text: str) -> dict[str, float]:
         clock = asyncio.get_running_loop().time
