@@ -1,6 +1,9 @@
 """Contracts that anyone can run over their own parts, and doubles to run them with."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +12,7 @@ from torch import nn
 
 from procwm.data.window import Window, WindowRule
 from procwm.errors import SpecError
+from procwm.planning.problem import ControlProblem, Plan, Planner, PlanStatus
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.heads import GuardHead
@@ -116,6 +120,95 @@ def check_world_model(model: WorldModel, windows: Sequence[Window]) -> None:
     assert torch.allclose(again.cv, rollout.cv[:1], atol=1e-9), "a rollout must not depend on its batch"
 
 
+def control_problem(
+    model: WorldModel,
+    *,
+    latent: Float[np.ndarray, " latent"],
+    last_mv: Float[np.ndarray, " mv"],
+    horizon: int | None = None,
+    **changes: Any,
+) -> ControlProblem:
+    """The planning problem that the plant file of `model` states, DVs at the centre of their scale.
+
+    Args:
+        model: gives the plant and the horizon.
+        latent: the model's state now.
+        last_mv: engineering units.
+        horizon: intervals ahead; that of the model where `None`.
+        changes: fields of `ControlProblem` in place of those from the plant file.
+    """
+    plant, rows = model.plant, horizon or model.horizon
+    outputs, mvs = plant.outputs, plant.mvs
+    target = [np.nan if tag.setpoint is None else tag.setpoint for tag in outputs]
+    nowhere = (-np.inf, np.inf)
+    problem = ControlProblem(
+        latent=latent,
+        last_mv=last_mv,
+        dv=np.repeat(model.scaler.part(names_of(plant.dvs))[0][None], rows, axis=0),
+        bias=np.zeros((rows, len(outputs))),
+        target=np.repeat(np.array(target)[None], rows, axis=0),
+        zone_low=np.array([(tag.zone or nowhere)[0] for tag in outputs]),
+        zone_high=np.array([(tag.zone or nowhere)[1] for tag in outputs]),
+        low=np.array([(tag.limits or nowhere)[0] for tag in outputs]),
+        high=np.array([(tag.limits or nowhere)[1] for tag in outputs]),
+        weight=np.array([tag.weight if tag in plant.cvs else 0.0 for tag in outputs]),
+        span=np.array([tag.span for tag in outputs]),
+        mv_low=np.array([tag.bounds[0] for tag in mvs]),
+        mv_high=np.array([tag.bounds[1] for tag in mvs]),
+        max_move=np.array([tag.max_move or np.inf for tag in mvs]),
+        move_weight=np.array([tag.move_weight for tag in mvs]),
+        mv_span=np.array([tag.span for tag in mvs]),
+    )
+    return replace(problem, **changes)
+
+
+def check_planner(
+    make_planner: Callable[[WorldModel], Planner], model: WorldModel, problem: ControlProblem
+) -> None:
+    """Check that planners keep their contract: limits, deadline, repeatability, and a diverging model.
+
+    Args:
+        make_planner: builds a planner for a model, the same one every time.
+        model: finished; plans are made through it.
+        problem: one that `model` can solve.
+
+    Raises:
+        AssertionError: with a sentence saying what does not hold.
+    """
+    planner = make_planner(model)
+    assert tuple(planner.guard_names) == model.guard_names, "a planner holds plans to the model's guardrails"
+    plan = planner.plan(problem, warm_start=None, deadline_s=60.0)
+    _check_usable_plan(plan, problem)
+    following = planner.plan(problem, warm_start=plan, deadline_s=60.0)
+    _check_usable_plan(following, problem)
+    again = make_planner(model).plan(problem, warm_start=None, deadline_s=60.0)
+    assert np.array_equal(plan.mv, again.mv), "the same problem and seed must give the same plan"
+    for deadline_s in (0.0, 0.02, 0.2):
+        hurried = planner.plan(problem, warm_start=None, deadline_s=deadline_s)
+        assert not hurried.status.usable or hurried.solve_s <= deadline_s, "a late plan must not be usable"
+    for part in ("readout", "predictor"):
+        broken = copy.deepcopy(model)
+        for parameter in getattr(broken, part).parameters():
+            parameter.fill_(torch.nan)
+        diverged = make_planner(broken).plan(problem, warm_start=plan, deadline_s=60.0)
+        assert diverged.status is PlanStatus.DIVERGED, f"a {part} of NaN must give {PlanStatus.DIVERGED.name}"
+
+
+def _check_usable_plan(plan: Plan, problem: ControlProblem) -> None:
+    assert plan.status.usable, f"the problem can be solved, and the plan says: {plan.status}"
+    assert plan.mv.shape == (problem.horizon, len(problem.last_mv)), "one row an interval, one column an MV"
+    assert plan.cv.shape == problem.target.shape, "one predicted row an interval"
+    assert np.isfinite(plan.mv).all(), "a usable plan is finite"
+    assert np.isfinite(plan.cv).all(), "a usable plan has a finite prediction"
+    assert np.isfinite(plan.cost), "a usable plan has a finite cost"
+    rounding = 1e-9 * problem.mv_span
+    moves = np.abs(np.diff(plan.mv, axis=0, prepend=problem.last_mv[None]))
+    assert (plan.mv >= problem.mv_low - rounding).all(), "every MV stays above its low limit"
+    assert (plan.mv <= problem.mv_high + rounding).all(), "every MV stays below its high limit"
+    assert (moves <= problem.max_move + rounding).all(), "no move is larger than max_move"
+    assert plan.worst_guard <= 1e-5, "a usable plan keeps every guardrail at every row"
+
+
 def _range_scaler(plant: PlantSpec) -> Scaler:
     low = np.array([tag.range[0] for tag in plant.tags])
     high = np.array([tag.range[1] for tag in plant.tags])
@@ -134,3 +227,118 @@ def _linear_guard(
         layer.weight.copy_(torch.as_tensor(coefficients * width)[None])
         layer.bias.fill_(float(coefficients @ center) + constant)
     return GuardHead(name=name, network=nn.Sequential(layer), margin=0.0, coverage=1.0)
+
+
+def check_scenario(scenario: Scenario, *, intervals: int = 30) -> None:
+    """Check that `scenario` keeps the contract of a simulated plant.
+
+    Raises:
+        AssertionError: with a sentence saying what does not hold.
+    """
+    _check_equations(scenario)
+    _check_nominal_point(scenario, intervals)
+    for operation in Operation:
+        first, second, other = (_trajectory(scenario, seed, operation, intervals) for seed in (1, 1, 2))
+        assert first == second, f"{operation}: the same seed must give the same trajectory and samples"
+        assert first != other, f"{operation}: another seed must give another trajectory"
+    asyncio.run(_check_link_and_clock(scenario))
+    _check_programme(scenario)
+
+
+def _check_equations(scenario: Scenario) -> None:
+    plant, equations = scenario.plant, scenario.equations
+    measured = [tag.name for tag in plant.of(Role.CV, Role.PV, Role.DV)]
+    assert sorted(equations.output_names) == sorted(measured), "every tag but the MVs is an output, once"
+    point = (equations.steady_state, equations.nominal_mv, equations.nominal_disturbance)
+    sizes = (len(equations.states), len(plant.mvs), len(equations.disturbances))
+    assert tuple(len(values) for values in point) == sizes, "the nominal point must fit states, MVs, loads"
+    rows = {"rhs": sizes[0], "outputs": len(equations.output_names), "guards": len(equations.guard_names)}
+    for name, count in rows.items():
+        function = getattr(equations, name)
+        values = np.asarray(function(*point).full()).ravel()
+        assert values.shape == (count,), f"{name} must have {count} rows"
+        assert np.isfinite(values).all(), f"{name} must be finite at the nominal point"
+        slopes = function.jacobian()(*point, values)
+        slopes = slopes if isinstance(slopes, tuple) else (slopes,)
+        assert all(np.isfinite(slope.full()).all() for slope in slopes), f"{name} must be differentiable"
+    assert (np.asarray(equations.guards(*point).full()) < 0).all(), "the nominal point must be safe"
+
+
+def _check_nominal_point(scenario: Scenario, intervals: int) -> None:
+    equations = scenario.equations
+    still = [
+        LoadChange(tick=0, disturbance=name, value=value)
+        for name, value in zip(equations.disturbances, equations.nominal_disturbance, strict=True)
+    ]
+    plant = scenario.simulate(seed=0, noise=False, loads=still)
+    for _ in range(intervals):
+        plant.advance()
+    first, last = plant.history[0], plant.history[-1]
+    for tag in scenario.plant.of(Role.CV, Role.PV, Role.DV):
+        drift = abs(last.outputs[tag.name] - first.outputs[tag.name])
+        assert drift < 1e-5 * tag.span, f"{tag.name} drifts by {drift} at the nominal point"
+
+
+def _trajectory(
+    scenario: Scenario, seed: int, operation: Operation, intervals: int
+) -> tuple[list[TruthRow], list[Sample]]:
+    plant = scenario.simulate(seed=seed, operation=operation)
+    for _ in range(intervals):
+        plant.advance()
+    rows, samples = list(plant.history), list(plant.drain())
+    assert len(rows) == intervals + 1, "one row for every tick, the present included"
+    known = {tag.name: tag for tag in scenario.plant.tags}
+    for sample in samples:
+        assert sample.tag in known, f"{sample.tag} is not in the plant file"
+        low, high = known[sample.tag].range
+        assert low <= sample.value <= high, f"{sample.tag}: {sample.value} is outside the instrument's range"
+    times = [sample.source_ns for sample in samples]
+    assert times == sorted(times), "samples are drained oldest first"
+    assert times[-1] <= rows[-1].time_ns, "no sample comes from the future"
+    assert not plant.drain(), "a sample is drained once"
+    for row in rows:
+        for tag, value in zip(scenario.plant.mvs, row.mv, strict=True):
+            assert tag.bounds[0] <= value <= tag.bounds[1], f"{tag.name}: operators left its limits"
+    return rows, samples
+
+
+async def _check_link_and_clock(scenario: Scenario) -> None:
+    plant, spec = scenario.simulate(seed=0), scenario.plant
+    assert isinstance(plant, SimulatedPlant), "simulate must return a SimulatedPlant"
+    tag = spec.mvs[0]
+    plant.drain()
+    accepted = await plant.write({tag.name: tag.range[1] + 10.0 * tag.span})
+    assert accepted == {tag.name: tag.range[1]}, "a plant accepts no more than the instrument's range"
+    now = plant.truth.time_ns
+    reported = [sample.source_ns for sample in plant.drain() if sample.tag == tag.name]
+    assert len(reported) == 1, "an accepted setpoint is reported at once"
+    assert reported[0] > now, "an accepted setpoint is stamped after the tick"
+    ticks = plant.ticks(spec.interval_s)
+    times = [await anext(ticks) for _ in range(3)]
+    assert times[0] == now, "the first tick is the present"
+    assert np.diff(times).tolist() == [round(spec.interval_s * 1e9)] * 2, "ticks are one interval apart"
+    assert plant.history[1].mv[0] == tag.range[1], "an accepted setpoint acts in the interval after it"
+    for refused in (plant.write({"no such tag": 0.0}), plant.write({tag.name: float("nan")})):
+        await _check_refused(refused)
+    await _check_refused(anext(plant.ticks(2.0 * spec.interval_s)))
+
+
+async def _check_refused(request: Awaitable[object]) -> None:
+    try:
+        await request
+    except LinkError:
+        return
+    raise AssertionError("an unknown tag, a value that is no number, another interval: each is a LinkError")
+
+
+def _check_programme(scenario: Scenario) -> None:
+    programme = scenario.program(seed=3, intervals=400)
+    assert programme == scenario.program(seed=3, intervals=400), "the same seed must give the same programme"
+    assert programme != scenario.program(seed=4, intervals=400), "another seed must give another programme"
+    ticks = [change.tick for change in programme]
+    assert ticks == sorted(ticks), "setpoint changes come in order"
+    assert ticks[0] >= 0, "a programme starts at tick 0 or later"
+    assert ticks[-1] < 400, "a programme ends with the run"
+    for change in programme:
+        low, high = scenario.plant.tag(change.tag).bounds
+        assert low < change.value < high, f"{change.tag}: setpoint {change.value} is outside its limits"

@@ -237,6 +237,7 @@ def _options(watch: _Watch) -> dict[str, Any]:
     return {
         "print_time": False,
         "error_on_fail": False,
+        "show_eval_warnings": False,
         "iteration_callback": watch,
         "ipopt.print_level": 0,
         "ipopt.sb": "yes",

@@ -96,7 +96,9 @@ class MpcPlanner:
             generator=np.random.default_rng(self._seed),
             sampling=self._sampling,
         )
-        return cycle.plan(*cycle.best(warm_start))
+        # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return cycle.plan(*cycle.best(warm_start))
 
     def _built(self, horizon: int) -> _Solvers:
         if horizon not in self._solvers:

@@ -51,6 +51,8 @@ class QuadraticProgram:
 
         A solver's own word for success is not taken: the Karush-Kuhn-Tucker conditions are.
         """
+        if not (np.isfinite(hessian).all() and np.isfinite(gradient).all() and np.isfinite(matrix).all()):
+            return None
         answer = self._solver(
             h=hessian, g=gradient, a=matrix, lbx=bounds[0], ubx=bounds[1], lba=limits[0], uba=limits[1]
         )
