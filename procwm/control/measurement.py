@@ -29,7 +29,7 @@ def nanoseconds(time: datetime) -> int:
 
 
 def utc(time_ns: int) -> datetime:
-    """The aware datetime of a UTC time, to the microsecond above: what is stamped by then stays in the past."""
+    """The aware datetime of a UTC time, rounded up, so that what is stamped by then is past."""
     return _EPOCH + timedelta(microseconds=-(-time_ns // 1000))
 
 

@@ -1,0 +1,130 @@
+"""Setpoints on their way to the plant, and what is known to be in force when the way is blocked."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from procwm.errors import LinkError, OutcomeUnknownError
+from procwm.plant.link import PlantLink
+from procwm.plant.samples import Quality, Sample, Setpoints
+from procwm.plant.tags import names_of
+
+_log = logging.getLogger(__name__)
+
+_ROUNDING = 1e-6
+"""Of an MV's span: a difference between written and accepted that is none."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What came of one write.
+
+    Attributes:
+        accepted: by the plant; `None` where nothing was, or nothing is known.
+        fault: one sentence where the setpoints are not in force as written, else empty.
+    """
+
+    accepted: Setpoints | None
+    fault: str = ""
+
+
+class Delivery:
+    """Writes setpoints, and tells the controller in samples whatever it could not assume itself.
+
+    A controller takes it that what it decided is in force. Where that is not so, `corrections` gives samples
+    that say what is, to go with those of the next tick. After a write with an unknown outcome nothing is
+    written until the plant has reported every MV: the write may still happen.
+
+    Attributes:
+        written: writes the plant accepted.
+        failed: writes it did not.
+        unknown: writes with an unknown outcome.
+    """
+
+    def __init__(self, link: PlantLink) -> None:
+        self._link = link
+        self._mvs = {tag.name: tag for tag in link.spec.mvs}
+        self._in_force: dict[str, float] = {}
+        self._stamp_ns: dict[str, int] = {}
+        self._awaited: set[str] = set()
+        self._failures = 0
+        self._corrections: tuple[Sample, ...] = ()
+        self.written = self.failed = self.unknown = 0
+
+    @property
+    def in_force(self) -> Setpoints:
+        """MVs as far as they are known."""
+        return dict(self._in_force)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """MVs of which no value is known yet."""
+        return tuple(name for name in names_of(self._link.spec.mvs) if name not in self._in_force)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write got through."""
+        return not self._failures and not self._awaited
+
+    def corrections(self) -> tuple[Sample, ...]:
+        """What the controller must be told; each is handed out once."""
+        corrections, self._corrections = self._corrections, ()
+        return corrections
+
+    def observe(self, samples: Sequence[Sample]) -> None:
+        """Take note of MVs that the plant reports."""
+        read_back = []
+        for sample in samples:
+            if sample.tag in self._mvs and sample.quality is Quality.GOOD:
+                newest = sample.source_ns >= self._stamp_ns.get(sample.tag, sample.source_ns)
+                if sample.tag in self._awaited or newest:
+                    self._in_force[sample.tag] = sample.value
+                    self._stamp_ns[sample.tag] = max(sample.source_ns, self._stamp_ns.get(sample.tag, 0))
+                    read_back.append(sample.tag)
+        if self._awaited and self._awaited <= set(read_back):
+            self._awaited = set()
+            self._correct()
+
+    async def deliver(self, setpoints: Setpoints) -> Delivered:
+        """Write `setpoints` and say what came of it; never raises for a lost link."""
+        if self._awaited:
+            self._correct()
+            names = ", ".join(sorted(self._awaited))
+            return Delivered(
+                None, f"holding until {names} can be read back: the last write may have happened"
+            )
+        try:
+            accepted = await self._link.write(setpoints)
+        except OutcomeUnknownError as error:
+            self.unknown += 1
+            self._awaited = set(self._mvs)
+            return self._refused(error)
+        except LinkError as error:
+            self.failed += 1
+            return self._refused(error)
+        self.written += 1
+        self._failures = 0
+        self._in_force.update(accepted)
+        return self._compared(setpoints, accepted)
+
+    def _refused(self, error: LinkError) -> Delivered:
+        self._failures += 1
+        self._correct()
+        _log.warning("write %d in a row failed: %s", self._failures, error)
+        return Delivered(None, f"not written ({self._failures} in a row): {error}")
+
+    def _compared(self, asked: Setpoints, accepted: Setpoints) -> Delivered:
+        for name, value in asked.items():
+            got = accepted.get(name)
+            if got is None or abs(got - value) > _ROUNDING * self._mvs[name].span:
+                self._correct()
+                return Delivered(accepted, f"{name}: {value:g} was written, the plant took {got}")
+        return Delivered(accepted)
+
+    def _correct(self) -> None:
+        """Say what is in force in samples that are newer than any report, and older than the next."""
+        for name in self._in_force:
+            self._stamp_ns[name] = self._stamp_ns.get(name, 0) + 1
+        self._corrections = tuple(
+            Sample(name, value, Quality.GOOD, self._stamp_ns[name]) for name, value in self._in_force.items()
+        )

@@ -1,0 +1,31 @@
+"""The counter that the plant's own system watches: it sheds when the counter stands still."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from procwm.errors import LinkError
+
+_log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Sends 0, 1, 2, ... and round again, one number a healthy cycle.
+
+    Attributes:
+        missed: beats that did not get through.
+    """
+
+    def __init__(self, send: Callable[[int], Awaitable[None]], *, modulus: int = 65536) -> None:
+        """Args: send: writes the number to its tag; may raise `LinkError`. modulus: where it wraps round."""
+        self._send, self._modulus = send, modulus
+        self._count = 0
+        self.missed = 0
+
+    async def beat(self) -> None:
+        """Send the next number. A lost link is counted, not raised: standing still is the message."""
+        try:
+            await self._send(self._count)
+        except LinkError as error:
+            self.missed += 1
+            _log.warning("the heartbeat did not get through: %s", error)
+        self._count = (self._count + 1) % self._modulus
