@@ -13,7 +13,7 @@ from procwm.plant.samples import Quality
 from procwm.plant.tags import PlantSpec, Role, Tag
 
 _SPIKE_WIDTH = 5
-_SPIKE_DEVIATIONS = 12.0
+_SPIKE_TIMES = 5.0
 _SPIKE_SPAN = 0.02
 _FLAT_SAMPLES = 50
 _FLAT_TIMES = 20
@@ -96,15 +96,15 @@ def out_of_range(value: Float64[np.ndarray, " sample"], tag: Tag) -> Bool[np.nda
 def spikes(value: Float64[np.ndarray, " sample"], span: float) -> Bool[np.ndarray, " sample"]:
     """Where a single sample leaves its neighbours and the next one is back.
 
-    A Hampel filter: the distance to the median of five exceeds 12 robust standard deviations of that distance
-    and 2 % of `span`. A step is no spike, since the median follows it.
+    A Hampel filter: the distance to the median of five exceeds 2 % of `span` and is five times as large as
+    98 of 100 others (about ten standard deviations of white noise). A step is none: the median follows it.
     """
     if len(value) < _SPIKE_WIDTH:
         return np.zeros(len(value), dtype=np.bool_)
     padded = np.pad(value, _SPIKE_WIDTH // 2, mode="edge")
     distance = np.abs(value - np.median(sliding_window_view(padded, _SPIKE_WIDTH), axis=1))
-    deviation = 1.4826 * float(np.median(distance))
-    found: Bool[np.ndarray, " sample"] = distance > max(_SPIKE_DEVIATIONS * deviation, _SPIKE_SPAN * span)
+    usual = float(np.quantile(distance, 0.98))
+    found: Bool[np.ndarray, " sample"] = distance > max(_SPIKE_TIMES * usual, _SPIKE_SPAN * span)
     return found
 
 

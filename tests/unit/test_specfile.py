@@ -1,0 +1,154 @@
+"""The plant file: what it says, and one sentence for every mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from procwm.errors import SpecError
+from procwm.plant.specfile import (
+    PlantFile,
+    dump_plant,
+    first_difference,
+    load_plant,
+    parse_plant,
+    plant_fingerprint,
+)
+from procwm.plant.tags import Role
+
+TANK = """[plant]
+name = "tank"
+interval_s = 10
+
+[[tag]]
+name = "LT1.PV"
+role = "CV"
+unit = "cm"
+range = [0, 20]
+setpoint = 12.4
+limits = [1.0, 19.0]
+node = "ns=2;s=LT1.PV"
+
+[[tag]]
+name = "TT1.PV"
+role = "PV"
+unit = "degC"
+range = [0.0, 100.0]
+
+[[tag]]
+name = "P1.SP"
+role = "MV"
+unit = "V"
+range = [0.0, 10.0]
+max_move = 0.5
+
+[opcua]
+endpoint = "opc.tcp://127.0.0.1:4840"
+"""
+
+
+def test_a_plant_file_becomes_a_plant(tmp_path: Path) -> None:
+    path = tmp_path / "plant.toml"
+    path.write_text(TANK, encoding="utf-8")
+    plant = load_plant(path)
+    assert (plant.name, plant.interval_s, plant.names) == ("tank", 10.0, ("LT1.PV", "TT1.PV", "P1.SP"))
+    assert plant.tag("LT1.PV").role is Role.CV
+    assert plant.tag("LT1.PV").range == (0.0, 20.0)
+    assert plant.tag("LT1.PV").setpoint == 12.4
+    assert plant.tag("P1.SP").max_move == 0.5
+    assert plant.opcua is not None
+    assert plant.opcua.endpoint == "opc.tcp://127.0.0.1:4840"
+
+
+def test_a_plant_written_is_the_plant_read() -> None:
+    plant = parse_plant(TANK)
+    assert parse_plant(dump_plant(plant)) == plant
+    assert "zone" not in dump_plant(plant)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "sentence"),
+    [
+        ('role = "CV"\n', "", "tag LT1.PV: role is missing"),
+        ('role = "CV"', 'role = "XV"', "tag LT1.PV: role is 'XV'; it must be one of CV, MV, DV, PV"),
+        ('unit = "cm"\n', "", "tag LT1.PV: unit is missing"),
+        ('name = "LT1.PV"\n', "", "tag number 1: name is missing"),
+        ("range = [0, 20]\n", "", "tag LT1.PV: range is missing"),
+        ("range = [0, 20]", "range = [20, 0]", "LT1.PV: range is [20.0, 0.0]"),
+        ("range = [0, 20]", "range = [20]", "tag LT1.PV: range is [20]; it must be two numbers"),
+        ("range = [0, 20]", "range = [0, 1, 2]", "tag LT1.PV: range is [0, 1, 2]; it must be two numbers"),
+        ("range = [0, 20]", 'range = [0, "20"]', "tag LT1.PV: range is '20'; it must be a number"),
+        ("setpoint = 12.4", 'setpoint = "12"', "tag LT1.PV: setpoint is '12'; it must be a number"),
+        ("setpoint = 12.4", "setpoint = 124", "LT1.PV: setpoint 124.0 is outside the instrument's range"),
+        ("setpoint = 12.4", "setpiont = 12.4", "tag LT1.PV: unknown key setpiont; did you mean setpoint?"),
+        ("max_move = 0.5", "max_move = 0", "P1.SP: max_move is 0.0; it must be a number above 0"),
+        ("max_move = 0.5", "setpoint = 5", "P1.SP: a MV takes no setpoint"),
+        ('name = "P1.SP"', 'name = "LT1.PV"', "tag LT1.PV is listed twice"),
+        ('role = "MV"\nunit = "V"', 'role = "DV"\nunit = "V"', "takes no max_move; only MV tags do"),
+        ("interval_s = 10", "interval_s = 0", "interval_s is 0.0"),
+        ("interval_s = 10", "interval_s = true", "[plant]: interval_s is True; it must be a number"),
+        ("[plant]", "[plnt]", "unknown key plnt; did you mean plant?"),
+        ("[opcua]", "[historian]", "unknown key historian; known keys are plant, tag, opcua"),
+        ("endpoint", "url", "[opcua]: unknown key url; known keys are endpoint"),
+        ('name = "tank"', "name = tank", "not valid TOML: Invalid value (at line 2, column 8)"),
+        (TANK, 'tag = []\n[plant]\nname = ""\ninterval_s = 1.0', "no tag has the role CV"),
+        (TANK, 'tag = 3\n[plant]\nname = ""\ninterval_s = 1.0', "tags are written as tables [[tag]]"),
+    ],
+)
+def test_every_mistake_is_one_sentence_with_file_and_tag(right: str, wrong: str, sentence: str) -> None:
+    assert right in TANK
+    with pytest.raises(SpecError) as caught:
+        parse_plant(TANK.replace(right, wrong, 1), source="plant.toml")
+    assert str(caught.value).startswith("plant.toml: ")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_plant_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"nowhere\.toml: cannot be read: no such file"):
+        load_plant(tmp_path / "nowhere.toml")
+    (tmp_path / "latin.toml").write_bytes(b'[plant]\nname = "\xb0"')
+    with pytest.raises(SpecError, match=r"latin\.toml: byte 16 is not UTF-8"):
+        load_plant(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "difference"),
+    [
+        ("interval_s = 10", "interval_s = 20", "interval_s is 20.0; the model was trained with 10.0"),
+        ('unit = "cm"', 'unit = "m"', 'LT1.PV: unit is "m"; the model was trained with "cm"'),
+        ("range = [0, 20]", "range = [0, 25]", "LT1.PV: range is [0.0, 25.0]"),
+        ('name = "TT1.PV"\nrole = "PV"', 'name = "TT1.PV"\nrole = "DV"', 'TT1.PV: role is "DV"'),
+        ('name = "TT1.PV"', 'name = "TT2.PV"', "TT1.PV: the model was trained with this tag"),
+        ("range = [0.0, 100.0]", "range = [0.0, 100.0]\nlimits = [0.0, 90.0]", 'TT1.PV: limits is "given"'),
+    ],
+)
+def test_the_first_tag_a_model_would_misread_is_named(before: str, after: str, difference: str) -> None:
+    trained, given = parse_plant(TANK), parse_plant(TANK.replace(before, after, 1))
+    found = first_difference(trained, given)
+    assert found is not None
+    assert found.startswith(difference)
+    assert plant_fingerprint(trained) != plant_fingerprint(given)
+
+
+def test_targets_weights_and_limits_may_change_after_training() -> None:
+    other = TANK.replace("setpoint = 12.4", "weight = 3.0\nzone = [2.0, 9.0]").replace(
+        "[1.0, 19.0]", "[2.0, 18.0]"
+    )
+    trained, given = parse_plant(TANK), parse_plant(other.replace("max_move = 0.5", "max_move = 0.1"))
+    assert first_difference(trained, given) is None
+    assert plant_fingerprint(trained) == plant_fingerprint(given)
+
+
+def test_an_added_tag_and_a_changed_order_are_named() -> None:
+    trained = parse_plant(TANK)
+    more = parse_plant(TANK + '[[tag]]\nname = "FT1.PV"\nrole = "DV"\nunit = "l/s"\nrange = [0, 1]\n')
+    assert str(first_difference(trained, more)).startswith("FT1.PV: the model was trained without this tag")
+    blocks = TANK.split("\n\n")
+    swapped = parse_plant("\n\n".join((blocks[0], blocks[2], blocks[1], *blocks[3:])))
+    assert str(first_difference(trained, swapped)).startswith("TT1.PV: tag number 1")
+
+
+def test_the_schema_describes_every_key() -> None:
+    schema = PlantFile.model_json_schema()
+    assert set(schema["required"]) == {"plant", "tag"}
+    assert schema["$defs"]["TagTable"]["properties"]["range"]["description"]
