@@ -50,10 +50,10 @@ class Objective:
 
 def excess(
     value: Float[np.ndarray, "*rows cv"],
-    low: Float[np.ndarray, "*rows cv"],
-    high: Float[np.ndarray, "*rows cv"],
+    low: Float[np.ndarray, "..."],
+    high: Float[np.ndarray, "..."],
 ) -> Float[np.ndarray, "*rows cv"]:
-    """Signed distance of `value` to the interval `[low, high]`; 0 inside."""
+    """Signed distance of `value` to the interval `[low, high]`, which is broadcast; 0 inside."""
     distance: np.ndarray = value - np.clip(value, low, high)
     return distance
 
