@@ -71,7 +71,11 @@ class LoadChange:
 
 @dataclass(frozen=True, kw_only=True)
 class TruthRow:
-    """What a simulator knows at one instant, free of noise."""
+    """What a simulator knows at one instant, free of noise.
+
+    Like a row of a log, it shows the `mv` and the `disturbance` that were in force during the
+    interval that ended at `time_ns`; the first row shows the nominal ones.
+    """
 
     time_ns: int
     state: tuple[float, ...]

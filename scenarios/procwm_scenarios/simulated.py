@@ -69,11 +69,6 @@ class Simulation:
         return self._plant
 
     @property
-    def time_ns(self) -> int:
-        """UTC time of the present tick."""
-        return self.truth.time_ns
-
-    @property
     def truth(self) -> TruthRow:
         """The present instant."""
         return self._history[-1]
