@@ -8,20 +8,19 @@ from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from procwm.control import modes
 from procwm.control.decision import Decision
-from procwm.control.disturbance import DisturbanceEstimator
 from procwm.control.fallback import RUNGS, fallback
 from procwm.control.gate import Gate
-from procwm.control.measurement import Measurements, as_samples, measurements, nanoseconds, utc
+from procwm.control.measurement import Measurements, as_samples, nanoseconds, utc
 from procwm.control.modes import Mode
+from procwm.control.perception import Perception, Seen
 from procwm.control.posing import pose
 from procwm.control.state import ControllerState
-from procwm.control.targets import Targets
-from procwm.data.window import SampleBuffer, Window
+from procwm.control.targets import Overrides, Targets
+from procwm.data.window import SampleBuffer
 from procwm.errors import SpecError
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.prediction import Evaluator
@@ -90,10 +89,7 @@ class Controller:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
         self._mode, self._return_after = mode, return_after
         self._gate = Gate(plant=plant, guard_names=model.guard_names)
-        columns = {tag: index for index, tag in enumerate(model.rule.tags)}
-        axes = {"mv": plant.mvs, "dv": plant.dvs, "cv": plant.outputs}
-        self._columns = {axis: [columns[tag.name] for tag in tags] for axis, tags in axes.items()}
-        self._estimator = DisturbanceEstimator(model, horizon=model.horizon)
+        self._perception = Perception(plant, model)
 
     def start(self, last_mv: Mapping[str, float], *, history: Sequence[Sample] = ()) -> ControllerState:
         """The state before the first step. The first move counts from `last_mv`: the transfer is bumpless.
@@ -117,15 +113,15 @@ class Controller:
             if self.plant.tag(name) not in self.plant.mvs:
                 raise SpecError(f"{name} is a {self.plant.tag(name).role}; last_mv takes MV tags only")
         center, _ = self.model.scaler.part(names_of(self.plant.dvs))
-        past = as_samples(history, self.plant, 0)
         return ControllerState(
             mode=modes.begin(self._mode),
-            buffer=SampleBuffer(self.model.rule).push(past),
+            buffer=SampleBuffer(self.model.rule),
+            unseen=as_samples(history, self.plant, 0),
             in_force=tuple(in_force),
             reported_ns=(-1,) * len(in_force),
             dv=tuple(center.tolist()),
             targets=Targets(),
-            disturbance=self._estimator.start(),
+            disturbance=self._perception.start(),
         )
 
     def request(
@@ -158,57 +154,41 @@ class Controller:
             SpecError: an unknown tag, a value outside its range, a naive time or one that goes backwards.
         """
         began = wall.perf_counter()
+        state, seen = self._advanced(samples, state, time, Overrides(setpoints, zones, limits))
+        if seen.latent is None:
+            outcome = _Outcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
+            return self._decision(outcome, state, seen, began), state
+        outcome = self._outcome(state, seen.measured, seen.latent)
+        state = self._after(state, outcome)
+        return self._decision(outcome, state, seen, began), state
+
+    def observe(
+        self,
+        samples: Mapping[str, float] | Sequence[Sample],
+        state: ControllerState,
+        *,
+        time: datetime,
+        setpoints: Setpoints | None = None,
+    ) -> ControllerState:
+        """A cycle without a decision: what a step would have learned about the plant, in less time."""
+        state, _ = self._advanced(samples, state, time, Overrides(setpoints, None, None))
+        return state
+
+    def _advanced(
+        self,
+        samples: Mapping[str, float] | Sequence[Sample],
+        state: ControllerState,
+        time: datetime,
+        overrides: Overrides,
+    ) -> tuple[ControllerState, Seen]:
+        """`state` at `time`, with its samples and targets, and what is known there."""
         now_ns = nanoseconds(time)
         if state.time_ns is not None and now_ns <= state.time_ns:
             before = utc(state.time_ns).isoformat()
             raise SpecError(f"time goes backwards: a step at {time.isoformat()} after one at {before}")
-        targets = state.targets.with_(self.plant, setpoints=setpoints, zones=zones, limits=limits)
         arrived = as_samples(samples, self.plant, now_ns)
-        state = replace(state, targets=targets).observed(self.plant.mvs, arrived, now_ns)
-        window = state.buffer.window(now_ns)
-        measured = measurements(window, self.plant, self.model.rule.tags, last_dv=np.array(state.dv))
-        if (
-            state.time_ns is not None
-            and now_ns - state.time_ns < _SOONEST_SHARE * self.model.rule.interval_ns
-        ):
-            outcome = _Outcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
-            return self._decision(outcome, state, measured, now_ns, began), state
-        latent = self._encode(window)
-        state = self._learned(state, window, measured, latent, now_ns)
-        outcome = self._outcome(state, measured, latent)
-        state = self._after(state, outcome)
-        return self._decision(outcome, state, measured, now_ns, began), state
-
-    def _encode(self, window: Window) -> Float[np.ndarray, " latent"]:
-        with torch.inference_mode():
-            latent = self.model.encode(self.model.model_input([window]))
-        return latent[0].cpu().numpy().astype(np.float64)
-
-    def _learned(
-        self,
-        state: ControllerState,
-        window: Window,
-        measured: Measurements,
-        latent: Float[np.ndarray, " latent"],
-        now_ns: int,
-    ) -> ControllerState:
-        """`state` with time moved on to this tick, and what the tick taught about the disturbance."""
-        moved = replace(state, time_ns=now_ns, dv=tuple(measured.dv.tolist()))
-        elapsed_ns = self.model.rule.interval_ns if state.time_ns is None else now_ns - state.time_ns
-        passed = round(elapsed_ns / self.model.rule.interval_ns)
-        history = len(window.values)
-        if state.mode.actual is Mode.OFF or not measured.enough or passed >= history:
-            return replace(moved, disturbance=self._estimator.restart(state.disturbance))
-        recent = window.values[history - passed :]
-        mv, dv, output = (recent[:, self._columns[axis]] for axis in ("mv", "dv", "cv"))
-        disturbance = self._estimator.update(
-            state.disturbance,
-            latent=latent,
-            mv=np.where(np.isfinite(mv), mv, state.in_force),
-            dv=np.where(np.isfinite(dv), dv, measured.dv),
-            output=output,
-        )
-        return replace(moved, disturbance=disturbance)
+        state = replace(state, targets=state.targets.with_(self.plant, overrides))
+        return self._perception.look(state, arrived, now_ns)
 
     def _outcome(
         self, state: ControllerState, measured: Measurements, latent: Float[np.ndarray, " latent"]
@@ -278,10 +258,8 @@ class Controller:
         last_good, age = (outcome.plan, 1) if outcome.fresh else (state.last_good, state.age + 1)
         return replace(state, mode=mode, in_force=in_force, last_good=last_good, age=age)
 
-    def _decision(
-        self, outcome: _Outcome, state: ControllerState, measured: Measurements, now_ns: int, began: float
-    ) -> Decision:
-        seen = zip(names_of(self.plant.outputs), measured.output.tolist(), strict=True)
+    def _decision(self, outcome: _Outcome, state: ControllerState, seen: Seen, began: float) -> Decision:
+        output = zip(names_of(self.plant.outputs), seen.measured.output.tolist(), strict=True)
         return Decision(
             setpoints=outcome.proposed if state.mode.actual is Mode.AUTO else None,
             reason=outcome.reason,
@@ -291,11 +269,11 @@ class Controller:
             rung=outcome.rung,
             proposed=outcome.proposed,
             target=state.targets.in_force(self.plant),
-            measured=MappingProxyType({name: value for name, value in seen if np.isfinite(value)}),
+            measured=MappingProxyType({name: value for name, value in output if np.isfinite(value)}),
             bias=state.disturbance.bias,
-            notes=measured.notes,
+            notes=seen.measured.notes,
             step_s=wall.perf_counter() - began,
-            time_ns=now_ns,
+            time_ns=seen.time_ns,
         )
 
 

@@ -29,6 +29,7 @@ class ControllerState:
         last_good: the last plan whose first move was written.
         age: cycles since `last_good` was made.
         time_ns: of the last cycle; `None` before the first.
+        unseen: samples given at the start, which the first cycle will see.
     """
 
     mode: ModeState
@@ -41,6 +42,7 @@ class ControllerState:
     last_good: Plan | None = None
     age: int = 0
     time_ns: int | None = None
+    unseen: tuple[Sample, ...] = ()
 
     def observed(self, mvs: Sequence[Tag], samples: Sequence[Sample], now_ns: int) -> "ControllerState":
         """This state with `samples` in its buffer, and the MVs that they report in force."""

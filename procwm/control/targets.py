@@ -16,6 +16,15 @@ _NO_INTERVALS: Mapping[str, Interval] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
+class Overrides:
+    """What one call asks for, by tag, engineering units; `None` asks for nothing new."""
+
+    setpoints: Setpoints | None = None
+    zones: Mapping[str, Interval] | None = None
+    limits: Mapping[str, Interval] | None = None
+
+
+@dataclass(frozen=True)
 class Targets:
     """Overrides by tag, engineering units; a value, replaced by `with_`.
 
@@ -29,30 +38,24 @@ class Targets:
     zones: Mapping[str, Interval] = field(default_factory=lambda: _NO_INTERVALS)
     limits: Mapping[str, Interval] = field(default_factory=lambda: _NO_INTERVALS)
 
-    def with_(
-        self,
-        plant: PlantSpec,
-        *,
-        setpoints: Setpoints | None = None,
-        zones: Mapping[str, Interval] | None = None,
-        limits: Mapping[str, Interval] | None = None,
-    ) -> "Targets":
-        """These targets with more overrides on top.
+    def with_(self, plant: PlantSpec, overrides: Overrides) -> "Targets":
+        """These targets with `overrides` on top.
 
         Raises:
             SpecError: a tag is unknown, a value is outside its range, or a limit is wider than the plant's.
         """
-        checked = {
-            name: plant.tag(name).check_target(float(value)) for name, value in (setpoints or {}).items()
+        setpoints = {
+            name: plant.tag(name).check_target(float(value))
+            for name, value in (overrides.setpoints or {}).items()
         }
-        for name, zone in (zones or {}).items():
+        for name, zone in (overrides.zones or {}).items():
             replace(plant.tag(name), zone=zone)  # the tag refuses what it cannot have
-        for name, interval in (limits or {}).items():
+        for name, interval in (overrides.limits or {}).items():
             _check_tighter(plant.tag(name), interval)
         return Targets(
-            MappingProxyType({**self.setpoints, **checked}),
-            MappingProxyType({**self.zones, **(zones or {})}),
-            MappingProxyType({**self.limits, **(limits or {})}),
+            MappingProxyType({**self.setpoints, **setpoints}),
+            MappingProxyType({**self.zones, **(overrides.zones or {})}),
+            MappingProxyType({**self.limits, **(overrides.limits or {})}),
         )
 
     def setpoint(self, tag: Tag) -> float | None:

@@ -1,0 +1,119 @@
+"""From samples to what is known at a tick: measurements, the latent state, the disturbance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from procwm.control.disturbance import Disturbance, DisturbanceEstimator
+from procwm.control.measurement import Measurements, measurements
+from procwm.control.modes import Mode
+from procwm.control.state import ControllerState
+from procwm.data.window import Window
+from procwm.plant.samples import Sample
+from procwm.plant.tags import PlantSpec
+from procwm.world.model import WorldModel
+
+_SOONEST_SHARE = 0.5
+"""Of the control interval: a tick that comes sooner after the last belongs to the same interval."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is known at a tick.
+
+    Attributes:
+        time_ns: of the tick.
+        measured: the present of the window.
+        latent: the model's state; `None` where this interval had its step already.
+    """
+
+    time_ns: int
+    measured: Measurements
+    latent: Float[np.ndarray, " latent"] | None
+
+
+class Perception:
+    """The windowing rule, the encoder and the disturbance estimate, as one function of a state.
+
+    Args:
+        plant: whose samples come.
+        model: that encodes them.
+    """
+
+    def __init__(self, plant: PlantSpec, model: WorldModel) -> None:
+        self._plant, self._model = plant, model
+        columns = {tag: index for index, tag in enumerate(model.rule.tags)}
+        axes = {"mv": plant.mvs, "dv": plant.dvs, "cv": plant.outputs}
+        self._columns = {axis: [columns[tag.name] for tag in tags] for axis, tags in axes.items()}
+        self._estimator = DisturbanceEstimator(model, horizon=model.horizon)
+
+    def start(self) -> Disturbance:
+        """The disturbance estimate before the first tick."""
+        return self._estimator.start()
+
+    def look(
+        self, state: ControllerState, samples: Sequence[Sample], now_ns: int
+    ) -> tuple[ControllerState, Seen]:
+        """`state` at `now_ns` with `samples` in it, and what is known there.
+
+        The first look lives through the samples from before it, so that it knows what the model gets wrong.
+        """
+        arrived = (*state.unseen, *samples)
+        state = replace(state, unseen=())
+        if state.time_ns is None:
+            state = self._caught_up(state, arrived, now_ns)
+        return self._tick(state, arrived, now_ns)
+
+    def _caught_up(self, state: ControllerState, samples: Sequence[Sample], now_ns: int) -> ControllerState:
+        """`state` one interval before the first step, having lived through the samples from before."""
+        interval_ns = self._model.rule.interval_ns
+        oldest_ns = min((sample.source_ns for sample in samples), default=now_ns)
+        longest = self._model.rule.history + 2 * self._model.horizon
+        for back in range(min((now_ns - oldest_ns) // interval_ns, longest), 0, -1):
+            then_ns = now_ns - back * interval_ns
+            past = [sample for sample in samples if sample.source_ns <= then_ns]
+            state, _ = self._tick(state, past, then_ns)
+        return state
+
+    def _tick(
+        self, state: ControllerState, samples: Sequence[Sample], now_ns: int
+    ) -> tuple[ControllerState, Seen]:
+        interval_ns = self._model.rule.interval_ns
+        state = state.observed(self._plant.mvs, samples, now_ns)
+        window = state.buffer.window(now_ns)
+        measured = measurements(window, self._plant, self._model.rule.tags, last_dv=np.array(state.dv))
+        if state.time_ns is not None and now_ns - state.time_ns < _SOONEST_SHARE * interval_ns:
+            return state, Seen(now_ns, measured, None)
+        with torch.inference_mode():
+            encoded = self._model.encode(self._model.model_input([window]))
+        latent = encoded[0].cpu().numpy().astype(np.float64)
+        return self._learned(state, window, measured, latent, now_ns), Seen(now_ns, measured, latent)
+
+    def _learned(
+        self,
+        state: ControllerState,
+        window: Window,
+        measured: Measurements,
+        latent: Float[np.ndarray, " latent"],
+        now_ns: int,
+    ) -> ControllerState:
+        """`state` with time moved on to this tick, and what the tick taught about the disturbance."""
+        moved = replace(state, time_ns=now_ns, dv=tuple(measured.dv.tolist()))
+        elapsed_ns = self._model.rule.interval_ns if state.time_ns is None else now_ns - state.time_ns
+        passed = round(elapsed_ns / self._model.rule.interval_ns)
+        history = len(window.values)
+        if state.mode.actual is Mode.OFF or not measured.enough or passed >= history:
+            return replace(moved, disturbance=self._estimator.restart(state.disturbance))
+        recent = window.values[history - passed :]
+        mv, dv, output = (recent[:, self._columns[axis]] for axis in ("mv", "dv", "cv"))
+        disturbance = self._estimator.update(
+            state.disturbance,
+            latent=latent,
+            mv=np.where(np.isfinite(mv), mv, state.in_force),
+            dv=np.where(np.isfinite(dv), dv, measured.dv),
+            output=output,
+        )
+        return replace(moved, disturbance=disturbance)
