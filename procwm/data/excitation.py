@@ -96,8 +96,8 @@ def _judged(name: str, moves: int, covered: float, together: Sequence[str]) -> t
 
 
 def _smallest_move(known: Float64[np.ndarray, " row"], span: float) -> float:
-    # A twentieth of what is covered, so that the jitter of a valve's position is not counted.
-    return max(_STILL * span, 0.05 * float(np.ptp(known))) if len(known) else _STILL * span
+    # A share of what is covered, so that the jitter of a valve's position is not counted.
+    return max(_STILL * span, 0.02 * float(np.ptp(known))) if len(known) else _STILL * span
 
 
 def _moves(known: Float64[np.ndarray, " row"], smallest: float) -> int:
