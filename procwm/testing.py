@@ -1,6 +1,7 @@
 """Contracts that anyone can run over their own parts, and doubles to run them with."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,11 @@ from jaxtyping import Float
 from torch import nn
 
 from procwm.data.window import Window, WindowRule
-from procwm.errors import SpecError
+from procwm.errors import LinkError, SpecError
 from procwm.planning.problem import ControlProblem, Plan, Planner, PlanStatus
+from procwm.plant.link import PlantLink
+from procwm.plant.samples import Quality, Setpoints
+from procwm.plant.scenario_contract import check_scenario as check_scenario
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.heads import GuardHead
@@ -194,6 +198,40 @@ def check_planner(
         assert diverged.status is PlanStatus.DIVERGED, f"a {part} of NaN must give {PlanStatus.DIVERGED.name}"
 
 
+async def check_link(link: PlantLink, setpoints: Setpoints) -> None:
+    """Check that `link`, which is open, keeps the contract of a plant link.
+
+    Args:
+        link: it is drained and written to.
+        setpoints: one or more MVs that the plant may be asked for, at values that it accepts as they are.
+
+    Raises:
+        AssertionError: with a sentence saying what does not hold.
+    """
+    assert setpoints, "check_link needs at least one setpoint"
+    samples = list(link.drain())
+    times = [sample.source_ns for sample in samples]
+    assert times == sorted(times), "samples come oldest first"
+    assert {sample.tag for sample in samples} <= set(link.spec.names), "samples are of the plant's tags"
+    good = [sample.value for sample in samples if sample.quality is Quality.GOOD]
+    assert all(math.isfinite(value) for value in good), "a Good sample has a finite value"
+    assert not set(samples) & set(link.drain()), "a sample is drained once"
+    accepted = await link.write(setpoints)
+    assert accepted == setpoints, "write answers with what the plant accepted, by MV"
+    measured = link.spec.cvs[0].name
+    for name, value in ((measured, link.spec.cvs[0].range[0]), (link.spec.mvs[0].name, math.nan)):
+        refusal = await _refusal(link, {name: value})
+        assert name in refusal, f"{name} = {value} must be refused with a LinkError that names the tag"
+
+
+async def _refusal(link: PlantLink, setpoints: Setpoints) -> str:
+    try:
+        await link.write(setpoints)
+    except LinkError as error:
+        return str(error)
+    return ""
+
+
 def _check_usable_plan(plan: Plan, problem: ControlProblem) -> None:
     assert plan.status.usable, f"the problem can be solved, and the plan says: {plan.status}"
     assert plan.mv.shape == (problem.horizon, len(problem.last_mv)), "one row an interval, one column an MV"
@@ -227,118 +265,3 @@ def _linear_guard(
         layer.weight.copy_(torch.as_tensor(coefficients * width)[None])
         layer.bias.fill_(float(coefficients @ center) + constant)
     return GuardHead(name=name, network=nn.Sequential(layer), margin=0.0, coverage=1.0)
-
-
-def check_scenario(scenario: Scenario, *, intervals: int = 30) -> None:
-    """Check that `scenario` keeps the contract of a simulated plant.
-
-    Raises:
-        AssertionError: with a sentence saying what does not hold.
-    """
-    _check_equations(scenario)
-    _check_nominal_point(scenario, intervals)
-    for operation in Operation:
-        first, second, other = (_trajectory(scenario, seed, operation, intervals) for seed in (1, 1, 2))
-        assert first == second, f"{operation}: the same seed must give the same trajectory and samples"
-        assert first != other, f"{operation}: another seed must give another trajectory"
-    asyncio.run(_check_link_and_clock(scenario))
-    _check_programme(scenario)
-
-
-def _check_equations(scenario: Scenario) -> None:
-    plant, equations = scenario.plant, scenario.equations
-    measured = [tag.name for tag in plant.of(Role.CV, Role.PV, Role.DV)]
-    assert sorted(equations.output_names) == sorted(measured), "every tag but the MVs is an output, once"
-    point = (equations.steady_state, equations.nominal_mv, equations.nominal_disturbance)
-    sizes = (len(equations.states), len(plant.mvs), len(equations.disturbances))
-    assert tuple(len(values) for values in point) == sizes, "the nominal point must fit states, MVs, loads"
-    rows = {"rhs": sizes[0], "outputs": len(equations.output_names), "guards": len(equations.guard_names)}
-    for name, count in rows.items():
-        function = getattr(equations, name)
-        values = np.asarray(function(*point).full()).ravel()
-        assert values.shape == (count,), f"{name} must have {count} rows"
-        assert np.isfinite(values).all(), f"{name} must be finite at the nominal point"
-        slopes = function.jacobian()(*point, values)
-        slopes = slopes if isinstance(slopes, tuple) else (slopes,)
-        assert all(np.isfinite(slope.full()).all() for slope in slopes), f"{name} must be differentiable"
-    assert (np.asarray(equations.guards(*point).full()) < 0).all(), "the nominal point must be safe"
-
-
-def _check_nominal_point(scenario: Scenario, intervals: int) -> None:
-    equations = scenario.equations
-    still = [
-        LoadChange(tick=0, disturbance=name, value=value)
-        for name, value in zip(equations.disturbances, equations.nominal_disturbance, strict=True)
-    ]
-    plant = scenario.simulate(seed=0, noise=False, loads=still)
-    for _ in range(intervals):
-        plant.advance()
-    first, last = plant.history[0], plant.history[-1]
-    for tag in scenario.plant.of(Role.CV, Role.PV, Role.DV):
-        drift = abs(last.outputs[tag.name] - first.outputs[tag.name])
-        assert drift < 1e-5 * tag.span, f"{tag.name} drifts by {drift} at the nominal point"
-
-
-def _trajectory(
-    scenario: Scenario, seed: int, operation: Operation, intervals: int
-) -> tuple[list[TruthRow], list[Sample]]:
-    plant = scenario.simulate(seed=seed, operation=operation)
-    for _ in range(intervals):
-        plant.advance()
-    rows, samples = list(plant.history), list(plant.drain())
-    assert len(rows) == intervals + 1, "one row for every tick, the present included"
-    known = {tag.name: tag for tag in scenario.plant.tags}
-    for sample in samples:
-        assert sample.tag in known, f"{sample.tag} is not in the plant file"
-        low, high = known[sample.tag].range
-        assert low <= sample.value <= high, f"{sample.tag}: {sample.value} is outside the instrument's range"
-    times = [sample.source_ns for sample in samples]
-    assert times == sorted(times), "samples are drained oldest first"
-    assert times[-1] <= rows[-1].time_ns, "no sample comes from the future"
-    assert not plant.drain(), "a sample is drained once"
-    for row in rows:
-        for tag, value in zip(scenario.plant.mvs, row.mv, strict=True):
-            assert tag.bounds[0] <= value <= tag.bounds[1], f"{tag.name}: operators left its limits"
-    return rows, samples
-
-
-async def _check_link_and_clock(scenario: Scenario) -> None:
-    plant, spec = scenario.simulate(seed=0), scenario.plant
-    assert isinstance(plant, SimulatedPlant), "simulate must return a SimulatedPlant"
-    tag = spec.mvs[0]
-    plant.drain()
-    accepted = await plant.write({tag.name: tag.range[1] + 10.0 * tag.span})
-    assert accepted == {tag.name: tag.range[1]}, "a plant accepts no more than the instrument's range"
-    now = plant.truth.time_ns
-    reported = [sample.source_ns for sample in plant.drain() if sample.tag == tag.name]
-    assert len(reported) == 1, "an accepted setpoint is reported at once"
-    assert reported[0] > now, "an accepted setpoint is stamped after the tick"
-    ticks = plant.ticks(spec.interval_s)
-    times = [await anext(ticks) for _ in range(3)]
-    assert times[0] == now, "the first tick is the present"
-    assert np.diff(times).tolist() == [round(spec.interval_s * 1e9)] * 2, "ticks are one interval apart"
-    assert plant.history[1].mv[0] == tag.range[1], "an accepted setpoint acts in the interval after it"
-    for refused in (plant.write({"no such tag": 0.0}), plant.write({tag.name: float("nan")})):
-        await _check_refused(refused)
-    await _check_refused(anext(plant.ticks(2.0 * spec.interval_s)))
-
-
-async def _check_refused(request: Awaitable[object]) -> None:
-    try:
-        await request
-    except LinkError:
-        return
-    raise AssertionError("an unknown tag, a value that is no number, another interval: each is a LinkError")
-
-
-def _check_programme(scenario: Scenario) -> None:
-    programme = scenario.program(seed=3, intervals=400)
-    assert programme == scenario.program(seed=3, intervals=400), "the same seed must give the same programme"
-    assert programme != scenario.program(seed=4, intervals=400), "another seed must give another programme"
-    ticks = [change.tick for change in programme]
-    assert ticks == sorted(ticks), "setpoint changes come in order"
-    assert ticks[0] >= 0, "a programme starts at tick 0 or later"
-    assert ticks[-1] < 400, "a programme ends with the run"
-    for change in programme:
-        low, high = scenario.plant.tag(change.tag).bounds
-        assert low < change.value < high, f"{change.tag}: setpoint {change.value} is outside its limits"
