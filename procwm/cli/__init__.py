@@ -30,15 +30,15 @@ def options(
 
 def main() -> None:
     """Entry point of the `procwm` command."""
+    # Two threads per numerical library were slower than one on a shared machine; read on import.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    _configure_logging("--debug" in sys.argv)
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    # Two threads per numerical library were slower than one on a shared machine; read on import.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     debug = "--debug" in arguments
-    _configure_logging(debug)
     try:
         code = app(args=list(arguments), prog_name="procwm", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -81,9 +81,6 @@ def _configure_logging(debug: bool) -> None:
         logging.basicConfig(level=logging.INFO)
         return
     logging.getLogger().addHandler(logging.NullHandler())
-    logger = logging.getLogger("procwm")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("procwm: %(message)s"))
-        logger.addHandler(handler)
-        logger.propagate = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("procwm: %(message)s"))
+    logging.getLogger("procwm").addHandler(handler)

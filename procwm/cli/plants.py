@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from procwm.plant.specfile import load_plant
 from procwm.plant.tags import PlantSpec, Role
 
 if TYPE_CHECKING:
+    from procwm.cli.running import Running
     from procwm.data.check import Finding
 
 PlantFile = Annotated[Path, typer.Argument(metavar="PLANT.toml", help="The plant file.")]
@@ -29,13 +31,13 @@ _DRAIN_S = 0.5
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (check, record):
+    for command in (check, record, run):
         app.command()(command)
 
 
 def check(
     plant_file: PlantFile,
-    log_file: Annotated[Path | None, typer.Argument(metavar="[LOG]", help="A log of that plant.")] = None,
+    log_file: Annotated[Path | None, typer.Argument(metavar="LOG", help="A log of that plant.")] = None,
     json: Json = False,
 ) -> None:
     """Check a plant file and a log of that plant. Exit 1 where the log cannot teach what it should."""
@@ -94,6 +96,57 @@ def record(
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_record(plant, out, hours, link, count))
     typer.echo(f"{out}: {count[0]} samples" if count[0] else "no sample came; nothing was written", err=True)
+
+
+class StartMode(StrEnum):
+    """The modes that a run may start in."""
+
+    SHADOW = "shadow"
+    ADVISORY = "advisory"
+    AUTO = "auto"
+
+
+class Time(StrEnum):
+    """Whose time the control intervals follow."""
+
+    WALL = "wall"
+    SERVED = "served"
+
+
+def run(
+    plant_file: PlantFile,
+    model_dir: Annotated[Path, typer.Argument(metavar="MODEL", help="A model of that plant.")],
+    mode: Annotated[
+        StartMode,
+        typer.Option(help="shadow plans, advisory prints the moves it would make, auto writes them."),
+    ] = StartMode.SHADOW,
+    out: Annotated[Path | None, typer.Option(help="Folder that keeps samples, decisions and plans.")] = None,
+    setpoint: Annotated[
+        list[str] | None, typer.Option(help="TAG=VALUE, in place of the plant file's; repeat for more.")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(help="For how long; until interrupted without it.", min=0)
+    ] = None,
+    clock: Annotated[Time, typer.Option(help="Whose time; served is that of `procwm serve`.")] = Time.WALL,
+    link: LinkName = "opcua",
+) -> None:
+    """Control a live plant. Ctrl-C ends the run; the plant keeps its last setpoints."""
+    from procwm.cli.running import Running
+
+    plant = load_plant(plant_file)
+    running = Running(plant, model_dir, mode=mode.value, setpoints=setpoint or [], out=out)
+    intervals = None if hours is None else max(1, round(hours * 3600.0 / plant.interval_s))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_run(running, link, clock, intervals))
+    typer.echo(running.outcome, err=True)
+
+
+async def _run(running: "Running", link_name: str, whose: Time, intervals: int | None) -> None:
+    from procwm.runtime.clock import WallClock
+
+    async with opened(link_name, running.plant) as link:
+        clock = WallClock() if whose is Time.WALL else registry.clock(link_name)(link)
+        await running.run(link, clock, intervals)
 
 
 def opened(link_name: str, plant: PlantSpec) -> AbstractAsyncContextManager[PlantLink]:

@@ -1,0 +1,86 @@
+"""What `procwm run` does once the plant file is read: a controller on a link, each cycle told."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from procwm.control.controller import Controller
+from procwm.control.modes import Mode
+from procwm.errors import SpecError
+from procwm.plant.link import Clock, PlantLink
+from procwm.plant.scenario import TargetChange
+from procwm.plant.tags import PlantSpec
+from procwm.runtime import loop
+from procwm.runtime.loop import Cycle
+from procwm.runtime.recorder import Recorder
+from procwm.world.storage import load_model
+
+
+class Running:
+    """A controller that is ready to run.
+
+    Attributes:
+        plant: what it controls.
+        cycles: control cycles so far.
+    """
+
+    def __init__(
+        self, plant: PlantSpec, model_dir: Path, *, mode: str, setpoints: Sequence[str], out: Path | None
+    ) -> None:
+        """Args: setpoints: texts TAG=VALUE. out: folder of the recording, or `None`."""
+        self.plant = plant
+        self.cycles = 0
+        self._targets = [_target(plant, text) for text in setpoints]
+        self._controller = Controller(plant, load_model(model_dir, plant), mode=Mode(mode))
+        self._out = out
+        # Advice is what ADVISORY is for, wherever its output goes.
+        self._spoken = mode == Mode.ADVISORY or sys.stdout.isatty()
+
+    @property
+    def outcome(self) -> str:
+        """The run in a few words."""
+        return f"{self.cycles} control cycles" + (f", recorded in {self._out}" if self._out else "")
+
+    async def run(self, link: PlantLink, clock: Clock, intervals: int | None) -> None:
+        """Run until `intervals` are over, or until cancelled; the recording is whole either way."""
+        with Recorder(self._out, self.plant) if self._out else contextlib.nullcontext() as recorder:
+            await loop.run(
+                link,
+                clock,
+                self._controller,
+                intervals=intervals,
+                recorder=recorder,
+                targets=self._targets,
+                on_cycle=self._tell,
+            )
+
+    def _tell(self, cycle: Cycle) -> None:
+        self.cycles += 1
+        if self._spoken:
+            typer.echo(line(cycle))
+
+
+def line(cycle: Cycle) -> str:
+    """One cycle as an operator reads it."""
+    decision = cycle.decision
+    moves = decision.setpoints or decision.proposed or {}
+    said = ", ".join(f"{tag} = {value:.4g}" for tag, value in moves.items())
+    verb = "no move" if not moves else "wrote" if cycle.accepted else "would write"
+    when = datetime.fromtimestamp(cycle.time_ns / 1e9, UTC).strftime("%H:%M:%SZ")
+    parts = (when, str(decision.mode), f"{verb} {said}".strip(), decision.reason, cycle.fault)
+    return " | ".join(part for part in parts if part)
+
+
+def _target(plant: PlantSpec, text: str) -> TargetChange:
+    name, _, value = text.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        raise SpecError(
+            f"--setpoint {text}: write it as TAG=VALUE, such as {plant.cvs[0].name}=1.5"
+        ) from None
+    return TargetChange(tick=0, tag=name, value=plant.tag(name).check_target(number))
