@@ -2,17 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
 
 from procwm.bench import metrics
-from procwm.plant.samples import Sample, Setpoints
+from procwm.control.decision import SteppedController
 from procwm.plant.scenario import LoadChange, Scenario, SimulatedPlant, TargetChange
 from procwm.plant.tags import PlantSpec, names_of
 
@@ -21,41 +20,6 @@ WARM_UP = 64
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Move(Protocol):
-    """What a controller decided."""
-
-    @property
-    def setpoints(self) -> Setpoints | None:
-        """New values for the MVs; `None` leaves them where they are."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Written:
-    """What a comparator decided; it always writes every MV."""
-
-    setpoints: Setpoints
-
-
-class SteppedController(Protocol):
-    """What can be compared: `procwm.control.Controller`, or anything stepped like it."""
-
-    def start(self, last_mv: Mapping[str, float]) -> Any:
-        """The state before the first step."""
-        ...
-
-    def step(
-        self,
-        samples: Sequence[Sample],
-        state: Any,
-        *,
-        time: datetime,
-        setpoints: Setpoints | None = None,
-    ) -> tuple[Move, Any]:
-        """One control cycle."""
-        ...
 
 
 ControllerFactory = Callable[[SimulatedPlant], SteppedController]
@@ -183,12 +147,12 @@ async def _drive(
         samples = plant.drain()
         now = _EPOCH + timedelta(microseconds=plant.truth.time_ns // 1000)
         began = time.perf_counter()
-        move, state = controller.step(samples, state, time=now, setpoints=setpoints)
+        decision, state = controller.step(samples, state, time=now, setpoints=setpoints)
         step_s.append(time.perf_counter() - began)
-        if move.setpoints is None:
+        if decision.setpoints is None:
             held += 1
         else:
-            await plant.write(move.setpoints)
+            await plant.write(decision.setpoints)
         target.append([setpoints.get(tag.name, np.nan) for tag in spec.outputs])
         plant.advance()
     rows = plant.history[-intervals - 1 :]

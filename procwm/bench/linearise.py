@@ -12,7 +12,7 @@ from procwm.plant.scenario import Equations
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LinearModel:
+class Linearised:
     """Deviations from an operating point, engineering units: `x' = A x + B mv + E d`, `y = C x + D mv`.
 
     `y` runs over `Equations.output_names`. A model is continuous (`x'` is the rate per second) as
@@ -37,14 +37,14 @@ class LinearModel:
         rate = float(np.max(np.linalg.eigvals(self.A).real))
         return -1.0 / rate if rate < 0 else float("inf")
 
-    def sampled(self, interval_s: float) -> "LinearModel":
+    def sampled(self, interval_s: float) -> "Linearised":
         """The model over one interval of `interval_s` seconds with its inputs held (exact)."""
         states, inputs = self.A.shape[0], self.B.shape[1] + self.E.shape[1]
         generator = np.zeros((states + inputs, states + inputs))
         generator[:states] = np.hstack([self.A, self.B, self.E])
         step = expm(generator * interval_s)[:states]
         A, B, E = np.split(step, [states, states + self.B.shape[1]], axis=1)
-        return LinearModel(A=A, B=B, E=E, C=self.C, D=self.D)
+        return Linearised(A=A, B=B, E=E, C=self.C, D=self.D)
 
 
 def linearise(
@@ -53,7 +53,7 @@ def linearise(
     state: Sequence[float] | None = None,
     mv: Sequence[float] | None = None,
     disturbance: Sequence[float] | None = None,
-) -> LinearModel:
+) -> Linearised:
     """First derivatives of the true equations, base layer included.
 
     Args:
@@ -75,4 +75,4 @@ def linearise(
         equations.nominal_disturbance if disturbance is None else disturbance,
     )
     A, B, E, C, D = (np.array(matrix.full()) for matrix in derivatives(*(np.array(p) for p in point)))
-    return LinearModel(A=A, B=B, E=E, C=C, D=D)
+    return Linearised(A=A, B=B, E=E, C=C, D=D)

@@ -7,8 +7,8 @@ from datetime import datetime
 import numpy as np
 from jaxtyping import Float
 
-from procwm.bench.closed_loop import Written
 from procwm.bench.oracle_program import Guess, OracleProgram, Situation, Solution
+from procwm.control.decision import Decision
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.scenario import SimulatedPlant
 from procwm.plant.tags import names_of
@@ -58,7 +58,7 @@ class OracleNmpc:
         *,
         time: datetime,
         setpoints: Setpoints | None = None,
-    ) -> tuple[Written, OracleState]:
+    ) -> tuple[Decision, OracleState]:
         """One control cycle; the samples are not looked at."""
         spec, truth = self._plant.spec, self._plant.truth
         targets = {**state.setpoints, **(setpoints or {})}
@@ -80,7 +80,7 @@ class OracleNmpc:
         after = replace(
             state, last_mv=written, setpoints=targets, best=best, age=0 if fresh else state.age + 1
         )
-        return Written(setpoints=written), after
+        return Decision(setpoints=written), after
 
     def _search(self, situation: Situation, best: Solution | None) -> Solution:
         starts = [self._ramp(situation, situation.last_mv)]

@@ -13,8 +13,10 @@ from procwm.plant.scenario import Equations, Scenario
 from procwm.plant.tags import PlantSpec
 
 _POINTS = 3
-"""Radau points per control interval: L-stable, of order 5."""
-_HORIZON_LAGS = 5.0
+"""Radau points per element: L-stable, of order 5."""
+_ELEMENT_LAGS = 6.0
+"""An element spans at most this many of the plant's fastest time constants."""
+_HORIZON_LAGS = 4.0
 """The horizon covers this many of the plant's slowest time constants."""
 _SHORTEST, _LONGEST = 20, 60
 """Intervals a horizon has at least and at most."""
@@ -89,17 +91,24 @@ class OracleProgram:
     """Minimises `metrics.cost` over a horizon on the true equations. Built once per scenario.
 
     MVs are constant over an interval, within their limits and largest moves; guardrails are
-    constraints at the end of every interval; disturbances stay as they are. Every interval is one
-    collocation element with three Radau points; derivatives are exact.
+    constraints at the end of every interval; disturbances stay as they are. States follow by
+    collocation at Radau points; derivatives are exact.
     """
 
-    def __init__(self, scenario: Scenario, *, horizon: int | None = None) -> None:
-        """Args: horizon: in intervals; where `None`, long enough to settle."""
+    def __init__(
+        self, scenario: Scenario, *, horizon: int | None = None, elements: int | None = None
+    ) -> None:
+        """Args:
+        horizon: in intervals; where `None`, long enough to settle.
+        elements: collocation elements in an interval; where `None`, enough for the fastest mode.
+        """
         self.plant = scenario.plant
         self.horizon = horizon or _settling_intervals(scenario)
         self._equations = scenario.equations
         self._scale = _scale(scenario.equations)
-        self._collocation = _collocation(scenario.equations, scenario.plant.interval_s, self._scale)
+        self._collocation = _collocation(
+            scenario.equations, scenario.plant.interval_s, self._scale, elements or _elements(scenario)
+        )
         self._imagine = _imagine(self._collocation, self.horizon)
         self._cold, self._warm = self._assemble()
         self._rest = _rest(self._equations, self.plant)
@@ -108,7 +117,7 @@ class OracleProgram:
         plant, N = self.plant, self.horizon
         nx, ny = len(self._scale), len(plant.outputs)
         opti = casadi.Opti()
-        points = opti.variable(nx * _POINTS, N)
+        points = opti.variable(self._collocation.size1_in(1), N)
         mv = opti.variable(len(plant.mvs), N)
         wanted = opti.variable(ny, N)
         excess = opti.variable(ny, N)
@@ -213,6 +222,11 @@ def _settling_intervals(scenario: Scenario) -> int:
     return int(np.clip(np.ceil(lags), _SHORTEST, _LONGEST))
 
 
+def _elements(scenario: Scenario) -> int:
+    fastest_s = 1.0 / float(np.max(np.abs(np.linalg.eigvals(linearise(scenario.equations).A))))
+    return int(np.ceil(scenario.plant.interval_s / (_ELEMENT_LAGS * fastest_s)))
+
+
 def _scale(equations: Equations) -> Float[np.ndarray, " state"]:
     size = np.abs(np.array(equations.steady_state))
     return np.where(size > 0, size, 1.0)
@@ -226,17 +240,21 @@ def _symbols(equations: Equations) -> tuple[Any, Any, Any]:
     )
 
 
-def _collocation(equations: Equations, interval_s: float, scale: Float[np.ndarray, " state"]) -> Any:
+def _collocation(
+    equations: Equations, interval_s: float, scale: Float[np.ndarray, " state"], elements: int
+) -> Any:
     """`(begin, points, mv, d) -> defects` of one interval; states scaled, the last point is its end."""
     begin, mv, d = _symbols(equations)
-    points = casadi.SX.sym("points", len(scale) * _POINTS)
+    points = casadi.SX.sym("points", len(scale) * _POINTS * elements)
     derivative, _, _ = casadi.collocation_coeff(casadi.collocation_points(_POINTS, "radau"))
-    at = casadi.reshape(points, len(scale), _POINTS)
-    slopes = casadi.mtimes(casadi.horzcat(begin, at), derivative)
-    rates = casadi.horzcat(
-        *(interval_s * equations.rhs(at[:, j] * scale, mv, d) / scale for j in range(_POINTS))
-    )
-    return casadi.Function("collocation", [begin, points, mv, d], [casadi.vec(slopes - rates)])
+    at = casadi.reshape(points, len(scale), _POINTS * elements)
+    defects, before = [], begin
+    for element in casadi.horzsplit(at, _POINTS):
+        slopes = casadi.mtimes(casadi.horzcat(before, element), derivative)
+        rates = [equations.rhs(element[:, j] * scale, mv, d) / scale for j in range(_POINTS)]
+        defects.append(slopes - interval_s / elements * casadi.horzcat(*rates))
+        before = element[:, -1]
+    return casadi.Function("collocation", [begin, points, mv, d], [casadi.vec(casadi.horzcat(*defects))])
 
 
 def _seen(equations: Equations, plant: PlantSpec, scale: Float[np.ndarray, " state"]) -> Any:

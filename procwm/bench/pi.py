@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
-from procwm.bench.closed_loop import Written, closed_loop
+from procwm.bench.closed_loop import closed_loop
 from procwm.bench.linearise import linearise
+from procwm.control.decision import Decision
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec, names_of
@@ -110,7 +111,7 @@ class ProportionalIntegral:
         *,
         time: datetime,
         setpoints: Setpoints | None = None,
-    ) -> tuple[Written, PiState]:
+    ) -> tuple[Decision, PiState]:
         """One control cycle."""
         good = sorted((s for s in samples if s.quality is Quality.GOOD), key=lambda s: s.source_ns)
         latest = {**state.latest, **{sample.tag: sample.value for sample in good}}
@@ -124,7 +125,7 @@ class ProportionalIntegral:
                     loop, wanted - latest[loop.cv], state.last_mv[loop.mv], integral[index]
                 )
         after = replace(state, last_mv=mv, setpoints=targets, latest=latest, integral=tuple(integral))
-        return Written(setpoints=mv), after
+        return Decision(setpoints=mv), after
 
     def _wanted(self, cv: str, value: float, targets: Mapping[str, float]) -> float:
         zone = self._plant.tag(cv).zone
@@ -172,10 +173,10 @@ class _Bump:
         *,
         time: datetime,
         setpoints: Setpoints | None = None,
-    ) -> tuple[Written, Setpoints]:
+    ) -> tuple[Decision, Setpoints]:
         seen = [sample.value for sample in samples if sample.tag == self._cv]
         self.shown.append(seen[-1] if seen else self.shown[-1])
-        return Written(setpoints=state), state
+        return Decision(setpoints=state), state
 
 
 def _bump(
