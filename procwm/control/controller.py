@@ -87,7 +87,7 @@ class Controller:
         self.deadline_s = default_s if deadline_s is None else deadline_s
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
-        self._mode, self._return_after = mode, return_after
+        self.mode, self._return_after = mode, return_after
         self._gate = Gate(plant=plant, guard_names=model.guard_names)
         self._perception = Perception(plant, model)
 
@@ -114,7 +114,7 @@ class Controller:
                 raise SpecError(f"{name} is a {self.plant.tag(name).role}; last_mv takes MV tags only")
         center, _ = self.model.scaler.part(names_of(self.plant.dvs))
         return ControllerState(
-            mode=modes.begin(self._mode),
+            mode=modes.begin(self.mode),
             buffer=SampleBuffer(self.model.rule),
             unseen=as_samples(history, self.plant, 0),
             in_force=tuple(in_force),

@@ -1,0 +1,89 @@
+"""What a model would have predicted at every row of a log, in batches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+
+from procwm.data.window import Grid
+from procwm.errors import LogError, SpecError
+from procwm.plant.tags import names_of
+from procwm.world.model import WorldModel, fill_forward
+
+_BATCH = 2048
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hindcast:
+    """Predictions beside a log, engineering units; NaN where there is none.
+
+    Attributes:
+        predicted: by lead in intervals, outputs predicted for each row that many intervals before, with the
+            MVs and DVs that came to pass and without a disturbance estimate.
+        guard: guardrails at each row, margin included; safe where `<= 0`.
+    """
+
+    predicted: Mapping[int, Float[np.ndarray, "row cv"]]
+    guard: Float[np.ndarray, "row guard"]
+
+
+def hindcast(
+    model: WorldModel,
+    grid: Grid,
+    leads: Sequence[int],
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> Hindcast:
+    """Predict every row of `grid` from `leads` intervals before it.
+
+    Args:
+        model: whose windowing rule made `grid`.
+        grid: a log on the control grid.
+        leads: in intervals, each at least 1.
+        on_progress: told the share that is done.
+
+    Raises:
+        LogError: the log is nowhere long enough for a window.
+        SpecError: a lead is below 1.
+    """
+    if not leads or min(leads) < 1:
+        raise SpecError(f"leads {tuple(leads)}: at least one is needed, and each must be at least 1 interval")
+    plant = model.plant
+    origins = np.flatnonzero(grid.ready)
+    if not len(origins):
+        raise LogError(
+            f"the log has no {model.rule.history} rows in a row, which is what the model looks back on"
+        )
+    filled = fill_forward(grid.values, grid.valid)
+    mv, dv = (filled[:, grid.columns(names_of(tags))] for tags in (plant.mvs, plant.dvs))
+    predicted = {lead: np.full((len(grid), len(plant.outputs)), np.nan) for lead in sorted(set(leads))}
+    guard = np.full((len(grid), len(model.guard_names)), np.nan)
+    for first in range(0, len(origins), _BATCH):
+        rows = origins[first : first + _BATCH]
+        with torch.inference_mode():
+            latent = model.encode(model.model_input(grid.windows(rows.tolist())))
+            guard[rows] = model.guard(latent).cpu().numpy()
+            for lead in range(1, max(predicted) + 1):
+                ahead = np.minimum(rows + lead, len(grid) - 1)
+                latent = model.predictor(
+                    latent,
+                    model.tensor(mv[ahead], names_of(plant.mvs)),
+                    model.tensor(dv[ahead], names_of(plant.dvs)),
+                )
+                if lead in predicted:
+                    reached = _reached(grid, rows, lead)
+                    output = model.engineering(model.readout(latent), model.output_names)
+                    predicted[lead][rows[reached] + lead] = output[reached]
+        if on_progress is not None:
+            on_progress(min(1.0, (first + len(rows)) / len(origins)))
+    return Hindcast(predicted=predicted, guard=guard)
+
+
+def _reached(grid: Grid, rows: Int64[np.ndarray, " row"], lead: int) -> Int64[np.ndarray, " row"]:
+    """Places in `rows` of those that have a row `lead` intervals later, without a jump in time between."""
+    inside = np.flatnonzero(rows + lead < len(grid))
+    elapsed = grid.time_ns[rows[inside] + lead] - grid.time_ns[rows[inside]]
+    reached: np.ndarray = inside[elapsed == lead * grid.rule.interval_ns]
+    return reached

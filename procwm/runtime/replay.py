@@ -1,0 +1,252 @@
+"""What a controller would have done over a log, beside what was done, and what surprised the model."""
+
+import time as wall
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.control.controller import Controller
+from procwm.control.decision import Decision
+from procwm.control.measurement import utc
+from procwm.control.modes import Mode
+from procwm.control.state import ControllerState
+from procwm.data.series import QUALITIES, Log
+from procwm.data.window import Grid, WindowRule, grid
+from procwm.errors import LinkError, SpecError
+from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.tags import PlantSpec, names_of
+from procwm.runtime.hindcast import Hindcast, hindcast
+from procwm.world.model import WorldModel
+
+_SURPRISE_LEAD = 5
+_SURPRISE_QUANTILE = 0.99
+_NORMAL_MAD = 1.4826  # standard deviation of a normal variable over its median absolute value
+_HINDCAST_SHARE = 0.5
+"""Of the progress that is reported."""
+
+
+class LogPlant:
+    """A log as a plant: link and clock. It reports what was reported then, and takes no setpoints."""
+
+    def __init__(self, spec: PlantSpec, log: Log, rule: WindowRule) -> None:
+        """Args: spec: of the plant. log: its samples. rule: whose rows are the ticks."""
+        self._spec = spec
+        self._samples = log.samples()
+        self._times = grid(log, rule).time_ns
+        self._next, self._now_ns = 0, -1
+
+    @property
+    def spec(self) -> PlantSpec:
+        """The plant that was recorded."""
+        return self._spec
+
+    def drain(self) -> Sequence[Sample]:
+        """Samples up to the present tick that were not drained before."""
+        first = self._next
+        while self._next < len(self._samples) and self._samples[self._next].source_ns <= self._now_ns:
+            self._next += 1
+        return self._samples[first : self._next]
+
+    async def write(self, setpoints: Setpoints) -> Setpoints:
+        """Refuse: the past cannot be changed.
+
+        Raises:
+            LinkError: always.
+        """
+        raise LinkError(f"{', '.join(setpoints)}: a log takes no setpoints; replay it in mode shadow")
+
+    async def ticks(self, interval_s: float) -> AsyncIterator[int]:
+        """Yield the time of every row of the log's grid.
+
+        Raises:
+            LinkError: `interval_s` is not the plant's control interval.
+        """
+        if interval_s != self._spec.interval_s:
+            raise LinkError(f"the log is replayed at {self._spec.interval_s:g} s, not at {interval_s:g} s")
+        for time_ns in self._times.tolist():
+            self._now_ns = time_ns
+            yield time_ns
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReplayResult:
+    """A replay over the rows of a log's grid, engineering units; NaN where there is nothing to say.
+
+    Attributes:
+        grid: the log on the control grid.
+        output: measured, over `plant.outputs`.
+        mv: in force during the interval that ended at each row.
+        target: setpoints of the plant file.
+        suggested_mv: what the controller would have written at each row; made at some rows only.
+        predicted: by lead in intervals, outputs predicted for each row that many intervals before.
+        surprise: prediction error `surprise_lead` intervals ahead, in typical errors; the root mean square
+            over outputs.
+        surprise_limit: what only one row in a hundred of ordinary operation exceeds.
+        surprise_lead: in intervals.
+        guard: the model's guardrails at each row; safe where `<= 0`.
+        guard_names: of the axis `guard`.
+        decisions: those made, oldest first, each with its time and plan.
+        reasons: how often each reason was given for not suggesting a move.
+        seconds: wall time it took.
+    """
+
+    grid: Grid
+    output: Float[np.ndarray, "row cv"]
+    mv: Float[np.ndarray, "row mv"]
+    target: Float[np.ndarray, "row cv"]
+    suggested_mv: Float[np.ndarray, "row mv"]
+    predicted: Mapping[int, Float[np.ndarray, "row cv"]]
+    surprise: Float[np.ndarray, " row"]
+    surprise_limit: float
+    surprise_lead: int
+    guard: Float[np.ndarray, "row guard"]
+    guard_names: tuple[str, ...]
+    decisions: tuple[Decision, ...]
+    reasons: Counter[str]
+    seconds: float
+
+
+def replay(
+    model: WorldModel,
+    log: Log,
+    *,
+    controller: Controller | None = None,
+    decisions: int = 500,
+    leads: Sequence[int] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> ReplayResult:
+    """Let a controller look over the shoulder of whoever ran the plant.
+
+    Predictions are made for every row, in batches. Decisions cost a plan each, so they are made at evenly
+    spread rows; before each the controller lives through enough of the log to know what it would have known.
+
+    Args:
+        model: a finished world model.
+        log: of the plant it was made for.
+        controller: in mode shadow or advisory; one with the targets of the model's plant where `None`.
+        decisions: the most decisions to make.
+        leads: prediction leads in intervals; 1, 5, 20 and the model's horizon where `None`.
+        on_progress: told the share that is done.
+
+    Raises:
+        LogError: the log is nowhere long enough for a window.
+        SpecError: the controller would write.
+    """
+    began = wall.perf_counter()
+    controller = controller or Controller(model.plant, model, mode=Mode.SHADOW)
+    if controller.mode not in (Mode.SHADOW, Mode.ADVISORY):
+        raise SpecError(f"a log cannot be replayed in mode {controller.mode}; use shadow or advisory")
+    report = on_progress or (lambda share: None)
+    rows = grid(log, model.rule)
+    surprise_lead = min(_SURPRISE_LEAD, model.horizon)
+    wanted = leads or [lead for lead in (1, 5, 20, model.horizon) if lead <= model.horizon]
+    past = hindcast(
+        model, rows, [*wanted, surprise_lead], on_progress=lambda share: report(_HINDCAST_SHARE * share)
+    )
+    output = rows.values[:, rows.columns(model.output_names)]
+    made = _decide(
+        controller,
+        log,
+        rows,
+        decisions,
+        lambda share: report(_HINDCAST_SHARE + (1 - _HINDCAST_SHARE) * share),
+    )
+    surprise, limit = _surprise(model, past, output, surprise_lead)
+    names = names_of(model.plant.mvs)
+    suggested = np.full((len(rows), len(names)), np.nan)
+    for row, decision in made.items():
+        if decision.proposed is not None:
+            suggested[row] = [decision.proposed[name] for name in names]
+    target = [tag.setpoint if tag.setpoint is not None else np.nan for tag in controller.plant.outputs]
+    return ReplayResult(
+        grid=rows,
+        output=output,
+        mv=rows.values[:, rows.columns(names)],
+        target=np.repeat(np.array([target], dtype=float), len(rows), axis=0),
+        suggested_mv=suggested,
+        predicted={lead: past.predicted[lead] for lead in wanted},
+        surprise=surprise,
+        surprise_limit=limit,
+        surprise_lead=surprise_lead,
+        guard=past.guard,
+        guard_names=model.guard_names,
+        decisions=tuple(made.values()),
+        reasons=Counter(decision.reason for decision in made.values() if decision.proposed is None),
+        seconds=wall.perf_counter() - began,
+    )
+
+
+def _decide(
+    controller: Controller, log: Log, rows: Grid, count: int, report: Callable[[float], None]
+) -> dict[int, Decision]:
+    """Decisions at up to `count` evenly spread rows that end a whole window, by row."""
+    ready = np.flatnonzero(rows.ready)
+    if count < 1 or not len(ready):
+        return {}
+    chosen = ready[np.unique(np.linspace(0, len(ready) - 1, min(count, len(ready))).round().astype(int))]
+    memory = controller.model.rule.history + 2 * controller.model.horizon
+    made: dict[int, Decision] = {}
+    state: ControllerState | None = None
+    reached = -1
+    for number, row in enumerate(chosen.tolist()):
+        if state is None or row - reached > memory:
+            state, reached = _begun(controller, log, rows, max(0, row - memory))
+        for between in range(reached + 1, row):
+            state = controller.observe(
+                _between(log, rows, between), state, time=utc(int(rows.time_ns[between]))
+            )
+        decision, state = controller.step(_between(log, rows, row), state, time=utc(int(rows.time_ns[row])))
+        made[row], reached = decision, row
+        report((number + 1) / len(chosen))
+    return made
+
+
+def _begun(controller: Controller, log: Log, rows: Grid, row: int) -> tuple[ControllerState, int]:
+    """A controller that has seen one window before `row`, and the last row it has seen."""
+    first_ns, last_ns = int(rows.time_ns[row]) - rows.rule.span_ns, int(rows.time_ns[row])
+    columns = rows.columns(names_of(controller.plant.mvs))
+    center, _ = controller.model.scaler.part(names_of(controller.plant.mvs))
+    mv = np.where(rows.valid[row, columns], rows.values[row, columns], center)
+    last_mv = dict(zip(names_of(controller.plant.mvs), mv.tolist(), strict=True))
+    history = _samples(log, first_ns, last_ns)
+    return controller.observe(history, controller.start(last_mv), time=utc(last_ns)), row
+
+
+def _between(log: Log, rows: Grid, row: int) -> list[Sample]:
+    """Samples after the row before `row`, up to it; after a jump in time, those of one window."""
+    now_ns = int(rows.time_ns[row])
+    before_ns = int(rows.time_ns[row - 1]) if row else now_ns - rows.rule.span_ns
+    return _samples(log, max(before_ns, now_ns - rows.rule.span_ns) + 1, now_ns)
+
+
+def _samples(log: Log, first_ns: int, last_ns: int) -> list[Sample]:
+    """Samples with `first_ns <= time <= last_ns`, in order of time."""
+    found = [
+        Sample(name, value, QUALITIES[code], time_ns)
+        for name, series in log.series.items()
+        for part in [series.between(first_ns, last_ns + 1)]
+        for time_ns, value, code in zip(
+            part.time_ns.tolist(), part.value.tolist(), part.quality.tolist(), strict=True
+        )
+    ]
+    return sorted(found, key=lambda sample: sample.source_ns)
+
+
+def _surprise(
+    model: WorldModel, past: Hindcast, output: Float[np.ndarray, "row cv"], lead: int
+) -> tuple[Float[np.ndarray, " row"], float]:
+    """Errors `lead` intervals ahead in typical ones, and their limit in ordinary operation."""
+    error = output - past.predicted[lead]
+    known = np.isfinite(error).any(axis=0)
+    typical = np.ones(error.shape[1])
+    typical[known] = _NORMAL_MAD * np.nanmedian(np.abs(error[:, known]), axis=0)
+    span = np.array([tag.span for tag in model.plant.outputs])
+    relative = np.where(np.isfinite(error), error / np.maximum(typical, 1e-6 * span), 0.0)
+    counted = np.isfinite(error).sum(axis=1)
+    surprise = np.sqrt((relative**2).sum(axis=1) / np.maximum(counted, 1))
+    surprise[counted == 0] = np.nan
+    seen = surprise[np.isfinite(surprise)]
+    return surprise, float(np.quantile(seen, _SURPRISE_QUANTILE)) if len(seen) else float("nan")
