@@ -117,7 +117,8 @@ class _Candidate:
 
     Attributes:
         rung: where it came from.
-        rank: smaller is better: safe before unsafe, then cheap before dear.
+        violation: sum over the horizon of what guardrails are exceeded by; 0 where safe.
+        cost: +inf where the prediction is not finite.
     """
 
     rung: str
@@ -125,15 +126,21 @@ class _Candidate:
     mv: Float[np.ndarray, "horizon mv"]
     cv: Float[np.ndarray, "horizon cv"]
     guard: Float[np.ndarray, "horizon guard"]
-    rank: tuple[float, float]
+    violation: float
+    cost: float
 
     @property
     def finite(self) -> bool:
-        return self.rank[0] < np.inf
+        return self.cost < np.inf
 
     @property
     def safe(self) -> bool:
-        return self.rank[0] == 0.0
+        return self.violation == 0.0
+
+    @property
+    def rank(self) -> tuple[bool, float, float]:
+        """Smaller is better: safe before unsafe, then less unsafe to a solver's accuracy, then cheaper."""
+        return not self.safe, round(self.violation, 3), self.cost
 
 
 @dataclass(kw_only=True, eq=False)
@@ -167,7 +174,7 @@ class _Cycle:
         previous = shifted(warm_start, self.space) if warm_start is not None else None
         starts = {"hold": self.space.hold} | ({} if previous is None else {"previous": previous})
         best = self._checked(starts)
-        expected = warm_start is not None and best.safe and not unexpected(warm_start, best.rank[1])
+        expected = warm_start is not None and best.safe and not unexpected(warm_start, best.cost)
         return best, expected
 
     def _checked(self, knots: Mapping[str, Float[np.ndarray, "knot mv"]]) -> _Candidate:
@@ -183,7 +190,8 @@ class _Cycle:
             mv=prediction.mv[first],
             cv=prediction.cv[first],
             guard=prediction.guard[first],
-            rank=(float(prediction.violation[first]), float(prediction.cost[first])),
+            violation=float(prediction.violation[first]),
+            cost=float(prediction.cost[first]),
         )
 
     def _better(self, best: _Candidate, other: _Candidate) -> _Candidate:
@@ -236,7 +244,7 @@ class _Cycle:
             mv=best.mv,
             cv=best.cv,
             guard=best.guard,
-            cost=best.rank[1] if status.usable else np.inf,
+            cost=best.cost if status.usable else np.inf,
             solve_s=elapsed_s,
             rung=best.rung,
             note=self._note(best),

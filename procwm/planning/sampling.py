@@ -120,8 +120,8 @@ def coloured_noise(
 
 
 def _spread(space: MoveSpace) -> Float[np.ndarray, "knot mv"]:
-    """First spread of every block's change: half of what limits allow."""
-    spread: np.ndarray = 0.5 * np.minimum(space.reach, space.problem.mv_high - space.problem.mv_low)
+    """First spread of every block's change: half of the largest move, at most a quarter of the range."""
+    spread: np.ndarray = np.minimum(0.5 * space.reach, 0.25 * (space.problem.mv_high - space.problem.mv_low))
     return spread
 
 

@@ -88,9 +88,9 @@ def test_predictor_and_guardrail_agree_with_torch() -> None:
 def test_a_layer_that_has_no_expression_is_refused_by_name() -> None:
     with pytest.raises(SpecError, match="LayerNorm"):
         read_layers(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)))
+    model = nonlinear_model()
+    model.predictor.network = nn.Sequential(nn.Linear(5, 2), nn.ReLU())
     with pytest.raises(SpecError, match="ReLU"):
-        model = nonlinear_model()
-        model.predictor.network = nn.Sequential(nn.Linear(5, 2), nn.ReLU())
         transcribe(model)
 
 

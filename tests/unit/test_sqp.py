@@ -1,0 +1,197 @@
+"""The condensed program: exact on linear plants, checked, and globalised."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from planning_cases import lag, latent, two_basins
+
+from procwm.planning.moves import MoveSpace, move_blocks
+from procwm.planning.nlp import Program, Solution
+from procwm.planning.objective import objective, row_weights
+from procwm.planning.prediction import Evaluator
+from procwm.planning.problem import ControlProblem
+from procwm.planning.sqp import GaussNewton, QuadraticProgram
+from procwm.planning.transcription import transcribe
+from procwm.testing import control_problem
+from procwm.world.model import WorldModel
+
+
+def solve(
+    model: WorldModel,
+    problem: ControlProblem,
+    lengths: tuple[int, ...] | None = None,
+    deadline: float = np.inf,
+) -> tuple[Solution, np.ndarray]:
+    blocks = move_blocks(problem.horizon, lengths)
+    space = MoveSpace(blocks, problem)
+    solution = GaussNewton(transcribe(model), blocks).solve(
+        space, objective(problem), space.hold, deadline=deadline
+    )
+    return solution, space.expand(solution.knots)
+
+
+def riccati(horizon: int, y: float, last: float, setpoint: float, move_weight: float) -> list[float]:
+    """Optimal MVs of the tank `lag` without limits, by dynamic programming over the state (y, u, 1)."""
+    dynamics = np.array([[0.8, 0.4, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    moved = np.array([[0.4], [1.0], [0.0]])
+    error = np.array([[1.0, 0.0, -setpoint]]) / 10.0
+    stage, move = error.T @ error, np.array([[move_weight / 100.0]])
+    weights = row_weights(horizon)
+    value, gains = weights[-1] * stage, []
+    for row in reversed(range(horizon)):
+        gain = np.linalg.solve(move + moved.T @ value @ moved, moved.T @ value @ dynamics)
+        closed = dynamics - moved @ gain
+        value = closed.T @ value @ closed + gain.T @ move @ gain + (weights[row - 1] * stage if row else 0.0)
+        gains.append(gain)
+    state, answer = np.array([y, last, 1.0]), []
+    for gain in reversed(gains):
+        state = dynamics @ state - (moved @ gain @ state[:, None]).ravel()
+        answer.append(float(state[1]))
+    return answer
+
+
+def test_without_limits_the_plan_is_the_riccati_solution() -> None:
+    model = lag(horizon=12)
+    wide = np.array([1e3])
+    problem = control_problem(model, latent=latent(model, 4.0), last_mv=np.array([0.0]))
+    problem = replace(problem, mv_low=-wide, mv_high=wide)
+    solution, mv = solve(model, problem, lengths=(1,) * 12)
+    assert solution.converged
+    assert mv[:, 0] == pytest.approx(riccati(12, 4.0, 0.0, 5.0, 0.1), abs=1e-5)
+
+
+def test_a_linear_plant_takes_one_iteration() -> None:
+    model = lag(max_move=0.5)
+    solution, _ = solve(model, control_problem(model, latent=latent(model, 2.0), last_mv=np.array([0.0])))
+    assert solution.converged
+    assert solution.iterations == 1
+
+
+def test_a_guardrail_is_an_active_limit_at_every_row() -> None:
+    model = lag(guard_above=4.5)
+    problem = control_problem(model, latent=latent(model, 2.0), last_mv=np.array([0.0]))
+    solution, mv = solve(model, problem)
+    guard = Evaluator(model, problem).predict(mv[None]).guard[0, :, 0]
+    assert solution.converged
+    assert guard.max() == pytest.approx(0.0, abs=1e-5)
+
+
+def test_soft_limits_give_way_at_their_price() -> None:
+    model = lag(limits=True, move_weight=0.0)
+    problem = control_problem(model, latent=latent(model, 6.0), last_mv=np.array([0.0]))
+    problem = replace(problem, target=np.full((20, 1), 9.0))
+    solution, mv = solve(model, problem)
+    cv = Evaluator(model, problem).predict(mv[None]).cv[0, 5:, 0]
+    assert solution.converged
+    assert cv == pytest.approx((1.0 * 9.0 + 100.0 * 7.0) / 101.0, abs=1e-3)
+
+
+def test_both_solvers_agree_with_zones_limits_and_guardrails() -> None:
+    model = lag(limits=True, guard_above=7.05, max_move=0.4)
+    blocks = move_blocks(20)
+    transcript = transcribe(model)
+    ipopt, sqp = Program(transcript, blocks), GaussNewton(transcript, blocks)
+    generator = np.random.default_rng(0)
+    for _ in range(10):
+        y, last, target = generator.uniform(2, 6.5), generator.uniform(-1, 1), generator.uniform(1, 9)
+        problem = control_problem(model, latent=latent(model, y), last_mv=np.array([last]))
+        if generator.random() < 0.5:
+            problem = replace(problem, target=np.full((20, 1), target))
+        else:
+            zone = np.sort(generator.uniform(1, 9, 2))
+            problem = replace(problem, target=np.full((20, 1), np.nan), zone_low=zone[:1], zone_high=zone[1:])
+        space = MoveSpace(blocks, problem)
+        evaluator = Evaluator(model, problem)
+        found = [
+            solver.solve(space, evaluator.objective, space.hold, deadline=np.inf).knots
+            for solver in (ipopt, sqp)
+        ]
+        prediction = evaluator.predict(space.expand(np.stack(found)))
+        assert prediction.violation.max() == 0.0
+        assert prediction.cost[1] == pytest.approx(prediction.cost[0], rel=1e-3, abs=1e-6)
+
+
+def test_far_from_an_optimum_every_step_still_lowers_the_cost() -> None:
+    model = two_basins()
+    problem = control_problem(model, latent=latent(model, 0.5), last_mv=np.array([1.3]))
+    solution, mv = solve(model, replace(problem, max_move=np.array([5.0])))
+    evaluator = Evaluator(model, problem)
+    resting = np.full_like(mv, 1.3)
+    cost = evaluator.predict(np.stack((resting, mv))).cost
+    assert solution.iterations > 1
+    assert cost[1] < 0.1 * cost[0]
+
+
+def test_after_its_deadline_it_returns_its_start() -> None:
+    model = lag()
+    problem = control_problem(model, latent=latent(model, 2.0), last_mv=np.array([0.0]))
+    solution, mv = solve(model, problem, deadline=-np.inf)
+    assert (solution.converged, solution.iterations) == (False, 0)
+    assert np.all(mv == 0.0)
+
+
+def test_guardrails_that_cannot_be_kept_are_not_called_an_optimum() -> None:
+    model = lag(guard_above=4.5, max_move=0.1)
+    problem = control_problem(model, latent=latent(model, 6.0), last_mv=np.array([1.0]))
+    solution, _ = solve(model, problem)
+    assert not solution.converged
+
+
+def test_a_quadratic_program_by_hand() -> None:
+    """min (x - 2)^2 + (y - 1)^2 with x + y <= 2 and 0 <= x, y <= 1.6 has (1.5, 0.5), multiplier 1."""
+    program = QuadraticProgram(2, 1)
+    answer = program.solve(
+        2.0 * np.eye(2),
+        np.array([-4.0, -2.0]),
+        (np.zeros(2), np.full(2, 1.6)),
+        np.ones((1, 2)),
+        (np.array([-np.inf]), np.array([2.0])),
+    )
+    assert answer is not None
+    x, multiplier = answer
+    assert x == pytest.approx([1.5, 0.5])
+    assert multiplier == pytest.approx([1.0])
+
+
+class Liar:
+    """A solver that answers with a point that is not optimal, or not allowed, and calls it success."""
+
+    def __init__(self, **answer: list[float]) -> None:
+        self._answer = {"x": [0.0], "lam_x": [0.0], "lam_a": [0.0]} | answer
+
+    def __call__(self, **_: object) -> dict[str, np.ndarray]:
+        return {name: np.array(value) for name, value in self._answer.items()}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"x": [0.0]},
+        {"x": [2.0]},
+        {"x": [0.5], "lam_x": [1.0]},
+        {"x": [1.0], "lam_x": [-1.0]},
+        {"x": [0.5], "lam_a": [1.0]},
+    ],
+    ids=["not stationary", "outside", "inactive bound pushes", "pushes outwards", "inactive row pushes"],
+)
+def test_a_wrong_answer_is_refused_whatever_the_solver_says(answer: dict[str, list[float]]) -> None:
+    """min (x - 2)^2 / 2 ... with 0 <= x <= 1: the answer is 1 with a multiplier of 1 on the upper bound."""
+    program = QuadraticProgram(1, 1)
+    arguments = (
+        np.eye(1),
+        np.array([-2.0]),
+        (np.zeros(1), np.ones(1)),
+        np.ones((1, 1)),
+        (np.array([-9.0]), np.array([9.0])),
+    )
+    program._solver = Liar(x=[1.0], lam_x=[1.0])
+    assert program.solve(*arguments) is not None
+    program._solver = Liar(**answer)
+    assert program.solve(*arguments) is None
+
+
+def test_numbers_that_are_not_finite_have_no_answer() -> None:
+    program = QuadraticProgram(1, 1)
+    bounds = np.zeros(1), np.ones(1)
+    assert program.solve(np.eye(1), np.array([np.nan]), bounds, np.ones((1, 1)), bounds) is None
