@@ -10,7 +10,7 @@ from procwm.plant.scenario import Equations, TargetChange
 from procwm.plant.tags import PlantSpec
 from procwm_scenarios.region import OperatingRegion
 
-_ATTEMPTS = 2_000
+_ATTEMPTS = 500
 
 
 @dataclass(frozen=True, kw_only=True)

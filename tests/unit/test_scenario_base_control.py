@@ -2,6 +2,7 @@
 
 import casadi as ca
 import pytest
+
 from procwm_scenarios.base_control import PiLoop
 
 LOOP = PiLoop(gain=2.0, integral_s=10.0, tracking_s=5.0, setpoint_weight=0.5, low=0.0, high=10.0)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from procwm_scenarios.disturbances import Disturbance, Load
 
 from procwm.plant.scenario import LoadChange
+from procwm_scenarios.disturbances import Disturbance, Load
 
 DRIFT = Disturbance(measured=False, drift_sd=0.5, drift_s=100.0, step=0.0, step_every_s=1e9)
 STEPS = Disturbance(measured=False, drift_sd=0.0, drift_s=100.0, step=2.0, step_every_s=500.0)

@@ -1,14 +1,15 @@
 """Instruments: noise, quantisation, dead time, cycles, failures, frozen readings, sticking valves."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from procwm_scenarios.instruments import Instrument, Stiction, Transmitter
 
 from procwm.errors import SpecError
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import Role, Tag
+from procwm_scenarios.instruments import Instrument, Stiction, Transmitter
 
 TAG = Tag(name="LT1.PV", role=Role.CV, unit="cm", range=(0.0, 20.0), limits=(1.0, 19.0))
 
@@ -73,7 +74,7 @@ def test_a_frozen_reading_keeps_its_value_and_calls_itself_good() -> None:
     seen = readings(Instrument(sticks_per_day=800.0, stick_s=300.0), [float(v % 20) for v in range(400)])
     values = [s.value for s in seen if s is not None]
     assert all(s is not None and s.quality is Quality.GOOD for s in seen)
-    assert sum(a == b for a, b in zip(values, values[1:], strict=False)) > 50
+    assert sum(a == b for a, b in pairwise(values)) > 50
 
 
 def test_without_noise_a_reading_is_the_truth_but_dead_time_stays() -> None:
