@@ -94,6 +94,9 @@ def _read_part(path: Path, plant: PlantSpec) -> _Part:
         note = f"{path}: the recording was not closed; it was read as far as it got"
         return replace(_long(Table(header, unfinished), plant, "time"), notes=(note,))
     header = read_header(path)
+    for name, stated in json.loads(header.tag_units or b"{}").items():
+        if name in plant.names:
+            _check_unit(header.path, plant, name, stated)
     time = header.named("time")
     if time is None:
         raise LogError(f"{path}: no column time; its columns are {_listed(header.columns)}")
@@ -149,9 +152,6 @@ def _long(table: Table, plant: PlantSpec, time: str) -> _Part:
     quality = _qualities(table, value)
     unit = header.named("unit")
     units = None if unit is None else table.texts(unit)
-    for name, stated in json.loads(header.tag_units or b"{}").items():
-        if name in plant.names:
-            _check_unit(header.path, plant, name, stated)
     order = np.argsort(tag.code, kind="stable")
     edges = np.searchsorted(tag.code[order], np.arange(len(tag.names) + 1))
     series: dict[str, TagSeries] = {}

@@ -124,12 +124,12 @@ class LogWriter:
 
     def _check_existing(self) -> None:
         try:
-            metadata = pq.read_schema(self.path).metadata or {}
+            schema = pq.read_schema(self.path)
         except (pa.ArrowException, OSError):
-            metadata = {}
-        if UNITS_KEY not in metadata:
+            schema = pa.schema([])
+        if schema.names != SEGMENT_SCHEMA.names or UNITS_KEY not in (schema.metadata or {}):
             raise LogError(f"{self.path}: exists and is not a recording; choose another name")
-        before = json.loads(metadata[UNITS_KEY])
+        before = json.loads(schema.metadata[UNITS_KEY])
         for name, unit in self._units.items():
             if before.get(name, unit) != unit:
                 raise LogError(
@@ -151,7 +151,10 @@ def recorded(path: Path) -> pa.Table | None:
     parts = parts_of(path)
     if not parts.is_dir():
         return None
-    tables = [pq.read_table(path).cast(SEGMENT_SCHEMA)] if path.exists() else []
+    try:
+        tables = [pq.read_table(path).cast(SEGMENT_SCHEMA)] if path.exists() else []
+    except (pa.ArrowException, ValueError, OSError):
+        raise LogError(f"{path}: not a recording, although segments of one lie in {parts}") from None
     tables += [_segment(part) for part in sorted(parts.iterdir()) if _SEGMENT.match(part.name)]
     table = pa.concat_tables([SEGMENT_SCHEMA.empty_table(), *tables])
     time_ns = table["time"].cast(pa.int64()).to_numpy()

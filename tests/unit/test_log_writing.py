@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from procwm.data.log import LogWriter, read_log
+from procwm.data.log import Log, LogWriter, read_log, write_log
 from procwm.data.writer import parts_of
 from procwm.errors import LogError, SpecError
 from procwm.plant.samples import Quality, Sample
@@ -148,6 +148,30 @@ def test_a_recording_does_not_take_the_place_of_another_file(tmp_path: Path) -> 
     with pytest.raises(LogError, match="ends in"):
         LogWriter(tmp_path / "log.csv", PLANT)
     assert path.read_bytes() == b"precious"
+
+
+def test_a_log_written_at_once_can_be_continued_by_a_recording(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    write_log(path, Log.from_samples(cycle(0), PLANT), PLANT)
+    with LogWriter(path, PLANT) as writer:
+        writer.append(cycle(1))
+    assert read_log(path, PLANT).series["u"].time_ns.tolist() == [0, NS]
+    wide = tmp_path / "wide.parquet"
+    index = pd.date_range("2000-01-01", periods=2, freq="1s", name="time")
+    write_log(wide, pd.DataFrame({"y": [1.0, 2.0], "u": [3.0, 3.0]}, index=index), PLANT)
+    with pytest.raises(LogError, match="exists and is not a recording"):
+        LogWriter(wide, PLANT)
+
+
+def test_segments_beside_a_file_that_is_no_recording_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    with LogWriter(path, PLANT) as writer:
+        writer.append(cycle(0))
+        path.write_bytes(b"something else")
+        with pytest.raises(LogError, match="not a recording, although segments"):
+            read_log(path, PLANT)
+        path.unlink()
+    assert read_log(path, PLANT).hours == 0.0
 
 
 def test_a_recording_in_another_unit_is_not_continued(tmp_path: Path) -> None:
