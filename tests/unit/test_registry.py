@@ -6,6 +6,8 @@ from procwm.errors import SpecError
 from procwm.plant import registry
 from procwm_adapters.memory import MemoryLink
 from procwm_adapters.opcua import OpcUaLink
+from procwm_adapters.opcua_lockstep import OpcUaLockstep, ServedTime
+from procwm_adapters.opcua_server import PlantServer
 
 
 def test_the_built_in_links_are_found_by_name():
@@ -20,8 +22,20 @@ def test_the_built_in_scenarios_are_found_by_name():
     assert registry.scenario("cstr") is found["cstr"]
 
 
+def test_the_built_in_server_and_its_clocks_are_found_by_name():
+    assert registry.server("opcua") is PlantServer
+    assert registry.clock("opcua") is ServedTime
+    assert registry.clock("opcua-lockstep") is OpcUaLockstep
+
+
 @pytest.mark.parametrize(
-    ("find", "known"), [(registry.scenario, "cstr, quadruple_tank"), (registry.link, "memory, opcua")]
+    ("find", "known"),
+    [
+        (registry.scenario, "cstr, quadruple_tank"),
+        (registry.link, "memory, opcua"),
+        (registry.server, "opcua"),
+        (registry.clock, "opcua, opcua-lockstep"),
+    ],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(find, known):
     with pytest.raises(SpecError, match=rf"no \w+ warp_drive; installed are .*{known}"):
