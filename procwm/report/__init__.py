@@ -1,6 +1,6 @@
 """Self-contained HTML reports: one file, no network, fit to be forwarded and printed."""
 
-from procwm.report.content import ControlReport, Event, PlanTrace, ReplayReport, Trajectory
+from procwm.report.content import ControlReport, Event, PlanTrace, Trajectory
 from procwm.report.control import build_report
 from procwm.report.replay import build_replay_report
 
@@ -8,7 +8,6 @@ __all__ = [
     "ControlReport",
     "Event",
     "PlanTrace",
-    "ReplayReport",
     "Trajectory",
     "build_replay_report",
     "build_report",

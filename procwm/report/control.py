@@ -17,8 +17,8 @@ from procwm.report.figures import (
     SKY,
     Line,
     Panel,
-    horizon_figure,
     joined,
+    score_figure,
     tag_title,
     time_figure,
 )
@@ -229,26 +229,10 @@ def _prediction_errors(content: ControlReport, plans: list[PlanTrace]) -> Table:
 
 
 def _model(content: ControlReport) -> Section:
-    scores = content.summary["model"]
-    curves = {
-        words.MODELS[name]: {int(k): float(value) for k, value in scores[name].items() if value is not None}
-        for name in ("nrmse", "linear", "persistence")
-        if name in scores
-    }
-    horizons = sorted({k for curve in curves.values() for k in curve})
-    figure = horizon_figure(
-        curves,
-        {"procwm": BLUE, "linear model": GREEN, "persistence": GREY},
-        "Root mean squared prediction error of the CVs on the last part of the log, which training never "
-        "saw, relative to their standard deviation there: 0 is perfect, 1 is as good as knowing the mean.",
-        y_title="nRMSE",
+    table, figure = score_figure(
+        content.summary["model"], "on the last part of the log, which training never saw"
     )
-    rows = [[name, *(words.figure(curve.get(k)) for k in horizons)] for name, curve in curves.items()]
-    return Section(
-        heading="How well the model predicts",
-        tables=[Table(columns=["nRMSE", *(f"{k} ahead" for k in horizons)], rows=rows, own_row=0)],
-        figures=[figure],
-    )
+    return Section(heading="How well the model predicts", tables=[table], figures=[figure])
 
 
 def _inputs(content: ControlReport) -> Section:

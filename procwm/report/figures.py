@@ -14,7 +14,9 @@ from jaxtyping import Float, Int
 
 from procwm.plant.tags import Interval, Tag
 from procwm.report.content import Event
-from procwm.report.page import Figure
+from procwm.report.page import Figure, Table
+from procwm.report.words import MODELS
+from procwm.report.words import figure as shown
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
 INK, GREY, PALE = "#1a2026", "#7b858e", "#c3cad0"
@@ -27,7 +29,7 @@ _PANEL_PX, _GAP_PX, _TOP_PX, _BOTTOM_PX = 176, 38, 62, 46
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Line:
-    """One curve. `held` draws each value over the interval that ended at its time.
+    """One curve. `held` draws each value over the interval that ended at its time, `dots` none between.
 
     Of lower `rank` come first in the legend; later ones of a panel are drawn on top.
     """
@@ -39,6 +41,7 @@ class Line:
     width: float = 1.6
     dash: str = "solid"
     held: bool = False
+    dots: bool = False
     hidden: bool = False
     rank: int = 2
 
@@ -107,17 +110,26 @@ def time_figure(
     return Figure(data=data, layout=layout, caption=caption)
 
 
-def horizon_figure(
-    curves: Mapping[str, Mapping[int, float]], colours: Mapping[str, str], caption: str, *, y_title: str
-) -> Figure:
-    """Error over the prediction horizon, one curve for every model."""
+def score_figure(scores: Mapping[str, Mapping[str, float]], where: str) -> tuple[Table, Figure]:
+    """nRMSE by model and horizon, as a table and as curves.
+
+    Args:
+        scores: as in `summary.json`: `nrmse` is procwm's own.
+        where: what it was measured on, in words.
+    """
+    curves = {
+        MODELS[name]: {int(step): float(value) for step, value in scores[name].items() if value is not None}
+        for name in ("nrmse", "linear", "persistence")
+        if name in scores
+    }
+    steps = sorted({step for curve in curves.values() for step in curve})
+    rows = [[name, *(shown(curve.get(step)) for step in steps)] for name, curve in curves.items()]
     layout = _layout(300)
-    ticks = sorted({step for curve in curves.values() for step in curve})
-    layout["xaxis"] = _axis("prediction horizon (control intervals)") | (
-        {"tickvals": ticks} if len(ticks) < 12 else {}
-    )
-    layout["yaxis"] = _axis(y_title) | {"rangemode": "tozero"}
-    layout["hovermode"] = "x unified"
+    layout["xaxis"] = _axis("prediction horizon (control intervals)")
+    if len(steps) < 12:
+        layout["xaxis"]["tickvals"] = steps
+    layout["yaxis"] = _axis("nRMSE") | {"rangemode": "tozero"}
+    styles = ((BLUE, "solid", "circle"), (GREEN, "dash", "square"), (GREY, "dot", "diamond"))
     data = [
         {
             "type": "scatter",
@@ -125,13 +137,17 @@ def horizon_figure(
             "name": name,
             "x": sorted(curve),
             "y": [number(curve[step]) for step in sorted(curve)],
-            "line": {"color": colours.get(name, GREY), "width": 2.4 if index == 0 else 1.6,
-                     "dash": ("solid", "dash", "dot")[index % 3]},
-            "marker": {"size": 7, "symbol": ("circle", "square", "diamond")[index % 3]},
+            "line": {"color": colour, "width": 2, "dash": dash},
+            "marker": {"size": 7, "symbol": symbol},
         }
-        for index, (name, curve) in enumerate(curves.items())
-    ]  # fmt: skip
-    return Figure(data=data, layout=layout, caption=caption)
+        for (name, curve), (colour, dash, symbol) in zip(curves.items(), styles, strict=False)
+    ]
+    caption = (
+        f"Root mean squared prediction error of the CVs {where}, relative to their standard deviation there: "
+        "0 is perfect, 1 is as good as knowing the mean."
+    )
+    table = Table(columns=["nRMSE", *(f"{step} ahead" for step in steps)], rows=rows, own_row=0)
+    return table, Figure(data=data, layout=layout, caption=caption)
 
 
 def joined(
@@ -198,7 +214,7 @@ def _trace(line: Line, axis: str, *, first: bool) -> dict[str, Any]:
     time_ms = line.time_ns[::stride] // 1_000_000
     trace: dict[str, Any] = {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "markers" if line.dots else "lines",
         "name": line.name,
         "legendgroup": line.name,
         "showlegend": first,
@@ -209,6 +225,7 @@ def _trace(line: Line, axis: str, *, first: bool) -> dict[str, Any]:
         "line": {"color": line.colour, "width": line.width, "dash": line.dash,
                  "shape": "vh" if line.held else "linear"},
         "connectgaps": False,
+        "marker": {"size": 4.5, "color": line.colour},
     }  # fmt: skip
     if line.hidden:
         trace["visible"] = "legendonly"

@@ -1,135 +1,123 @@
 """The report of a replay: what the controller would have done over a log, and how well it foresaw it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from procwm.plant.tags import PlantSpec
 from procwm.report import words
-from procwm.report.content import ReplayReport
 from procwm.report.figures import (
     BLUE,
-    GREEN,
     GREY,
     INK,
     ORANGE,
-    RED,
+    SKY,
     Line,
     Panel,
-    horizon_figure,
+    score_figure,
     tag_title,
     time_figure,
 )
 from procwm.report.page import Figure, Page, Section, Table, render
+from procwm.runtime.replay import ReplayResult
+
+Scores = Mapping[str, Mapping[str, float]]
+"""nRMSE by model and horizon, as in `summary.json`."""
+
+_LEAD_COLOURS = (SKY, GREY, ORANGE, BLUE)
 
 
-def build_replay_report(content: ReplayReport) -> str:
-    """One self-contained HTML document."""
-    rows = len(content.actual.time_ns)
-    hours = (content.actual.time_ns[-1] - content.actual.time_ns[0]) / 3.6e12
-    moved = int(np.isfinite(content.suggested_mv).all(axis=1).sum())
+def build_replay_report(
+    plant: PlantSpec, result: ReplayResult, *, scores: Scores, how: Sequence[str] = ()
+) -> str:
+    """One self-contained HTML document.
+
+    Args:
+        plant: whose targets the controller had.
+        result: of `procwm.runtime.replay.replay`.
+        scores: of the model on this log.
+        how: sentences on how the figures came about.
+    """
+    time_ns = result.grid.time_ns
+    hours = (time_ns[-1] - time_ns[0]) / 3.6e12
+    surprised = result.surprise[np.isfinite(result.surprise)] > result.surprise_limit
+    step_s = [decision.step_s for decision in result.decisions]
     return render(
         Page(
-            title=f"procwm replay of {content.plant.name}",
-            kicker=f"{content.plant.name} · replay of {hours:.1f} h of log ({rows} control intervals)",
-            headline=_headline(content, moved / rows),
+            title=f"procwm replay of {plant.name}",
+            kicker=f"{plant.name} · replay of {hours:.1f} h of log ({len(time_ns)} control intervals)",
+            headline=_headline(scores),
             lead="Nothing was written to a plant: the controller saw the log as if it were live, and what it "
             "would have written is shown beside what was in force. What the plant would then have done, a "
             "log cannot tell.",
-            tiles=[(words.figure(value), name) for name, value in content.summary.items()],
-            sections=list(_sections(content)),
+            tiles=[
+                (f"{len(time_ns)}", f"control intervals of {plant.interval_s:g} s"),
+                (f"{len(result.decisions)}", "decisions made, evenly spread"),
+                (f"{sum(result.reasons.values())}", "of them without a move"),
+                (f"{surprised.mean():.1%}" if len(surprised) else "–", "of intervals surprised the model"),
+                (f"{np.median(step_s) * 1e3:.0f} ms" if step_s else "–", "median time of a decision"),
+            ],
+            sections=list(_sections(plant, result, scores, how)),
         )
     )
 
 
-def _headline(content: ReplayReport, share: float) -> str:
-    scores = content.scores
-    if not scores.get("nrmse"):
-        return f"The controller would have moved the plant in {share:.0%} of the intervals."
-    far = max(scores["nrmse"], key=int)
-    own = scores["nrmse"][far]
+def _headline(scores: Scores) -> str:
+    own = scores["nrmse"]
+    far = max(own, key=int)
     others = {words.MODELS[name]: curve[far] for name, curve in scores.items() if name != "nrmse"}
-    behind = [name for name, value in others.items() if own < value]
-    against = f", ahead of {' and '.join(behind)}" if behind else ", behind " + " and ".join(others)
-    return f"The model foresaw the CVs {far} intervals ahead with an nRMSE of {own:.2f}{against}."
+    ahead = [name for name, value in others.items() if own[far] < value]
+    behind = [name for name, value in others.items() if own[far] >= value]
+    parts = [f"The model foresaw the CVs {far} intervals ahead with an nRMSE of {own[far]:.2f}"]
+    if ahead:
+        parts.append(f"ahead of {' and '.join(ahead)}")
+    if behind:
+        parts.append(f"behind {' and '.join(behind)}")
+    return ", ".join(parts) + "."
 
 
-def _sections(content: ReplayReport) -> Iterator[Section]:
-    yield Section(heading="Controlled variables", figures=[_outputs(content)])
-    yield Section(heading="Moves made, and moves suggested", figures=[_moves(content)])
-    yield Section(
-        heading="Surprise",
-        paragraphs=[
-            "How far the plant went from what the model expected, in standard deviations of the errors usual "
-            "for it: long above 3, something is going on that the training log did not hold.",
-        ],
-        figures=[
-            time_figure(
-                [
-                    Panel(
-                        title="surprise",
-                        unit="standard deviations",
-                        lines=[
-                            Line(
-                                name="surprise",
-                                time_ns=content.actual.time_ns,
-                                value=content.surprise,
-                                colour=BLUE,
-                            )
-                        ],
-                        at_least=(0.0, 3.0),
-                    )
-                ],
-                "Prediction error of the latest stretch, relative to its usual size.",
-            )
-        ],
-    )
-    if content.guard_names:
-        yield Section(heading="Guardrails", figures=[_guards(content)])
-    if content.scores:
-        yield _scores(content)
+def _sections(
+    plant: PlantSpec, result: ReplayResult, scores: Scores, how: Sequence[str]
+) -> Iterator[Section]:
+    yield Section(heading="Controlled variables", figures=[_outputs(plant, result)])
+    yield Section(heading="Moves made, and moves suggested", figures=[_moves(plant, result)])
+    yield _surprise(result)
+    if result.guard_names:
+        yield Section(heading="Guardrails", figures=[_guards(result)])
+    yield _scores(scores)
+    rows = [[reason, str(count)] for reason, count in result.reasons.most_common()]
     yield Section(
         heading="Where it would have made no move",
-        bullets=content.how,
-        tables=[
-            Table(
-                columns=["reason", "intervals"],
-                rows=[[reason, str(count)] for reason, count in content.reasons.items()]
-                or [["it would have moved in every interval", "–"]],
-            )
-        ],
+        paragraphs=[] if rows else ["There was a move to suggest in every decision."],
+        bullets=how,
+        tables=[Table(columns=["reason", "decisions"], rows=rows)] if rows else [],
     )
 
 
-def _outputs(content: ReplayReport) -> Figure:
-    actual = content.actual
-    colours = (GREEN, BLUE, ORANGE, RED)
+def _outputs(plant: PlantSpec, result: ReplayResult) -> Figure:
+    time_ns = result.grid.time_ns
     panels = []
-    for column, tag in enumerate(content.plant.outputs):
+    for column, tag in enumerate(plant.outputs):
         lines = [
-            Line(
-                name="measured",
-                time_ns=actual.time_ns,
-                value=actual.outputs[:, column],
-                colour=INK,
-                width=1.8,
-            )
+            Line(name="measured", time_ns=time_ns, value=result.output[:, column], colour=INK, width=1.8)
         ]
+        leads = sorted(result.predicted)
         lines += [
             Line(
-                name=f"predicted {ahead} interval{'s' * (ahead > 1)} before",
-                time_ns=actual.time_ns,
-                value=predicted[:, column],
-                colour=colours[index % len(colours)],
-                width=1.2,
-                hidden=index not in (0, len(content.predicted) - 1),
+                name=f"predicted {lead} interval{'s' * (lead > 1)} before",
+                time_ns=time_ns,
+                value=result.predicted[lead][:, column],
+                colour=_LEAD_COLOURS[index % len(_LEAD_COLOURS)],
+                width=1.3,
+                hidden=index not in (1, len(leads) - 1),
             )
-            for index, (ahead, predicted) in enumerate(sorted(content.predicted.items()))
+            for index, lead in enumerate(leads)
         ]
-        if np.isfinite(content.target[:, column]).any():
+        if np.isfinite(result.target[:, column]).any():
+            target = result.target[:, column]
             lines.append(
-                Line(name="setpoint", time_ns=actual.time_ns, value=content.target[:, column], colour=GREY,
-                     width=1.2, dash="dot", held=True)
-            )  # fmt: skip
+                Line(name="setpoint", time_ns=time_ns, value=target, colour=INK, width=1.2, dash="dot")
+            )
         panels.append(
             Panel(title=tag_title(tag), unit=tag.unit, lines=lines, limits=tag.limits, zone=tag.zone)
         )
@@ -139,40 +127,46 @@ def _outputs(content: ReplayReport) -> Figure:
     )
 
 
-def _moves(content: ReplayReport) -> Figure:
-    time_ns = content.actual.time_ns
-    panels = [
-        Panel(
-            title=tag_title(tag),
-            unit=tag.unit,
-            lines=[
-                Line(
-                    name="in force",
-                    time_ns=time_ns,
-                    value=content.actual.mv[:, column],
-                    colour=INK,
-                    width=1.6,
-                    held=True,
-                ),
-                Line(
-                    name="suggested by procwm",
-                    time_ns=time_ns,
-                    value=content.suggested_mv[:, column],
-                    colour=BLUE,
-                    width=1.4,
-                ),
-            ],
-            limits=tag.bounds,
-        )
-        for column, tag in enumerate(content.plant.mvs)
-    ]
+def _moves(plant: PlantSpec, result: ReplayResult) -> Figure:
+    time_ns = result.grid.time_ns
+    panels = []
+    for column, tag in enumerate(plant.mvs):
+        made, suggested = result.mv[:, column], result.suggested_mv[:, column]
+        at = np.isfinite(suggested)
+        lines = [
+            Line(name="in force", time_ns=time_ns, value=made, colour=INK, width=1.6, held=True),
+            Line(name="suggested", time_ns=time_ns[at], value=suggested[at], colour=BLUE, dots=True),
+        ]
+        panels.append(Panel(title=tag_title(tag), unit=tag.unit, lines=lines, limits=tag.bounds))
     return time_figure(
         panels,
         "Each suggestion starts from the value in force, so it shows one move, not a course of its own.",
     )
 
 
-def _guards(content: ReplayReport) -> Figure:
+def _surprise(result: ReplayResult) -> Section:
+    line = Line(name="surprise", time_ns=result.grid.time_ns, value=result.surprise, colour=BLUE)
+    limit = np.full(2, result.surprise_limit)
+    ends = result.grid.time_ns[[0, -1]]
+    usual = Line(
+        name="exceeded in one of a hundred intervals", time_ns=ends, value=limit, colour=GREY, dash="dash"
+    )
+    return Section(
+        heading="Surprise",
+        paragraphs=[
+            "How far the plant went from what the model expected. Long stretches above the broken line say "
+            "that something went on that the training log did not hold.",
+        ],
+        figures=[
+            time_figure(
+                [Panel(title="surprise", unit="typical errors", lines=[line, usual], at_least=(0.0,))],
+                f"Error of the prediction {result.surprise_lead} intervals ahead; 1 is usual in this log.",
+            )
+        ],
+    )
+
+
+def _guards(result: ReplayResult) -> Figure:
     panels = [
         Panel(
             title=name.replace("_", " "),
@@ -180,42 +174,18 @@ def _guards(content: ReplayReport) -> Figure:
             lines=[
                 Line(
                     name="the model's estimate, with margin",
-                    time_ns=content.actual.time_ns,
-                    value=content.guard[:, column],
-                    colour=BLUE,
+                    time_ns=result.grid.time_ns,
+                    value=result.guard[:, column],
                 )
             ],
             unsafe_above=0.0,
             at_least=(0.0,),
         )
-        for column, name in enumerate(content.guard_names)
+        for column, name in enumerate(result.guard_names)
     ]
     return time_figure(panels, "In the shaded part the plant is unsafe.")
 
 
-def _scores(content: ReplayReport) -> Section:
-    curves = {
-        words.MODELS[name]: {int(k): float(value) for k, value in curve.items()}
-        for name, curve in content.scores.items()
-    }
-    horizons = sorted({k for curve in curves.values() for k in curve})
-    return Section(
-        heading="How well the model predicts this log",
-        tables=[
-            Table(
-                columns=["nRMSE", *(f"{k} ahead" for k in horizons)],
-                rows=[
-                    [name, *(words.figure(curve.get(k)) for k in horizons)] for name, curve in curves.items()
-                ],
-                own_row=0,
-            )
-        ],
-        figures=[
-            horizon_figure(
-                curves,
-                {"procwm": BLUE, "linear model": GREEN, "persistence": GREY},
-                "Root mean squared prediction error relative to each CV's standard deviation in this log.",
-                y_title="nRMSE",
-            )
-        ],
-    )
+def _scores(scores: Scores) -> Section:
+    table, figure = score_figure(scores, "in this log")
+    return Section(heading="How well the model predicts this log", tables=[table], figures=[figure])

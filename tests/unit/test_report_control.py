@@ -1,0 +1,131 @@
+"""The report of a closed-loop run."""
+
+import copy
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from report_cases import PLANT, SUMMARY, control_report
+
+from procwm.report import build_report, words
+from procwm.report.page import write_html
+
+
+@pytest.fixture(scope="module")
+def document() -> str:
+    return build_report(control_report())
+
+
+def figures(document: str) -> list[dict[str, Any]]:
+    """Data and layout of every figure, as the page's script would parse them."""
+    return [
+        json.loads(text)
+        for text in re.findall(r"<script type=application/json[^>]*>(.*?)</script>", document)
+    ]
+
+
+def without_library(document: str) -> str:
+    """The document without plotly's own code."""
+    return re.sub(r"<script>.*?</script>\n</head>", "</head>", document, count=1, flags=re.DOTALL)
+
+
+def test_the_report_needs_no_network(document: str) -> None:
+    assert "Plotly.newPlot" in document
+    assert not re.findall(r"https?:|src=|href=|@import|url\(", without_library(document))
+
+
+def test_a_tag_cannot_end_a_script_or_write_markup(document: str) -> None:
+    assert PLANT.name not in without_library(document)
+    assert "two &lt;/script&gt; levels" in document
+
+
+def test_every_axis_names_its_unit(document: str) -> None:
+    outputs, moves, *_ = figures(document)
+    titles = [outputs["layout"][axis]["title"]["text"] for axis in ("yaxis", "yaxis2", "xaxis")]
+    assert titles == ["cm", "mm", "time (UTC)"]
+    assert moves["layout"]["yaxis"]["title"]["text"] == "V"
+
+
+def test_every_controller_is_drawn_and_listed(document: str) -> None:
+    names = {trace["name"] for trace in figures(document)[0]["data"]}
+    assert {"procwm", "PI", "NMPC that knows", "measured", "setpoint"} <= names
+    for name in SUMMARY["controllers"]:
+        assert words.CONTROLLERS[name] in document
+
+
+def test_a_missing_measurement_is_a_break_in_the_line(document: str) -> None:
+    measured = next(trace for trace in figures(document)[0]["data"] if trace["name"] == "measured")
+    assert measured["y"][7] is None
+    assert measured["y"][8] is not None
+
+
+def test_an_output_without_a_setpoint_has_no_setpoint_line(document: str) -> None:
+    second = [trace["name"] for trace in figures(document)[0]["data"] if trace["yaxis"] == "y2"]
+    assert "setpoint" not in second
+
+
+def test_predictions_are_set_beside_what_came(document: str) -> None:
+    fan = next(figure for figure in figures(document) if figure["data"][0]["name"] == "what came")
+    predicted = next(trace for trace in fan["data"] if trace["name"].startswith("predicted"))
+    # A plan's first row lies one interval after it was made.
+    assert predicted["x"][0] - fan["data"][0]["x"][0] == 10_000
+    rows = re.search(r"<td>LT2.PV</td><td>([\d.]+)</td>", document)
+    assert rows is not None
+    assert float(rows[1]) == pytest.approx(0.25)
+
+
+def test_a_report_stands_without_plans_and_without_guardrails() -> None:
+    content = control_report()
+    bare = dataclasses.replace(
+        content,
+        plans=(),
+        plan_guard_names=(),
+        guard_names=(),
+        summary={key: value for key, value in SUMMARY.items() if key != "guardrails"},
+        trajectories=[
+            dataclasses.replace(run, guard=np.zeros((len(run.time_ns), 0))) for run in content.trajectories
+        ],
+    )
+    document = build_report(bare)
+    assert "<h2>Guardrails" not in document
+    assert "<h2>Predictions" not in document
+
+
+def test_a_report_appears_whole(tmp_path: Path) -> None:
+    write_html(tmp_path / "new" / "report.html", "<p>all of it")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("gap", "cost", "said"),
+    [
+        (0.04, 1.0, "within 4% of an NMPC that knows the equations and at 25% of PI control's cost"),
+        (0.001, 1.0, "at the same cost as an NMPC"),
+        (-0.1, 1.0, "at a cost 10% below that of an NMPC"),
+        (
+            4.0,
+            8.0,
+            "at 5.0 times the cost of an NMPC that knows the equations and at 2.0 times PI control's cost",
+        ),
+        (float("nan"), 1.0, "two levels at 25% of PI control's cost"),
+    ],
+)
+def test_the_headline_says_how_it_went(gap: float, cost: float, said: str) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["controllers"]["procwm"] |= {"gap": gap, "cost": cost}
+    summary["controllers"]["pi"]["cost"] = 4.0
+    assert said in words.headline(summary)
+
+
+def test_violations_are_not_hidden() -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["controllers"]["procwm"]["violations"] = 7
+    summary["controllers"]["procwm_unguarded"] = dict(summary["controllers"]["procwm"], violations=40)
+    assert words.violations(summary) == (
+        "It broke limits or guardrails 7 times; "
+        "without the learned guardrail the same controller did so 40 times."
+    )
