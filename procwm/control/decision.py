@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -51,6 +51,7 @@ class Decision:
     time_ns: int = 0
 
 
+@runtime_checkable
 class SteppedController(Protocol):
     """What the runtime runs and the benchmarks compare: `Controller`, or anything stepped like it.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -97,6 +97,7 @@ class Plan:
         return float(self.guard.max()) if self.guard.size else float("-inf")
 
 
+@runtime_checkable
 class Planner(Protocol):
     """A function from a problem to a plan; the model was given when it was built."""
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from procwm.control.decision import Decision, SteppedController
 from procwm.control.measurement import utc
@@ -42,6 +42,7 @@ class Cycle:
     fault: str
 
 
+@runtime_checkable
 class CycleSink(Protocol):
     """Keeps cycles; `Recorder` is one."""
 

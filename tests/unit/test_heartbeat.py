@@ -1,0 +1,24 @@
+from procwm.errors import LinkError
+from procwm.runtime.heartbeat import Heartbeat
+
+
+async def test_every_beat_is_another_number_and_the_count_wraps_round() -> None:
+    sent: list[int] = []
+
+    async def send(count: int) -> None:
+        sent.append(count)
+
+    heartbeat = Heartbeat(send, modulus=3)
+    for _ in range(5):
+        await heartbeat.beat()
+    assert sent == [0, 1, 2, 0, 1]
+
+
+async def test_a_beat_that_does_not_get_through_is_counted_and_ends_nothing() -> None:
+    async def send(count: int) -> None:
+        raise LinkError("no way")
+
+    heartbeat = Heartbeat(send)
+    await heartbeat.beat()
+    await heartbeat.beat()
+    assert heartbeat.missed == 2
