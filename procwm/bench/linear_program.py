@@ -102,8 +102,6 @@ class LinearProgram:
             uba=upper,
             lbx=np.append(np.tile((mv_low - self._mv_center) / self._mv_scale, N), 0.0 * slacks),
             ubx=np.append(np.tile((mv_high - self._mv_center) / self._mv_scale, N), slacks + np.inf),
-                np.tile((high - self._mv_center) / self._mv_scale, N), np.full(len(slacks), np.inf)
-            ),
         )
         found = answer["x"].full().ravel()
         reached = self._constraints @ found
