@@ -197,11 +197,12 @@ def test_where_sqp_fails_ipopt_finishes_the_plan(monkeypatch: pytest.MonkeyPatch
 
 def test_a_solver_that_breaks_a_limit_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     model, problem = tank(max_move=0.5)
+    problem = replace(problem, target=np.full((20, 1), 9.0))
     monkeypatch.setattr(MoveSpace, "clip", lambda self, knots: knots)
     monkeypatch.setattr(
         GaussNewton,
         "solve",
-        lambda self, space, objective, start, **_: Solution(start + 3.0, True, 1),
+        lambda self, space, objective, start, **_: Solution(np.full_like(start, 2.0), True, 1),
     )
     plan = planned(model, problem, sampling=SamplingConfig(rounds=0))
     assert np.abs(np.diff(plan.mv[:, 0], prepend=0.0)).max() <= 0.5 + 1e-6
