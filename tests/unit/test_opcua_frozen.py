@@ -47,7 +47,7 @@ async def test_a_write_to_a_frozen_server_is_unknown_may_happen_and_nothing_is_l
     target = sum(plant.mvs[0].bounds) / 2.0
     served = replace(plant, opcua=OpcUaSettings(endpoint=endpoint))
     try:
-        async with OpcUaLink(served, publishing_s=0.05, timeout_s=0.5, watchdog_s=0.5) as link:
+        async with OpcUaLink(served, publishing_s=0.05, timeout_s=1.0, watchdog_s=1.0) as link:
             link.reaffirms = False
             await asyncio.sleep(0.3)
             os.kill(process.pid, signal.SIGSTOP)
