@@ -37,6 +37,8 @@ _OVERRUN = 2.0
 """A planner looks at the time between iterations; one that took this many deadlines is late."""
 _SOONEST_SHARE = 0.5
 """Of the control interval: a step that comes sooner after the last decides nothing."""
+_OVERFLOW_IS_AN_ANSWER = np.errstate(over="ignore", invalid="ignore")
+"""A prediction that is not finite is looked for and refused; it is no mishap to be warned of."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,6 +132,7 @@ class Controller:
         """`state` in another mode; `SpecError` where it cannot be reached from the one in force."""
         return replace(state, mode=modes.request(state.mode, mode, reason=reason), last_good=None)
 
+    @_OVERFLOW_IS_AN_ANSWER
     def step(
         self,
         samples: Mapping[str, float] | Sequence[Sample],
@@ -162,6 +165,7 @@ class Controller:
         state = self._after(state, outcome)
         return self._decision(outcome, state, seen, began), state
 
+    @_OVERFLOW_IS_AN_ANSWER
     def observe(
         self,
         samples: Mapping[str, float] | Sequence[Sample],
@@ -196,7 +200,10 @@ class Controller:
         if state.mode.actual is Mode.OFF:
             return _Outcome(reason="the controller is off")
         if not measured.enough:
-            return _Outcome(reason=f"filling the history: {measured.filled} of {measured.history} rows")
+            rows = f"{measured.filled} of {measured.history} rows"
+            if state.last_good is None:
+                return _Outcome(reason=f"filling the history: {rows}")
+            return _Outcome(reason=f"too little was measured lately: {rows}", shed=True)
         if not measured.controlled[: len(self.plant.cvs)].any():
             return _Outcome(reason="no CV is measured", shed=True)
         if not np.isfinite(latent).all():
@@ -240,6 +247,8 @@ class Controller:
         except Exception as error:
             _log.exception("the planner failed")
             return None, f"the planner failed: {error}"
+        if not isinstance(plan, Plan):
+            return None, f"the planner returned {plan!r} in place of a plan"
         took_s = wall.perf_counter() - began
         if took_s > _OVERRUN * self.deadline_s:
             return plan, f"the planner took {took_s:.3g} s; its deadline is {self.deadline_s:g} s"

@@ -74,7 +74,7 @@ class Dynamics:
         return np.array([[0.05], [0.02]])
 
 
-def model_of(plant: PlantSpec, *, guard_above: float | None = None, horizon: int = 20) -> WorldModel:
+def model_of(plant: PlantSpec, *, guard_above: float | None = None, horizon: int = 10) -> WorldModel:
     """The exact model of `Dynamics()`; with a guardrail where level 1 is above `guard_above`."""
     dynamics, center = Dynamics(), np.full(2, 50.0)
     a, b, e = dynamics.a, dynamics.b, dynamics.e
