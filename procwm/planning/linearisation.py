@@ -33,10 +33,10 @@ def jacobian(layers: Layers, inputs: Float[np.ndarray, "batch in"]) -> Float[np.
         slopes.append(layer if isinstance(layer, Affine) else _slope(layer, inputs))
         inputs = value((layer,), inputs)
     batch, out = inputs.shape
-    swept = np.broadcast_to(np.eye(out), (batch, out, out))
+    swept = np.tile(np.eye(out), (batch, 1))
     for slope in reversed(slopes):
-        swept = swept @ slope.weight if isinstance(slope, Affine) else swept * slope[:, None, :]
-    return swept
+        swept = swept @ slope.weight if isinstance(slope, Affine) else swept * np.repeat(slope, out, axis=0)
+    return swept.reshape(batch, out, -1)
 
 
 def _slope(

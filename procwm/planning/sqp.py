@@ -8,9 +8,8 @@ exact penalty on guardrails makes sure that it gets somewhere. Nocedal and Wrigh
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
-import casadi as ca
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -18,84 +17,31 @@ from procwm.planning.linearisation import Trajectory, guard_values, imagine, lin
 from procwm.planning.moves import MoveBlocks, MoveSpace
 from procwm.planning.nlp import Solution
 from procwm.planning.objective import Objective
-from procwm.planning.prediction import GUARD_TOLERANCE
+from procwm.planning.quadratic_program import Interval, QuadraticProgram
 from procwm.planning.transcription import Transcript
 
 _ITERATIONS = 30
-_MASKS = 8
+_PIECES = 8
 """Quadratic programs per iteration: outputs enter and leave zones and limits within the linear model."""
+_REPAIRS = (1.0, 0.5, 0.1, 0.0)
+"""Share of what guardrails are exceeded by that a step is to remove; the next where one cannot be had."""
+_BACK_OFF = 1e-4
+"""Guardrails are kept by this much, so that what is left of their curvature does not break them."""
 _LENGTHS = 0.5 ** np.arange(7)
 _SUFFICIENT = 1e-4
-"""Share of the predicted decrease that a step must achieve."""
-_RELATIVE, _ABSOLUTE = 1e-5, 1e-10
-"""An optimum is where the model predicts no larger decrease of the objective."""
-_KKT_TOLERANCE = 1e-5
-
-
-class QuadraticProgram:
-    """A dense convex quadratic program of fixed size, whose answers are checked."""
-
-    def __init__(self, variables: int, rows: int) -> None:
-        shape = {"h": ca.Sparsity.dense(variables, variables), "a": ca.Sparsity.dense(rows, variables)}
-        self._solver = ca.conic("qp", "daqp", shape, {"error_on_fail": False, "print_time": False})
-
-    def solve(
-        self,
-        hessian: Float[np.ndarray, "variable variable"],
-        gradient: Float[np.ndarray, " variable"],
-        bounds: tuple[Float[np.ndarray, " variable"], Float[np.ndarray, " variable"]],
-        matrix: Float[np.ndarray, "row variable"],
-        limits: tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]],
-    ) -> tuple[Float[np.ndarray, " variable"], Float[np.ndarray, " row"]] | None:
-        """Minimiser of `x'Hx/2 + g'x` and multipliers of the rows; `None` where there is no verified one.
-
-        A solver's own word for success is not taken: the Karush-Kuhn-Tucker conditions are.
-        """
-        if not (np.isfinite(hessian).all() and np.isfinite(gradient).all() and np.isfinite(matrix).all()):
-            return None
-        answer = self._solver(
-            h=hessian, g=gradient, a=matrix, lbx=bounds[0], ubx=bounds[1], lba=limits[0], uba=limits[1]
-        )
-        x, by_bound, by_row = (np.asarray(answer[name]).ravel() for name in ("x", "lam_x", "lam_a"))
-        stationary = hessian @ x + gradient + by_bound + matrix.T @ by_row
-        scale = 1.0 + np.abs(gradient).max()
-        kept = np.abs(stationary).max() <= _KKT_TOLERANCE * scale
-        kept = kept and _complementary(x, bounds, by_bound / scale)
-        kept = kept and _complementary(matrix @ x, limits, by_row / scale)
-        return (x, by_row) if kept else None
-
-
-def _complementary(
-    value: Float[np.ndarray, " row"],
-    limits: tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]],
-    multiplier: Float[np.ndarray, " row"],
-) -> bool:
-    """Whether values keep their limits, and multipliers push from active limits only, and inwards."""
-    to_low, to_high = value - limits[0], limits[1] - value
-    room = np.where(multiplier > 0, to_high, np.where(multiplier < 0, to_low, 0.0))
-    slack = np.minimum(np.abs(multiplier), np.abs(room))
-    return bool(min(to_low.min(), to_high.min()) >= -_KKT_TOLERANCE and slack.max() <= _KKT_TOLERANCE)
-
-
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """A change of the knots, what the model promises of it, and the price of breaking a guardrail."""
-
-    knots: Float[np.ndarray, " knot_mv"]
-    decrease: float
-    price: float
+"""Share of the promised decrease that a step must achieve."""
+_RELATIVE, _ABSOLUTE = 1e-4, 1e-10
+"""An optimum is where the model promises no larger decrease of the objective."""
 
 
 class GaussNewton:
-    """The program of `nlp.Program`, recovery excepted, solved in a hundredth of its variables."""
+    """The program of `nlp.Program`, recovery excepted, in a hundredth of its variables."""
 
     def __init__(self, transcript: Transcript, blocks: MoveBlocks) -> None:
         self._transcript = transcript
-        knots, mvs = len(blocks.lengths), transcript.mv
-        self._change = np.diff(blocks.matrix, axis=0, prepend=0.0)
-        self._rates = np.kron(np.eye(knots) - np.eye(knots, k=-1), np.eye(mvs))
-        rows = knots * mvs + blocks.horizon * len(transcript.guards)
-        self._quadratic_program = QuadraticProgram(knots * mvs, rows)
+        variables = len(blocks.lengths) * transcript.mv
+        rows = variables + blocks.horizon * len(transcript.guards)
+        self._quadratic_program = QuadraticProgram(variables, rows)
 
     def solve(
         self,
@@ -120,20 +66,18 @@ class GaussNewton:
             if began + longest > deadline:
                 return Solution(knots, False, iteration)
             at = linearise(self._transcript, space, mv[0], latent[0])
-            step = self._step(space, objective, knots, at)
+            step = self._step(_LocalModel(space, objective, knots, at))
             if step is None:
                 return Solution(knots, False, iteration)
             price = max(price, 2.0 * step.price)
-            cost = float(objective.cost(at.cv, at.mv))
-            promised = step.decrease + price * _broken(at.guard)
-            if promised <= _RELATIVE * cost + _ABSOLUTE:
-                return Solution(knots, True, iteration)
-            change = step.knots.reshape(knots.shape) * space.problem.mv_span
-            tried = knots + _LENGTHS[:, None, None] * change
+            cost, broken = float(objective.cost(at.cv, at.mv)), float(_broken(at.guard))
+            promised = step.decrease + price * step.repaired * broken
+            if promised <= _RELATIVE * cost + _ABSOLUTE and (broken == 0.0 or step.repaired < 1.0):
+                return Solution(knots, broken == 0.0, iteration)
+            tried = knots + _LENGTHS[:, None, None] * step.change
             mv, latent = self._states(space, tried)
             merit = self._merit(space, objective, mv, latent, price)
-            enough = cost + price * _broken(at.guard) - _SUFFICIENT * _LENGTHS * promised
-            good = np.flatnonzero(merit <= enough)
+            good = np.flatnonzero(merit <= cost + price * broken - _SUFFICIENT * _LENGTHS * promised)
             if len(good) == 0:
                 return Solution(knots, False, iteration)
             best = good[np.argmin(merit[good])]
@@ -157,76 +101,141 @@ class GaussNewton:
     ) -> Float[np.ndarray, " batch"]:
         """Objective plus `price` for every unit by which a guardrail is exceeded; +inf where not finite."""
         cost = objective.cost(outputs(self._transcript, space.problem, latent), mv)
-        broken = np.array([_broken(guard) for guard in guard_values(self._transcript, latent)])
+        broken = _broken(guard_values(self._transcript, latent))
         return np.nan_to_num(cost + price * broken, nan=np.inf)
 
-    def _step(
-        self, space: MoveSpace, objective: Objective, knots: Float[np.ndarray, "knot mv"], at: Trajectory
-    ) -> _Step | None:
-        """Minimiser of the convex model around `at`: a semi-smooth Newton method on its quadratic pieces."""
-        span, size = space.problem.mv_span, knots.size
-        here = (knots / span).ravel()
-        bounds = (space.low / span).ravel() - here, (space.high / span).ravel() - here
-        moved = self._rates @ here
-        moved[: len(span)] -= space.problem.last_mv / span
-        reach = (space.reach / span).ravel()
-        room = -GUARD_TOLERANCE - at.guard.ravel()
-        limits = (
-            np.concatenate((-reach - moved, np.full(room.shape, -np.inf))),
-            np.concatenate((reach - moved, room)),
-        )
-        matrix = np.vstack((self._rates, at.guard_slope.reshape(-1, size)))
-        cost, best, change = float(objective.cost(at.cv, at.mv)), None, np.zeros(size)
-        for _ in range(_MASKS):
-            pieces = _active(objective, at.cv + at.cv_slope @ change)
-            hessian, gradient = self._quadratic(objective, span, at, at.cv + at.cv_slope @ change)
-            answer = self._quadratic_program.solve(hessian, gradient, bounds, matrix, limits)
+    def _step(self, model: "_LocalModel") -> "_Step | None":
+        """The step that repairs guardrails as far as it can; `None` where the solver has no answer."""
+        for repaired in _REPAIRS:
+            step = self._minimiser(model, repaired)
+            if step is not None:
+                return step
+        return None
+
+    def _minimiser(self, model: "_LocalModel", repaired: float) -> "_Step | None":
+        """Minimiser of `model`, by a semi-smooth Newton method on its quadratic pieces."""
+        limits, best, change = model.limits(repaired), None, np.zeros(model.size)
+        for _ in range(_PIECES):
+            piece = model.piece(change)
+            answer = self._quadratic_program.solve(
+                *model.quadratic(piece, change), model.bounds, model.matrix, limits
+            )
             if answer is None:
                 return best
             change, multipliers = answer
-            decrease = cost - self._modelled(objective, span, at, change)
+            decrease = model.cost(np.zeros(model.size)) - model.cost(change)
             if best is None or decrease > best.decrease:
-                best = _Step(change, decrease, float(np.abs(multipliers[size:]).max(initial=0.0)))
-            if np.array_equal(pieces, _active(objective, at.cv + at.cv_slope @ change)):
+                price = float(np.abs(multipliers[model.size :]).max(initial=0.0))
+                best = _Step(model.knots(change), decrease, price, repaired)
+            if np.array_equal(piece, model.piece(change)):
                 break
         return best
 
-    def _modelled(
-        self, objective: Objective, span: Any, at: Trajectory, change: Float[np.ndarray, " knot_mv"]
-    ) -> float:
-        """The objective in the linear model."""
-        mv = at.mv + np.cumsum(self._change, axis=0) @ (change.reshape(-1, len(span)) * span)
-        return float(objective.cost(at.cv + at.cv_slope @ change, mv))
 
-    def _quadratic(
-        self, objective: Objective, span: Any, at: Trajectory, cv: Float[np.ndarray, "horizon cv"]
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A change of the knots and what the model promises of it.
+
+    Attributes:
+        change: engineering units.
+        decrease: of the objective.
+        price: of breaking a guardrail at which keeping it pays.
+        repaired: share of what guardrails are exceeded by that the step removes.
+    """
+
+    change: Float[np.ndarray, "knot mv"]
+    decrease: float
+    price: float
+    repaired: float
+
+
+@dataclass(frozen=True, eq=False)
+class _LocalModel:
+    """The objective along a trajectory that changes linearly with the knots, relative to `mv_span`.
+
+    It is convex and made of quadratic pieces; a piece says which outputs are outside their goal, and which
+    outside their limits.
+    """
+
+    space: MoveSpace
+    objective: Objective
+    at_knots: Float[np.ndarray, "knot mv"]
+    at: Trajectory
+
+    @property
+    def size(self) -> int:
+        return self.at_knots.size
+
+    def knots(self, change: Float[np.ndarray, " knot_mv"]) -> Float[np.ndarray, "knot mv"]:
+        """A change in engineering units."""
+        scaled: np.ndarray = change.reshape(self.at_knots.shape) * self.space.problem.mv_span
+        return scaled
+
+    def cost(self, change: Float[np.ndarray, " knot_mv"]) -> float:
+        mv = self.at.mv + self.space.blocks.matrix @ self.knots(change)
+        return float(self.objective.cost(self._cv(change), mv))
+
+    def _cv(self, change: Float[np.ndarray, " knot_mv"]) -> Float[np.ndarray, "horizon cv"]:
+        cv: np.ndarray = self.at.cv + self.at.cv_slope @ change
+        return cv
+
+    def piece(self, change: Float[np.ndarray, " knot_mv"]) -> Bool[np.ndarray, "2 horizon cv"]:
+        cv, objective = self._cv(change), self.objective
+        point = objective.goal_low == objective.goal_high
+        outside_goal = (cv < objective.goal_low) | (cv > objective.goal_high)
+        outside_limits = (cv < objective.low) | (cv > objective.high)
+        return np.stack((point | outside_goal, outside_limits))
+
+    def quadratic(
+        self, piece: Bool[np.ndarray, "2 horizon cv"], change: Float[np.ndarray, " knot_mv"]
     ) -> tuple[Float[np.ndarray, "knot_mv knot_mv"], Float[np.ndarray, " knot_mv"]]:
-        """Hessian and gradient (at no change) of the quadratic piece of the model that `cv` lies on."""
-        in_goal, in_limit = _active(objective, cv)
-        goal = np.where(in_goal, objective.goal_weight, 0.0)
-        limit = np.where(in_limit, objective.limit_weight, 0.0)
-        pull = np.where(in_goal, goal * (at.cv - np.clip(cv, objective.goal_low, objective.goal_high)), 0.0)
-        pull += np.where(in_limit, limit * (at.cv - np.clip(cv, objective.low, objective.high)), 0.0)
-        size = at.cv_slope.shape[-1]
-        slope = at.cv_slope.reshape(-1, size)
+        """Hessian, and gradient at no change, of the piece that `change` lies on."""
+        objective, at, cv = self.objective, self.at, self._cv(change)
+        goal = np.where(piece[0], objective.goal_weight, 0.0)
+        limit = np.where(piece[1], objective.limit_weight, 0.0)
+        to_goal = np.where(piece[0], at.cv - np.clip(cv, objective.goal_low, objective.goal_high), 0.0)
+        to_limit = np.where(piece[1], at.cv - np.clip(cv, objective.low, objective.high), 0.0)
+        slope = at.cv_slope.reshape(-1, self.size)
         hessian = slope.T @ ((goal + limit).reshape(-1, 1) * slope)
-        gradient = slope.T @ pull.ravel()
+        gradient = slope.T @ (goal * to_goal + limit * to_limit).ravel()
+        span = self.space.problem.mv_span
         weight = objective.move_weight * span**2
-        hessian += np.kron(self._change.T @ self._change, np.diag(weight))
         moves = np.diff(at.mv, axis=0, prepend=objective.last_mv[None]) / span
-        gradient += (self._change.T @ (weight * moves)).ravel()
-        hessian += 1e-9 * (1.0 + np.trace(hessian) / size) * np.eye(size)
+        by_knot = np.diff(self.space.blocks.matrix, axis=0, prepend=0.0)
+        hessian += np.kron(by_knot.T @ by_knot, np.diag(weight))
+        gradient += (by_knot.T @ (weight * moves)).ravel()
+        # Without a price on moves the curvature may vanish, and the solver needs some.
+        hessian += 1e-9 * (1.0 + np.trace(hessian) / self.size) * np.eye(self.size)
         return 2.0 * hessian, 2.0 * gradient
 
+    @cached_property
+    def bounds(self) -> Interval:
+        """On the change, from the MVs' limits."""
+        low, high = self.space.low - self.at_knots, self.space.high - self.at_knots
+        span = self.space.problem.mv_span
+        return Interval((low / span).ravel(), (high / span).ravel())
 
-def _active(objective: Objective, cv: Float[np.ndarray, "horizon cv"]) -> Bool[np.ndarray, "2 horizon cv"]:
-    """Which outputs are on a sloping piece of the goal's cost, and of the limits' cost."""
-    point = objective.goal_low == objective.goal_high
-    outside_goal = (cv < objective.goal_low) | (cv > objective.goal_high)
-    outside_limits = (cv < objective.low) | (cv > objective.high)
-    return np.stack((point | outside_goal, outside_limits))
+    @cached_property
+    def matrix(self) -> Float[np.ndarray, "row knot_mv"]:
+        """From the change to moves over each block, then to guardrails at every row."""
+        knots, mvs = self.at_knots.shape
+        moves = np.kron(np.eye(knots) - np.eye(knots, k=-1), np.eye(mvs))
+        return np.vstack((moves, self.at.guard_slope.reshape(-1, self.size)))
+
+    def limits(self, repaired: float) -> Interval:
+        """On `matrix @ change`: largest moves, and guardrails of which a share of the excess is to go."""
+        problem = self.space.problem
+        moves = np.diff(self.at_knots, axis=0, prepend=problem.last_mv[None])
+        reach = self.space.reach / problem.mv_span
+        low, high = -reach - moves / problem.mv_span, reach - moves / problem.mv_span
+        excess = (self.at.guard + _BACK_OFF).ravel()
+        room = -np.where(excess > 0.0, repaired * excess, excess)
+        return Interval(
+            np.concatenate((low.ravel(), np.full(room.shape, -np.inf))), np.concatenate((high.ravel(), room))
+        )
 
 
-def _broken(guard: Float[np.ndarray, "horizon guard"]) -> float:
-    """Sum of what guardrails are exceeded by."""
-    return float(np.maximum(guard + GUARD_TOLERANCE, 0.0).sum())
+def _broken(guard: Float[np.ndarray, "*batch horizon guard"]) -> Float[np.ndarray, "*batch"]:
+    """Sum of what guardrails are exceeded by; what a back-off leaves does not count."""
+    broken: np.ndarray = np.where(guard > 0.0, guard, 0.0).sum(axis=(-1, -2))
+    return np.asarray(broken)
