@@ -1,0 +1,67 @@
+"""What may be decided about a training; every default is a stated rule."""
+
+from dataclasses import dataclass
+
+from procwm.errors import TrainingError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Sizes, weights and lengths. `None` lets the log decide, by the rule named beside it.
+
+    Attributes:
+        history: rows of a window; the settling time, within 24 and 64 (`preparation.Lengths`).
+        horizon: rows of a trained prediction; the settling time, within 20 and 60.
+        latent: size of the latent state; the order that the linear model needs, plus 2, within 4 and 16
+            (`identification.order`).
+        steps: optimisation steps.
+        batch: windows a step.
+        encoder_hidden, predictor_hidden: widths of the hidden layers.
+        rate: largest learning rate of the networks; it warms up over a tenth of the steps and then
+            follows a cosine to zero.
+        linear_rate: the same for the linear parts of predictor and read-out, which start identified.
+        encoder_rate: the same for the linear part of the encoder.
+        decay: of the networks' weights towards the linear model (AdamW).
+        averaging: of weights over steps; what is validated and kept is the average.
+        output_weight, latent_weight, sigreg_weight, inverse_weight: of the four losses.
+        targets: count of steps ahead at which a latent is compared with an encoded one, drawn anew
+            every step.
+        directions: of SIGReg.
+        huber: error beyond which outputs count linearly, scaled.
+        validation_share: of the rows, at the end of the log, that decide when to stop.
+        check_every: steps between validations.
+        checkpoint_s: seconds of wall time between checkpoints; does not change the result.
+    """
+
+    history: int | None = None
+    horizon: int | None = None
+    latent: int | None = None
+    steps: int = 1200
+    batch: int = 128
+    encoder_hidden: tuple[int, ...] = (32,)
+    predictor_hidden: tuple[int, ...] = (64, 64)
+    rate: float = 3e-3
+    linear_rate: float = 3e-4
+    encoder_rate: float = 3e-5
+    decay: float = 0.01
+    averaging: float = 0.99
+    output_weight: float = 1.0
+    latent_weight: float = 0.1
+    sigreg_weight: float = 0.1
+    inverse_weight: float = 0.1
+    targets: int = 6
+    directions: int = 64
+    huber: float = 1.0
+    validation_share: float = 0.2
+    check_every: int = 50
+    checkpoint_s: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "targets", "directions", "check_every"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("history", "horizon", "latent"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0.0 < self.validation_share < 1.0:
+            raise TrainingError(f"validation_share is {self.validation_share}; it must be between 0 and 1")

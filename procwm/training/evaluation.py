@@ -1,0 +1,217 @@
+"""How well a model predicts a log, beside persistence and a linear model, and whether it is sound."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from procwm.data.dataset import anchors
+from procwm.data.screening import screen
+from procwm.data.series import Log, TagSeries
+from procwm.data.window import Grid, grid, held
+from procwm.errors import LogError
+from procwm.training.diagnostics import Collapse, Gain, collapse, gains
+from procwm.training.tensors import log_tensors
+from procwm.world.linear import LinearDynamics
+from procwm.world.model import WorldModel
+
+LEADS = (1, 5, 20)
+"""Horizons that errors are stated at, besides the model's own."""
+
+MOST_MOMENTS = 4096
+_DIAGNOSED = 512
+_TOLERANCE = 1.05
+"""A model may be this much worse than the better of persistence and linear before it is called worse."""
+
+
+class Fitness(StrEnum):
+    """What a model may be used for."""
+
+    CONTROL = "fit for control"
+    ADVICE = "fit for advice, not for control"
+    NOTHING = "not fit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How a model did on a log.
+
+    Attributes:
+        moments: how many predictions were scored at each lead.
+        nrmse, persistence, linear: by lead in intervals, error divided by the standard deviation in this
+            log, mean over the CVs; `linear` is empty where the model carries no linear reference.
+        by_output: the model's own, by lead and output.
+        collapse: of the latent.
+        gains: of every output for every MV.
+        fitness: what the model may be used for.
+        reason: why, as a sentence.
+    """
+
+    moments: int
+    nrmse: Mapping[int, float]
+    persistence: Mapping[int, float]
+    linear: Mapping[int, float]
+    by_output: Mapping[int, Mapping[str, float]]
+    collapse: Collapse
+    gains: tuple[Gain, ...]
+    fitness: Fitness
+    reason: str
+
+    @property
+    def verdict(self) -> str:
+        """One plain sentence."""
+        return f"{self.fitness}: {self.reason}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: leads become text."""
+        return {
+            "moments": self.moments,
+            "nrmse": _text_keys(self.nrmse),
+            "persistence": _text_keys(self.persistence),
+            "linear": _text_keys(self.linear),
+            "by_output": {str(lead): dict(errors) for lead, errors in self.by_output.items()},
+            "collapse": asdict(self.collapse),
+            "gains": [asdict(gain) for gain in self.gains],
+            "fitness": self.fitness.value,
+            "verdict": self.verdict,
+        }
+
+
+def evaluate(model: WorldModel, log: Log, truth: Mapping[str, TagSeries] | None = None) -> Evaluation:
+    """Score `model` on `log`.
+
+    Args:
+        model: a finished model.
+        log: one that it was not trained on.
+        truth: true values of the outputs, where a simulator knows them; the measured ones where `None`.
+
+    Raises:
+        LogError: the log is nowhere long enough, or its CVs stand still.
+    """
+    rows = grid(screen(log, model.plant).trusted(), model.rule)
+    return score(model, rows, truth)
+
+
+@torch.no_grad()
+def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None = None) -> Evaluation:
+    """The same for a log that is on the control grid already."""
+    plant, horizon = model.plant, max(*LEADS, model.horizon)
+    found = anchors(rows, plant, history=model.rule.history, horizon=horizon)
+    if not len(found):
+        needed = model.rule.history + horizon
+        raise LogError(f"the log has no {needed} rows in a row, which scoring this model takes")
+    moments = torch.as_tensor(found[:: len(found) // MOST_MOMENTS + 1])
+    tensors = log_tensors(rows, plant, model.scaler, model.readout.weight.dtype)
+    target, known = _target(model, rows, truth, tensors.outputs, tensors.outputs_valid)
+    cvs = len(plant.cvs)
+    spread = _spread(model, target, known, cvs)
+    leads = tuple(sorted({*LEADS, model.horizon}))
+    window = tensors.windows(moments)
+    future = tensors.future(moments, horizon)
+    latent = model.encode(window)
+    predictions = {
+        "model": model.readout(model.imagine(latent, future.mv, future.dv)),
+        "persistence": tensors.outputs[moments][:, None].expand(-1, horizon, -1),
+    }
+    if isinstance(model.reference, LinearDynamics):
+        predictions["linear"] = model.reference.predict(window, future.mv, future.dv)
+    errors = {
+        name: {lead: _nrmse(rows_of, target, known, moments, lead, spread) for lead in leads}
+        for name, rows_of in predictions.items()
+    }
+    mean = {
+        name: {lead: float(error[:cvs].mean()) for lead, error in by_lead.items()}
+        for name, by_lead in errors.items()
+    }
+    few = slice(None, None, len(moments) // _DIAGNOSED + 1)
+    diagnosed = collapse(latent, tensors.values[moments], rows.rule.tags)
+    effects = gains(model, latent[few], tensors.mv[moments[few]], tensors.dv[moments[few]])
+    fitness, reason = _judged(mean, diagnosed)
+    return Evaluation(
+        moments=len(moments),
+        nrmse=mean["model"],
+        persistence=mean["persistence"],
+        linear=mean.get("linear", {}),
+        by_output={
+            lead: dict(zip(model.output_names, error.tolist(), strict=True))
+            for lead, error in errors["model"].items()
+        },
+        collapse=diagnosed,
+        gains=effects,
+        fitness=fitness,
+        reason=reason,
+    )
+
+
+def _target(
+    model: WorldModel,
+    rows: Grid,
+    truth: Mapping[str, TagSeries] | None,
+    outputs: Float[Tensor, "row cv"],
+    outputs_valid: Float[Tensor, "row cv"],
+) -> tuple[Float[Tensor, "row cv"], Float[Tensor, "row cv"]]:
+    if truth is None:
+        return outputs, outputs_valid
+    true = np.stack([held(truth[name], rows.time_ns, np.inf) for name in model.output_names], axis=1)
+    known = np.isfinite(true)
+    scaled = model.tensor(np.where(known, true, 0.0), model.output_names)
+    return scaled, torch.as_tensor(known, dtype=scaled.dtype)
+
+
+def _spread(
+    model: WorldModel, target: Float[Tensor, "row cv"], known: Float[Tensor, "row cv"], cvs: int
+) -> Float[Tensor, " cv"]:
+    count = known.sum(dim=0).clamp(min=1.0)
+    mean = (target * known).sum(dim=0) / count
+    spread = (((target - mean) * known).square().sum(dim=0) / count).sqrt()
+    for name, value in zip(model.output_names[:cvs], spread[:cvs].tolist(), strict=True):
+        if value == 0.0:
+            raise LogError(
+                f"{name} stands still in this log: an error relative to its movement has no meaning"
+            )
+    return spread.clamp(min=1e-12)
+
+
+def _nrmse(
+    predicted: Float[Tensor, "moment step cv"],
+    target: Float[Tensor, "row cv"],
+    known: Float[Tensor, "row cv"],
+    moments: Int[Tensor, " moment"],
+    lead: int,
+    spread: Float[Tensor, " cv"],
+) -> Float[Tensor, " cv"]:
+    error = (predicted[:, lead - 1] - target[moments + lead]) * known[moments + lead]
+    count = known[moments + lead].sum(dim=0).clamp(min=1.0)
+    return (error.square().sum(dim=0) / count).sqrt() / spread
+
+
+def _judged(errors: Mapping[str, Mapping[int, float]], diagnosed: Collapse) -> tuple[Fitness, str]:
+    own = errors["model"]
+    last = max(own)
+    if diagnosed.collapsed:
+        return Fitness.NOTHING, "the latent state has collapsed: most of it no longer varies"
+    others = {name: by_lead for name, by_lead in errors.items() if name != "model"}
+    best = {lead: min((by_lead[lead], name) for name, by_lead in others.items()) for lead in own}
+    worse = [lead for lead in own if own[lead] > _TOLERANCE * best[lead][0]]
+    if own[last] >= errors["persistence"][last]:
+        return Fitness.NOTHING, (
+            f"at {last} intervals its error is {own[last]:.3f}, no better than persistence, "
+            f"{errors['persistence'][last]:.3f}"
+        )
+    if worse:
+        lead = worse[-1]
+        other, name = best[lead]
+        return Fitness.ADVICE, f"at {lead} intervals its error is {own[lead]:.3f}, {name}'s is {other:.3f}"
+    return Fitness.CONTROL, (
+        f"at {last} intervals its error is {own[last]:.3f} of a standard deviation, persistence's is "
+        f"{errors['persistence'][last]:.3f}"
+    )
+
+
+def _text_keys(errors: Mapping[int, float]) -> dict[str, float]:
+    return {str(lead): error for lead, error in errors.items()}

@@ -1,0 +1,118 @@
+"""The whole objective: read outputs and latents ahead, keep the latent Gaussian and controllable."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from procwm.training.config import TrainingConfig
+from procwm.training.preparation import Prepared
+from procwm.training.tensors import LogTensors
+from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.losses import inverse_dynamics, latent_prediction, output_error, random_directions, sigreg
+from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.protocols import ModelInput
+
+_INVERSE_HIDDEN = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The terms of one step, unweighted."""
+
+    output: Float[Tensor, ""]
+    latent: Float[Tensor, ""]
+    sigreg: Float[Tensor, ""]
+    inverse: Float[Tensor, ""]
+
+    def total(self, config: TrainingConfig) -> Float[Tensor, ""]:
+        """Their weighted sum."""
+        return (
+            config.output_weight * self.output
+            + config.latent_weight * self.latent
+            + config.sigreg_weight * self.sigreg
+            + config.inverse_weight * self.inverse
+        )
+
+
+class Trainee(nn.Module):
+    """The parts that are trained: those of the world model, and the head of the inverse dynamics."""
+
+    def __init__(self, prepared: Prepared, config: TrainingConfig) -> None:
+        super().__init__()
+        tensors, latent = prepared.training.tensors, prepared.latent
+        mv, dv, outputs = tensors.mv.shape[1], tensors.dv.shape[1], tensors.outputs.shape[1]
+        self.encoder = MlpEncoder(
+            history=prepared.rule.history,
+            tags=len(prepared.rule.tags),
+            latent=latent,
+            hidden=config.encoder_hidden,
+        )
+        self.predictor = ResidualPredictor(latent=latent, mv=mv, dv=dv, hidden=config.predictor_hidden)
+        self.readout = nn.Linear(latent, outputs)
+        self.inverse = nn.Sequential(
+            nn.Linear(2 * latent, _INVERSE_HIDDEN), nn.Tanh(), nn.Linear(_INVERSE_HIDDEN, mv)
+        )
+        with torch.no_grad():
+            for layer, identified in (
+                (self.encoder.linear, prepared.reference.encoder),
+                (self.predictor.linear, prepared.reference.step),
+                (self.readout, prepared.reference.readout),
+            ):
+                layer.weight.copy_(identified.weight)
+                layer.bias.copy_(identified.bias)
+
+    def imagine(
+        self,
+        latent: Float[Tensor, "batch latent"],
+        mv: Float[Tensor, "batch step mv"],
+        dv: Float[Tensor, "batch step dv"],
+    ) -> Float[Tensor, "batch step latent"]:
+        """Latents ahead; row 0 is the end of the first interval."""
+        states = []
+        for k in range(mv.shape[1]):
+            latent = self.predictor(latent, mv[:, k], dv[:, k])
+            states.append(latent)
+        return torch.stack(states, dim=1)
+
+
+def losses(
+    trainee: Trainee,
+    log: LogTensors,
+    moments: Int[Tensor, " batch"],
+    horizon: int,
+    config: TrainingConfig,
+    generator: torch.Generator,
+) -> Losses:
+    """All terms on a batch of moments; `horizon` rows are imagined and all of their outputs compared.
+
+    Latents are compared, and made Gaussian, at a few random steps ahead: their targets come from the
+    same encoder, which is the costly part.
+    """
+    drawn = torch.randperm(horizon, generator=generator)[: config.targets]
+    ahead = drawn.sort().values + 1
+    rows = torch.cat((moments[:, None], moments[:, None] + ahead), dim=1)
+    windows: ModelInput = log.windows(rows.flatten())
+    encoded = trainee.encoder(windows).unflatten(0, tuple(rows.shape))
+    future = log.future(moments, horizon)
+    imagined = trainee.imagine(encoded[:, 0], future.mv, future.dv)
+    last = int(ahead[-1])
+    recovered = trainee.inverse(torch.cat((encoded[:, 0], encoded[:, -1]), dim=-1))
+    directions = random_directions(encoded.shape[-1], config.directions, generator, encoded)
+    return Losses(
+        output=output_error(trainee.readout(imagined), future.outputs, future.outputs_valid, config.huber),
+        latent=latent_prediction(imagined[:, ahead - 1], encoded[:, 1:]),
+        sigreg=sigreg(encoded[:, :2].flatten(0, 1), directions),
+        inverse=inverse_dynamics(recovered, future.mv[:, :last]),
+    )
+
+
+@torch.no_grad()
+def prediction_error(
+    trainee: Trainee, log: LogTensors, moments: Int[Tensor, " moment"], horizon: int, huber: float
+) -> float:
+    """Output error over the whole horizon: what training is stopped by."""
+    future = log.future(moments, horizon)
+    imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)
+    return float(output_error(trainee.readout(imagined), future.outputs, future.outputs_valid, huber))

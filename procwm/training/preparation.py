@@ -1,0 +1,150 @@
+"""From a log to what a training needs: lengths by rule, tensors, moments, and the linear start."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from procwm.data.dataset import anchors
+from procwm.data.excitation import Verdict, excitation
+from procwm.data.screening import screen
+from procwm.data.series import Log
+from procwm.data.split import split
+from procwm.data.window import Grid, WindowRule, default_hold_s, grid
+from procwm.errors import TrainingError
+from procwm.plant.tags import PlantSpec
+from procwm.training.config import TrainingConfig
+from procwm.training.identification import free_response, settling_rows, state_space
+from procwm.training.tensors import LogTensors, log_tensors
+from procwm.world.linear import LinearDynamics
+from procwm.world.scaler import Scaler, fit_scaler
+
+HISTORY_ROWS = (24, 64)
+HORIZON_ROWS = (20, 60)
+LATENT_SIZES = (4, 16)
+SPARE_LATENTS = 2
+"""Above the order that a linear model needs, for what it does not see."""
+LEAST_MOMENTS = 200
+"""Fewer training moments than this teach nothing that would hold on another day."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of the log: tensors and the moments in it that can be learned from or scored."""
+
+    grid: Grid
+    tensors: LogTensors
+    moments: Int[Tensor, " moment"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """Everything that a training needs.
+
+    Attributes:
+        rule: of the windows.
+        horizon: rows of a trained prediction.
+        latent: size of the latent state.
+        reference: the linear model identified from the training part, double precision.
+        notes: sentences about the log for an operator.
+    """
+
+    rule: WindowRule
+    scaler: Scaler
+    horizon: int
+    latent: int
+    training: Part
+    validation: Part
+    reference: LinearDynamics
+    notes: tuple[str, ...]
+
+
+def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
+    """Screen, grid, split and scale `log`, choose the lengths, and identify the linear model.
+
+    Raises:
+        TrainingError: the log does not move an MV, or is too short.
+        LogError: the log cannot be used at all.
+    """
+    trusted = screen(log, plant).trusted()
+    rule = WindowRule(
+        tags=plant.names,
+        interval_s=plant.interval_s,
+        history=config.history or HISTORY_ROWS[0],
+        hold_s=default_hold_s(plant, trusted),
+    )
+    rows = grid(trusted, rule)
+    notes = _notes(plant, rows)
+    history, horizon = _lengths(plant, rows, config)
+    rule = _with_history(rule, history)
+    rows = Grid(rule, rows.time_ns, rows.values, rows.valid)
+    parts = split(rows, horizon=horizon, shares=(1.0 - config.validation_share, config.validation_share, 0.0))
+    scaler = fit_scaler(plant, rule.tags, parts.train.values, parts.train.valid)
+    training = _part(parts.train, plant, scaler, horizon, LEAST_MOMENTS, "training")
+    validation = _part(parts.validation, plant, scaler, horizon, 1, "validation")
+    response = free_response(training.tensors, training.moments, horizon)
+    low, high = LATENT_SIZES
+    latent = config.latent or min(max(response.order + SPARE_LATENTS, low), high)
+    reference = state_space(training.tensors, training.moments, response, latent)
+    return Prepared(
+        rule=rule,
+        scaler=scaler,
+        horizon=horizon,
+        latent=reference.readout.in_features,
+        training=training,
+        validation=validation,
+        reference=reference,
+        notes=notes,
+    )
+
+
+def _notes(plant: PlantSpec, rows: Grid) -> tuple[str, ...]:
+    """What the log shows of the MVs, where that is little; `TrainingError` where it is nothing."""
+    findings = excitation(rows, plant)
+    still = [finding.sentence for finding in findings if finding.verdict is Verdict.NONE]
+    if still:
+        raise TrainingError("; ".join(still))
+    return tuple(finding.sentence for finding in findings if finding.verdict is Verdict.LITTLE)
+
+
+def _lengths(plant: PlantSpec, rows: Grid, config: TrainingConfig) -> tuple[int, int]:
+    """History and horizon: the settling time of a first linear model's slowest step response."""
+    if config.history is not None and config.horizon is not None:
+        return config.history, config.horizon
+    first = HISTORY_ROWS[0]
+    longest = min(HORIZON_ROWS[1], max(HORIZON_ROWS[0], len(rows) // 20))
+    scaler = fit_scaler(plant, rows.rule.tags, rows.values, rows.valid)
+    short = Grid(_with_history(rows.rule, first), rows.time_ns, rows.values, rows.valid)
+    tensors = log_tensors(short, plant, scaler)
+    moments = torch.as_tensor(anchors(rows, plant, history=first, horizon=longest))
+    if len(moments) < LEAST_MOMENTS:
+        raise TrainingError(_too_short(len(moments), first + longest, rows, "training"))
+    response = free_response(tensors, moments, longest)
+    model = state_space(tensors, moments, response, response.order)
+    settled = settling_rows(model, len(plant.mvs), longest)
+    history, horizon = (
+        config_value or min(max(settled, low), high)
+        for config_value, (low, high) in ((config.history, HISTORY_ROWS), (config.horizon, HORIZON_ROWS))
+    )
+    return history, min(horizon, longest)
+
+
+def _with_history(rule: WindowRule, history: int) -> WindowRule:
+    return WindowRule(tags=rule.tags, interval_s=rule.interval_s, history=history, hold_s=rule.hold_s)
+
+
+def _part(rows: Grid, plant: PlantSpec, scaler: Scaler, horizon: int, least: int, name: str) -> Part:
+    found = anchors(rows, plant, history=rows.rule.history, horizon=horizon)
+    if len(found) < least:
+        raise TrainingError(_too_short(len(found), rows.rule.history + horizon, rows, name))
+    return Part(rows, log_tensors(rows, plant, scaler), torch.as_tensor(found))
+
+
+def _too_short(moments: int, needed: int, rows: Grid, name: str) -> str:
+    hours = math.ceil(needed * rows.rule.interval_s / 36.0) / 100.0
+    return (
+        f"the log has {moments} {name} moments with {needed} rows ({hours:g} h) around them without gaps; "
+        f"at least {LEAST_MOMENTS} are needed: give more hours, or a log with fewer gaps"
+    )

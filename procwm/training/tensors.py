@@ -1,0 +1,77 @@
+"""A log on the control grid as scaled tensors, gathered by moment."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from procwm.data.window import Grid
+from procwm.plant.tags import PlantSpec, names_of
+from procwm.world.model import fill_forward
+from procwm.world.protocols import ModelInput
+from procwm.world.scaler import Scaler
+
+
+@dataclass(frozen=True, eq=False)
+class Future:
+    """What followed a batch of moments; row 0 is the end of the first interval."""
+
+    mv: Float[Tensor, "batch step mv"]
+    dv: Float[Tensor, "batch step dv"]
+    outputs: Float[Tensor, "batch step cv"]
+    outputs_valid: Float[Tensor, "batch step cv"]
+
+
+@dataclass(frozen=True, eq=False)
+class LogTensors:
+    """Scaled rows of a log. Missing values are filled by the last valid one before them.
+
+    Attributes:
+        history: rows of a window.
+        values, valid: every tag of the model.
+        mv, dv, outputs, outputs_valid: columns of them.
+    """
+
+    history: int
+    values: Float[Tensor, "row tag"]
+    valid: Float[Tensor, "row tag"]
+    mv: Float[Tensor, "row mv"]
+    dv: Float[Tensor, "row dv"]
+    outputs: Float[Tensor, "row cv"]
+    outputs_valid: Float[Tensor, "row cv"]
+
+    def windows(self, moments: Int[Tensor, " batch"]) -> ModelInput:
+        """The windows that end at `moments` (row numbers)."""
+        rows = moments[:, None] + torch.arange(1 - self.history, 1)
+        return ModelInput(self.values[rows], self.valid[rows])
+
+    def future(self, moments: Int[Tensor, " batch"], horizon: int) -> Future:
+        """What followed `moments` (row numbers) for `horizon` rows."""
+        rows = moments[:, None] + torch.arange(1, horizon + 1)
+        return Future(self.mv[rows], self.dv[rows], self.outputs[rows], self.outputs_valid[rows])
+
+
+def log_tensors(
+    grid: Grid, plant: PlantSpec, scaler: Scaler, dtype: torch.dtype = torch.float32
+) -> LogTensors:
+    """`grid` as tensors. Filling starts anew after every jump in time."""
+    scaled = scaler.scale(grid.values, grid.rule.tags)
+    filled = np.zeros_like(scaled)
+    for stretch in grid.stretches:
+        filled[stretch] = fill_forward(scaled[stretch], grid.valid[stretch])
+    values = torch.as_tensor(filled, dtype=dtype)
+    valid = torch.as_tensor(grid.valid, dtype=dtype)
+    mv, dv, outputs = (
+        torch.as_tensor(grid.columns(names_of(tags))) for tags in (plant.mvs, plant.dvs, plant.outputs)
+    )
+    return LogTensors(
+        history=grid.rule.history,
+        values=values,
+        valid=valid,
+        mv=values[:, mv],
+        dv=values[:, dv],
+        outputs=values[:, outputs],
+        outputs_valid=valid[:, outputs],
+    )
