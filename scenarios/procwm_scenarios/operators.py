@@ -24,6 +24,7 @@ class Habits:
         portion_s: time between portions.
         campaign: share of decisions that take all MVs to another operating point anywhere in the region.
         home: share of decisions that go back towards the nominal value.
+        notice_s: a guardrail broken for so long is noticed, by walking past, and the MVs go home.
         digits: decimal places of a value that an operator types.
         test_move: amplitude of the moves added in a step test.
         test_hold_s: shortest and longest hold of such a move.
@@ -35,6 +36,7 @@ class Habits:
     portion_s: float = 60.0
     campaign: float = 0.2
     home: float = 0.25
+    notice_s: float = 300.0
     digits: int = 1
     test_move: float = 0.05
     test_hold_s: Interval = (60.0, 300.0)
@@ -68,14 +70,22 @@ class Operators:
         self._habits = habits
         self._nominal = np.asarray(nominal_mv, dtype=float)
         self._rng = rng
+        self._safe_s = 0.0
         self._desks = [
             _Desk(value=value, wanted=value, decide_s=float(rng.uniform(0.0, habits.pause_s[1])))
             for value in self._nominal
         ]
 
-    def values(self, time_s: float, readings: Mapping[str, float]) -> Float[np.ndarray, " mv"]:
-        """The MVs they leave in force from `time_s` on, seeing the latest good readings."""
-        if self._alarmed(readings):
+    def values(
+        self, time_s: float, readings: Mapping[str, float], guards: Mapping[str, float]
+    ) -> Float[np.ndarray, " mv"]:
+        """The MVs they leave in force from `time_s` on, seeing the latest good readings.
+
+        Nothing measures `guards`: operators find out late.
+        """
+        if all(value <= 0.0 for value in guards.values()):
+            self._safe_s = time_s
+        if self._alarmed(readings) or time_s - self._safe_s > self._habits.notice_s:
             self._go_home(time_s)
         for index, desk in enumerate(self._desks):
             if time_s >= desk.decide_s:

@@ -11,6 +11,8 @@ from procwm.plant.tags import PlantSpec
 from procwm_scenarios.region import OperatingRegion
 
 _ATTEMPTS = 500
+_DARED = 6
+"""Draws that a daring target is the boldest of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,7 @@ class Programme:
         mv_clearance: share of each MV's limits kept free at either end, to answer disturbances with.
         clearance: the same of CV and PV limits.
         guard_clearance: how far guardrails stay below 0 at rest, engineering units.
+        daring: share of targets that are the one of several drawn that rests nearest to a guardrail.
         digits: decimal places of a setpoint.
     """
 
@@ -32,6 +35,7 @@ class Programme:
     mv_clearance: float = 0.15
     clearance: float = 0.15
     guard_clearance: float
+    daring: float = 0.5
     digits: int
 
     def draw(
@@ -73,14 +77,19 @@ class Programme:
         room = self.mv_clearance * (high - low)
         spans = np.array([tag.span for tag in plant.cvs])
         index = [equations.output_names.index(tag.name) for tag in plant.cvs]
+        drawn: list[tuple[float, Float[np.ndarray, " cv"]]] = []
+        enough = _DARED if rng.random() < self.daring else 1
         for _ in range(_ATTEMPTS):
             rest = region.steady(rng.uniform(low + room, high - room))
             if rest is None:
                 continue
             target = np.round(rest.outputs[index], self.digits)
-            step = float(np.max(np.abs(target - present) / spans))
-            if self.smallest <= step <= self.largest:
-                return target
+            if self.smallest <= float(np.max(np.abs(target - present) / spans)) <= self.largest:
+                drawn.append((float(rest.guards.max(initial=-np.inf)), target))
+            if len(drawn) == enough:
+                break
+        if drawn:
+            return max(drawn, key=lambda one: one[0])[1]
         raise SimulationError(
             f"{plant.name}: no setpoint step of {self.smallest:g} to {self.largest:g} of the span leads "
             f"from {present.tolist()} to a steady state within limits"

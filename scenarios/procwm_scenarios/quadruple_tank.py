@@ -45,8 +45,8 @@ DRIVE_S = 2.0
 DRIVE_LOOP = PiLoop(gain=1.0, integral_s=2.0, tracking_s=1.0, setpoint_weight=1.0, low=0.0, high=10.0)
 """Speed loop of each pump, in volts: lambda tuning for a closed-loop time constant of 2 s."""
 
-UPPER_LIMIT_CM = (2.7, 2.4)
-"""Levels of tanks 3 and 4 above which they carry over: own choice, about 1.7 times the nominal levels."""
+UPPER_LIMIT_CM = (2.4, 2.1)
+"""Levels of tanks 3 and 4 above which they carry over: own choice, about 1.5 times the nominal levels."""
 
 
 def _outflow(level: ca.SX, outlet_cm2: float) -> ca.SX:
@@ -139,9 +139,10 @@ def _flow(number: int) -> Tag:
     return Tag(name=name, role=Role.PV, unit="cm3/s", range=(0.0, 40.0), node=f"ns=2;s={name}")
 
 
-_LEVEL = Instrument(noise_sd=0.02, resolution=0.005, failures_per_day=3.0, failure_s=60.0)
+_LEVEL = Instrument(noise_sd=0.02, resolution=0.005, dead_time_s=20.0, failures_per_day=3.0, failure_s=60.0)
+"""The transmitter averages out the waves, which makes it late: own choice."""
 _FLOW = Instrument(noise_sd=0.1, resolution=0.01, failures_per_day=3.0, failure_s=60.0)
-_INFLOW = Disturbance(measured=False, drift_sd=0.25, drift_s=1800.0, step=0.5, step_every_s=7200.0)
+_INFLOW = Disturbance(measured=False, drift_sd=0.2, drift_s=1800.0, step=0.3, step_every_s=7200.0)
 
 scenario = SimulatedScenario(
     name="quadruple_tank",
@@ -156,6 +157,6 @@ scenario = SimulatedScenario(
     equations=_equations(),
     instruments={"LT1.PV": _LEVEL, "LT2.PV": _LEVEL, "FT1.PV": _FLOW, "FT2.PV": _FLOW},
     disturbances={"inflow_1": _INFLOW, "inflow_2": _INFLOW},
-    programme=Programme(smallest=0.08, largest=0.25, guard_clearance=0.4, digits=1),
+    programme=Programme(smallest=0.06, largest=0.18, guard_clearance=0.35, digits=1),
     habits=Habits(digits=2, home=0.4),
 )

@@ -141,7 +141,7 @@ class Simulation:
         self._report()
 
     def _operate(self, operators: Operators, time_s: float) -> None:
-        wanted = operators.values(time_s, self._readings)
+        wanted = operators.values(time_s, self._readings, self.truth.guards)
         if self._test_moves is not None:
             wanted = self._test_moves.around(wanted, time_s)
         moved = {t.name for t, a, b in zip(self._plant.mvs, wanted, self._mv, strict=True) if a != b}

@@ -117,7 +117,7 @@ def test_the_analyser_answers_late_and_every_other_interval() -> None:
         if sample.tag == "AT1.PV":
             tick = round((sample.source_ns - start) / 30e9)
             assert tick % 2 == 0
-            assert sample.value == plant.history[max(tick - 2, 0)].outputs["AT1.PV"]
+            assert sample.value == plant.history[max(tick - 3, 0)].outputs["AT1.PV"]
 
 
 def test_feed_temperature_is_measured_and_feed_concentration_is_not() -> None:

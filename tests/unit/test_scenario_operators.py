@@ -62,7 +62,7 @@ def test_a_step_test_moves_each_mv_more_often_by_small_amounts(name: str) -> Non
     assert (np.count_nonzero(tested, axis=0) > 3 * np.count_nonzero(routine, axis=0)).all()
 
 
-def test_an_alarm_sends_the_mvs_home() -> None:
+def crew_away_from_home() -> tuple[Operators, float]:
     scenario: SimulatedScenario = quadruple_tank.scenario
     region = OperatingRegion(scenario.plant, scenario.equations, clearance=0.1)
     crew = Operators(
@@ -76,8 +76,20 @@ def test_an_alarm_sends_the_mvs_home() -> None:
     time_s = 0.0
     while (moved == 3.0).all():
         time_s += 10.0
-        moved = crew.values(time_s, {"LT1.PV": 12.0, "LT2.PV": 12.0})
-    assert crew.values(time_s + 100.0, {"LT1.PV": 19.5, "LT2.PV": 12.0}).tolist() == [3.0, 3.0]
+        moved = crew.values(time_s, {"LT1.PV": 12.0, "LT2.PV": 12.0}, {})
+    return crew, time_s
+
+
+def test_an_alarm_sends_the_mvs_home() -> None:
+    crew, time_s = crew_away_from_home()
+    assert crew.values(time_s + 100.0, {"LT1.PV": 19.5, "LT2.PV": 12.0}, {}).tolist() == [3.0, 3.0]
+
+
+def test_a_broken_guardrail_is_noticed_late_and_sends_the_mvs_home() -> None:
+    crew, time_s = crew_away_from_home()
+    normal = {"LT1.PV": 12.0, "LT2.PV": 12.0}
+    assert crew.values(time_s + 10.0, normal, {"upper_level_3": 0.1}).tolist() != [3.0, 3.0]
+    assert crew.values(time_s + 320.0, normal, {"upper_level_3": 0.1}).tolist() == [3.0, 3.0]
 
 
 def test_test_moves_stay_within_limits_and_have_the_stated_size() -> None:
