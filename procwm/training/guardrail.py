@@ -1,0 +1,275 @@
+"""A guardrail from a handful of judged moments, on a frozen latent state, with a conformal margin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int, Int64
+from torch import Tensor, nn
+
+from procwm.data.series import Log, TagSeries
+from procwm.data.window import Grid, grid, held
+from procwm.errors import LogError, TrainingError
+from procwm.training.labels import Labels
+from procwm.training.tensors import LogTensors, log_tensors
+from procwm.world.calibration import least_count, margin
+from procwm.world.heads import GuardHead
+from procwm.world.model import WorldModel
+
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
+"""Weights tried, relative to unit variance of a feature."""
+HIDDEN = 12
+"""Bends of the curved head."""
+GAIN = 1.15
+"""A curved head must beat the straight one's leave-one-out error by this factor to be preferred."""
+_SETTLED_LEAD = 5
+_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """How a guardrail did on moments that it was not made from.
+
+    Attributes:
+        moments: how many were looked at.
+        share: of them whose true value the guardrail, margin included, does not understate.
+        unsafe: how many were truly unsafe.
+        caught: share of those that the guardrail called unsafe; `None` where there were none.
+        by_lead: `share` on latents predicted so many intervals ahead.
+    """
+
+    moments: int
+    share: float
+    unsafe: int
+    caught: float | None
+    by_lead: Mapping[int, float]
+
+
+def learn_guardrail(
+    model: WorldModel, log: Log, labels: Labels, *, name: str, coverage: float = 0.9
+) -> WorldModel:
+    """`model` with a guardrail learned from judged moments of `log`.
+
+    The head is a ridge regression on the frozen latent, straight or with a few fixed bends, whichever
+    predicts left-out labels better. It is fitted and calibrated on the encoded latent of each moment and
+    on the ones predicted for it from several intervals before, because a planner holds its predictions
+    to it. The margin is the largest one that any of these leads asks for.
+
+    Args:
+        log: holds the labelled moments and a window before them.
+        name: of the guardrail; one of the same name is replaced.
+        coverage: share of new moments whose true value, or whose being unsafe, must not be understated.
+
+    Raises:
+        TrainingError: too few labels, or only safe ones where sizes are unknown.
+        LogError: a label stands where the log has no window.
+    """
+    if not name.strip():
+        raise TrainingError("a guardrail needs a name")
+    rows = grid(log, model.rule)
+    leads = _leads(model)
+    moments = _rows_of(labels, rows, leads[-1])
+    values = torch.as_tensor(labels.value)
+    counted = values > 0 if not labels.graded else torch.ones_like(values, dtype=torch.bool)
+    _refuse_too_few(labels, int(counted.sum()), coverage, name)
+    latents = _latents(model, log_tensors(rows, model.plant, model.scaler, torch.float64), moments, leads)
+    head, held_out = _best_head(latents, values)
+    residuals = (values[:, None] - held_out)[counted] if labels.graded else -held_out[counted]
+    wanted = max(margin(column.numpy(), coverage) for column in residuals.T)
+    return model.with_guard(GuardHead(name=name, network=head, margin=wanted, coverage=coverage))
+
+
+def suggest_label_times(model: WorldModel, log: Log, count: int) -> Int64[np.ndarray, " label"]:
+    """The `count` moments of `log` that are most worth judging, UTC nanoseconds, oldest first.
+
+    Farthest-point sampling of the latents (Gonzalez 1985, Clustering to minimize the maximum intercluster
+    distance, Theoretical Computer Science 38, 293-306): each moment is the one least like those chosen
+    already. Latents predicted from a few intervals before are used, since measurement noise, which no
+    one needs to judge, is not in them.
+
+    Raises:
+        LogError: the log has fewer usable moments.
+    """
+    rows = grid(log, model.rule)
+    lead = _leads(model)[-1]
+    usable = torch.as_tensor(np.flatnonzero(_reachable(rows, lead)))
+    if not 1 <= count <= len(usable):
+        raise LogError(f"{count} moments to judge were asked for; the log has {len(usable)} usable ones")
+    tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
+    latent = _predicted(model, tensors, usable, min(_SETTLED_LEAD, lead))
+    chosen = [int((latent - latent.mean(dim=0)).square().sum(dim=1).argmax())]
+    distance = torch.full((len(usable),), torch.inf, dtype=torch.float64)
+    while len(chosen) < count:
+        distance = torch.minimum(distance, (latent - latent[chosen[-1]]).square().sum(dim=1))
+        chosen.append(int(distance.argmax()))
+    times: Int64[np.ndarray, " label"] = np.sort(rows.time_ns[usable[chosen].numpy()])
+    return times
+
+
+def coverage(model: WorldModel, log: Log, truth: Mapping[str, TagSeries]) -> dict[str, Coverage]:
+    """How every guardrail in `truth` does on `log`.
+
+    Args:
+        log: one that no label of it came from.
+        truth: true values by name of the guardrail, safe where `<= 0`.
+
+    Raises:
+        LogError: the log is nowhere long enough, or a name is unknown.
+    """
+    rows = grid(log, model.rule)
+    leads = _leads(model)
+    usable = torch.as_tensor(np.flatnonzero(_reachable(rows, leads[-1])))
+    if not len(usable):
+        raise LogError(f"the log has no {model.rule.history + leads[-1]} rows in a row")
+    tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
+    guards = {lead: model.guard(_predicted(model, tensors, usable, lead)) for lead in leads}
+    return {name: _covered(model, rows, usable, guards, name, series) for name, series in truth.items()}
+
+
+def _covered(
+    model: WorldModel,
+    rows: Grid,
+    usable: Int[Tensor, " moment"],
+    guards: Mapping[int, Float[Tensor, "moment guard"]],
+    name: str,
+    series: TagSeries,
+) -> Coverage:
+    if name not in model.guard_names:
+        raise LogError(f"the model has no guardrail {name}; it has {', '.join(model.guard_names) or 'none'}")
+    column = model.guard_names.index(name)
+    true = torch.as_tensor(held(series, rows.time_ns, np.inf))[usable]
+    known = torch.isfinite(true)
+    true = true[known]
+    predicted = {lead: guard[known, column] for lead, guard in guards.items()}
+    unsafe = true > 0
+    return Coverage(
+        moments=len(true),
+        share=float((predicted[0] >= true).double().mean()),
+        unsafe=int(unsafe.sum()),
+        caught=float((predicted[0][unsafe] > 0).double().mean()) if bool(unsafe.any()) else None,
+        by_lead={lead: float((guard >= true).double().mean()) for lead, guard in predicted.items()},
+    )
+
+
+def _leads(model: WorldModel) -> tuple[int, ...]:
+    """The present, and up to half of the horizon ahead."""
+    half = max(1, model.horizon // 2)
+    return tuple(sorted({0, max(1, half // 2), half}))
+
+
+def _reachable(rows: Grid, lead: int) -> np.ndarray:
+    """Rows with a whole window `lead` rows before them and no jump in time since."""
+    reachable = np.zeros(len(rows), dtype=np.bool_)
+    for stretch in rows.stretches:
+        reachable[stretch.start + rows.rule.history - 1 + lead : stretch.stop] = True
+    return reachable
+
+
+def _rows_of(labels: Labels, rows: Grid, lead: int) -> Int[Tensor, " label"]:
+    """The row in force at each label's time."""
+    row = np.searchsorted(rows.time_ns, labels.time_ns, side="right") - 1
+    reachable = _reachable(rows, lead)
+    for time_ns, at in zip(labels.time_ns.tolist(), row.tolist(), strict=True):
+        late = at >= 0 and time_ns - int(rows.time_ns[at]) >= rows.rule.interval_ns
+        if at < 0 or late or not reachable[at]:
+            needed = (rows.rule.history + lead) * rows.rule.interval_s / 60.0
+            raise LogError(
+                f"label at {pd.Timestamp(time_ns, tz='UTC').isoformat()}: the log does not hold the "
+                f"{needed:g} min without a gap that end there"
+            )
+    return torch.as_tensor(row)
+
+
+def _refuse_too_few(labels: Labels, counted: int, coverage: float, name: str) -> None:
+    kind = "" if labels.graded else "unsafe "
+    if counted < least_count(coverage):
+        raise TrainingError(
+            f"{name}: {counted} {kind}labels cannot show a coverage of {coverage:g}; "
+            f"at least {least_count(coverage)} {kind}ones are needed"
+        )
+    if float(labels.value.std()) == 0.0:
+        raise TrainingError(
+            f"{name}: all {len(labels)} labels are the same, so nothing can be learned from them"
+        )
+
+
+@torch.no_grad()
+def _predicted(
+    model: WorldModel, log: LogTensors, moments: Int[Tensor, " moment"], lead: int
+) -> Float[Tensor, "moment latent"]:
+    """Latents of `moments`, predicted from `lead` rows before with the recorded MVs and DVs."""
+    latent = model.encode(log.windows(moments - lead))
+    if lead == 0:
+        return latent
+    future = log.future(moments - lead, lead)
+    return model.imagine(latent, future.mv, future.dv)[:, -1]
+
+
+def _latents(
+    model: WorldModel, log: LogTensors, moments: Int[Tensor, " label"], leads: tuple[int, ...]
+) -> Float[Tensor, "label lead latent"]:
+    return torch.stack([_predicted(model, log, moments, lead) for lead in leads], dim=1)
+
+
+def _best_head(
+    latents: Float[Tensor, "label lead latent"], values: Float[Tensor, " label"]
+) -> tuple[nn.Sequential, Float[Tensor, "label lead"]]:
+    """The head with the least leave-one-out error, and what it predicts for the labels left out."""
+    found: list[tuple[float, int, nn.Sequential | None, float, Tensor]] = []
+    for bends, handicap in ((None, 1.0), (_bends(latents.shape[-1]), GAIN)):
+        features = latents if bends is None else bends(latents)
+        for weight in RIDGES:
+            held_out = _left_out(features, values, weight)
+            error = float((values[:, None] - held_out).square().mean().sqrt()) * handicap
+            found.append((error, len(found), bends, weight, held_out))
+    _, _, bends, weight, held_out = min(found, key=lambda candidate: candidate[:2])
+    features = latents if bends is None else bends(latents)
+    coefficients, offset = _fit(features.flatten(0, 1), values.repeat_interleave(latents.shape[1]), weight)
+    last = nn.Linear(features.shape[-1], 1).double()
+    with torch.no_grad():
+        last.weight.copy_(coefficients[None])
+        last.bias.copy_(offset)
+    layers = [last] if bends is None else [*bends, last]
+    return nn.Sequential(*layers), held_out
+
+
+@torch.no_grad()
+def _left_out(
+    features: Float[Tensor, "label lead feature"], values: Float[Tensor, " label"], weight: float
+) -> Float[Tensor, "label lead"]:
+    """Each label predicted, at every lead, by a fit that saw none of its leads."""
+    predicted = torch.empty(features.shape[:2], dtype=torch.float64)
+    for label in range(len(values)):
+        others = torch.arange(len(values)) != label
+        coefficients, offset = _fit(
+            features[others].flatten(0, 1), values[others].repeat_interleave(features.shape[1]), weight
+        )
+        predicted[label] = features[label] @ coefficients + offset
+    return predicted
+
+
+@torch.no_grad()
+def _fit(
+    features: Float[Tensor, "row feature"], values: Float[Tensor, " row"], weight: float
+) -> tuple[Float[Tensor, " feature"], Float[Tensor, ""]]:
+    mean, middle = features.mean(dim=0), values.mean()
+    centered = features - mean
+    gram = centered.T @ centered / len(values)
+    gram.diagonal().add_(weight)
+    coefficients = torch.linalg.solve(gram, centered.T @ (values - middle) / len(values))
+    return coefficients, middle - mean @ coefficients
+
+
+def _bends(latent: int) -> nn.Sequential:
+    """Fixed features that a ridge regression can bend with: nearly straight ones, and random curved ones."""
+    generator = torch.Generator().manual_seed(_SEED)
+    layer = nn.Linear(latent, latent + HIDDEN).double()
+    with torch.no_grad():
+        directions = torch.randn((HIDDEN, latent), generator=generator, dtype=torch.float64)
+        layer.weight[:latent] = 0.3 * torch.eye(latent, dtype=torch.float64)
+        layer.weight[latent:] = directions / latent**0.5
+        layer.bias[:latent] = 0.0
+        layer.bias[latent:] = torch.randn(HIDDEN, generator=generator, dtype=torch.float64)
+    return nn.Sequential(layer, nn.Tanh()).requires_grad_(False)

@@ -1,0 +1,41 @@
+"""Margins that hold a stated coverage, by the finite-sample rank of held-out residuals."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.errors import TrainingError
+
+
+def least_count(coverage: float) -> int:
+    """The fewest residuals from which a margin of this coverage can be taken."""
+    # The rank is rounded first: (n + 1) * 0.9 for n = 9 must be 9, not a float just above it.
+    return next(n for n in range(1, 10_000) if rank(n, coverage) <= n)
+
+
+def rank(count: int, coverage: float) -> int:
+    """Rank of the margin among `count` sorted residuals: `ceil((count + 1) * coverage)`."""
+    return math.ceil(round((count + 1) * coverage, 9))
+
+
+def margin(residuals: Float[np.ndarray, " label"], coverage: float) -> float:
+    """What must be added so that `prediction + margin >= truth` at a new moment with this probability.
+
+    Residuals are truth minus prediction, each from a head that was fitted without that label, so the
+    next residual is as likely to take any rank among them as any other (jackknife+: Barber, Candes,
+    Ramdas and Tibshirani, Predictive inference with the jackknife+, Annals of Statistics 49 (2021); its
+    worst case is weaker, 1 - 2 (1 - coverage), its usual case this one).
+
+    Raises:
+        TrainingError: too few residuals for this coverage.
+    """
+    if not 0.0 < coverage < 1.0:
+        raise TrainingError(f"coverage is {coverage}; it must be between 0 and 1")
+    place = rank(len(residuals), coverage)
+    if place > len(residuals):
+        raise TrainingError(
+            f"{len(residuals)} labels cannot show a coverage of {coverage:g}; "
+            f"at least {least_count(coverage)} are needed"
+        )
+    return float(np.sort(residuals)[place - 1])
