@@ -1,0 +1,46 @@
+"""The measurements behind `docs/benchmarks.md`: closed loops, comparators, metrics and studies."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol, cast, runtime_checkable
+
+from procwm.errors import SpecError
+
+Progress = Callable[[str], None]
+"""Told in a few words what is being done."""
+
+
+@runtime_checkable
+class Study(Protocol):
+    """A set of measurements that writes `OUT/NAME.json` and `OUT/NAME.md`."""
+
+    def __call__(
+        self,
+        out: Path,
+        *,
+        scenarios: Sequence[str] = (),
+        seeds: Sequence[int] = (),
+        hours: float | None = None,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Measure, write and return the path of the JSON file; empty selections mean the study's own."""
+        ...
+
+
+STUDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "control": "procwm.bench.control:run_control",
+        "model": "procwm.bench.model:run_model",
+    }
+)
+"""Where each study is, imported only when asked for: studies need every library there is."""
+
+
+def study(name: str) -> Study:
+    """The study called `name`; `SpecError` where there is none."""
+    if name not in STUDIES:
+        raise SpecError(f"there is no benchmark {name}; there are {', '.join(sorted(STUDIES))}")
+    module, function = STUDIES[name].split(":")
+    return cast(Study, getattr(import_module(module), function))

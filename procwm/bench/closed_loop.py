@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -12,14 +11,12 @@ from jaxtyping import Float
 
 from procwm.bench import metrics
 from procwm.control.decision import SteppedController
+from procwm.control.measurement import utc
 from procwm.plant.scenario import LoadChange, Scenario, SimulatedPlant, TargetChange
 from procwm.plant.tags import PlantSpec, names_of
 
 WARM_UP = 64
 """Intervals at nominal MVs before the first scored one, so that every history is full."""
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 ControllerFactory = Callable[[SimulatedPlant], SteppedController]
@@ -145,7 +142,7 @@ async def _drive(
     for tick in range(intervals):
         setpoints |= {change.tag: change.value for change in program if change.tick == tick}
         samples = plant.drain()
-        now = _EPOCH + timedelta(microseconds=plant.truth.time_ns // 1000)
+        now = utc(plant.truth.time_ns)
         began = time.perf_counter()
         decision, state = controller.step(samples, state, time=now, setpoints=setpoints)
         step_s.append(time.perf_counter() - began)

@@ -110,6 +110,7 @@ class OracleProgram:
             scenario.equations, scenario.plant.interval_s, self._scale, elements or _elements(scenario)
         )
         self._imagine = _imagine(self._collocation, self.horizon)
+        self._look = _seen(scenario.equations, scenario.plant, self._scale).map(self.horizon)
         self._cold, self._warm = self._assemble()
         self._rest = _rest(self._equations, self.plant)
 
@@ -130,7 +131,7 @@ class OracleProgram:
         held = casadi.repmat(d, 1, N)
         begins = casadi.horzcat(state / self._scale, ends[:, :-1])
         opti.subject_to(casadi.vec(self._collocation.map(N)(begins, points, mv, held)) == 0)
-        outputs, guards = _seen(self._equations, plant, self._scale).map(N)(ends, mv, held)
+        outputs, guards = self._look(ends, mv, held)
         moves = mv - casadi.horzcat(last_mv, mv[:, :-1])
         for row, tag in enumerate(plant.mvs):
             opti.subject_to(opti.bounded(tag.bounds[0], casadi.vec(mv[row, :]), tag.bounds[1]))
@@ -204,6 +205,14 @@ class OracleProgram:
         low, high = self._wanted_bounds(situation.target)
         middle = np.repeat(((low + high) / 2.0)[:, None], self.horizon, axis=1)
         return Guess(mv=mv, points=points, wanted=middle) if np.isfinite(points).all() else None
+
+    def outputs(self, guess: Guess, situation: Situation) -> Float[np.ndarray, "horizon cv"]:
+        """The outputs at the end of every interval of a trajectory, engineering units."""
+        ends = guess.points[-len(self._scale) :]
+        held = np.repeat(situation.disturbance[:, None], self.horizon, axis=1)
+        outputs, _ = self._look(ends, guess.mv, held)
+        seen: np.ndarray = outputs.full().T
+        return seen
 
     def resting_mv(self, situation: Situation) -> Float[np.ndarray, " mv"]:
         """The MVs that would hold the outputs nearest to their targets at rest."""

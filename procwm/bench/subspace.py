@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-Stretch = tuple[Float[np.ndarray, "row input"], Float[np.ndarray, "row output"]]
+Stretch = tuple[Float[np.ndarray, "_ input"], Float[np.ndarray, "_ output"]]
 """`(u, y)` without gaps, zero mean; row `k` of `u` is in force from row `k` to row `k + 1`."""
 
 _LARGEST_POLE = 0.999
@@ -79,7 +79,7 @@ def _realise(
     X: Float[np.ndarray, "row state"],
     U: Float[np.ndarray, "row input"],
     Y: Float[np.ndarray, "row output"],
-    inner: Float[np.ndarray, " row"],
+    inner: Int[np.ndarray, " moment"],
 ) -> InnovationModel:
     C = np.linalg.lstsq(X, Y, rcond=None)[0].T
     E = Y - X @ C.T

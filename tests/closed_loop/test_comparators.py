@@ -25,8 +25,8 @@ SCENARIOS = {"quadruple_tank": quadruple_tank, "cstr": cstr}
 WARM_UP = 40
 STEP = {
     "quadruple_tank": [
-        TargetChange(tick=3, tag="LT1.PV", value=14.0),
-        TargetChange(tick=3, tag="LT2.PV", value=11.5),
+        TargetChange(tick=3, tag="LT1.PV", value=13.1),
+        TargetChange(tick=3, tag="LT2.PV", value=12.3),
     ],
     "cstr": [TargetChange(tick=3, tag="AT1.PV", value=0.55)],
 }
@@ -61,7 +61,7 @@ def linear(name: str) -> LinearMpc:
     scenario = SCENARIOS[name]
     plant = scenario.simulate(seed=1000, operation=Operation.ROUTINE)
     samples = list(plant.drain())
-    for _ in range(1200):
+    for _ in range(900):
         plant.advance()
         samples += plant.drain()
     log = Log.from_samples(samples, scenario.plant)
@@ -87,24 +87,20 @@ def run(name: str, controller: str) -> Run:
     )
 
 
-def test_every_controller_meets_the_same_noise_and_disturbances() -> None:
-    still, moved = Spy(), Spy({2: {"P1.SP": 3.4}})
+def test_every_controller_meets_the_same_noise_disturbances_and_dropouts() -> None:
+    still, moved = Spy(), Spy({6: {"P1.SP": 3.4}})
     runs = [
-        closed_loop(quadruple_tank, lambda _, spy=spy: spy, seed=4, intervals=12, warm_up=5)
+        closed_loop(quadruple_tank, lambda _, spy=spy: spy, seed=4, intervals=30, warm_up=20)
         for spy in (still, moved)
     ]
     np.testing.assert_array_equal(runs[0].disturbance, runs[1].disturbance)
-    assert np.abs(runs[0].cv[-1] - runs[1].cv[-1]).max() > 0.01
-    noise = []
-    for spy, seen in zip((still, moved), runs, strict=True):
-        shown = {s.source_ns: s.value for s in spy.samples if s.tag == "LT1.PV"}
-        noise.append(
-            {t: shown[t] - cv for t, cv in zip(seen.time_ns, seen.cv[:, 0], strict=True) if t in shown}
-        )
-    assert noise[0].keys() == noise[1].keys()
-    rounding = 0.005
-    for time_ns, value in noise[0].items():
-        assert abs(value - noise[1][time_ns]) <= rounding + 1e-9
+    assert np.abs(runs[0].cv[-1] - runs[1].cv[-1]).max() > 0.1
+    shown = [[s for s in spy.samples if s.tag not in ("P1.SP", "P2.SP")] for spy in (still, moved)]
+    assert [(s.tag, s.source_ns, s.quality) for s in shown[0]] == [
+        (s.tag, s.source_ns, s.quality) for s in shown[1]
+    ]
+    before = [[s for s in samples if s.source_ns <= runs[0].time_ns[6]] for samples in shown]
+    assert before[0] == before[1]
 
 
 def test_a_setpoint_is_known_from_its_tick_on_and_never_before() -> None:
@@ -112,8 +108,8 @@ def test_a_setpoint_is_known_from_its_tick_on_and_never_before() -> None:
     result = closed_loop(
         quadruple_tank, lambda _: spy, seed=0, intervals=6, warm_up=2, program=STEP["quadruple_tank"]
     )
-    assert [s["LT1.PV"] for s in spy.setpoints] == [12.4] * 3 + [14.0] * 3
-    assert result.target[:, 0].tolist() == [12.4] * 3 + [14.0] * 3
+    assert [s["LT1.PV"] for s in spy.setpoints] == [12.4] * 3 + [13.1] * 3
+    assert result.target[:, 0].tolist() == [12.4] * 3 + [13.1] * 3
 
 
 def test_the_first_step_sees_the_whole_warm_up_and_none_of_it_is_scored() -> None:
@@ -192,15 +188,15 @@ def test_the_linear_mpc_ends_without_offset_after_a_step_and_an_unmeasured_load(
         quadruple_tank,
         lambda _: linear("quadruple_tank"),
         seed=3,
-        intervals=160,
+        intervals=240,
         warm_up=WARM_UP,
         program=STEP["quadruple_tank"],
-        loads=[LoadChange(tick=80, disturbance="inflow_1", value=2.0)],
+        loads=[LoadChange(tick=120, disturbance="inflow_1", value=0.6)],
         unmeasured=False,
     )
     error = result.cv[1:] - result.target
-    noise_sd = 0.02
-    for quarter in (error[60:80], error[140:160]):
+    noise_sd = quadruple_tank.instruments["LT1.PV"].noise_sd
+    for quarter in (error[90:120], error[210:240]):
         assert np.abs(quarter.mean(axis=0)).max() < noise_sd
 
 
