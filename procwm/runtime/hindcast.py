@@ -81,7 +81,7 @@ def hindcast(
     return Hindcast(predicted=predicted, guard=guard)
 
 
-def _reached(grid: Grid, rows: Int64[np.ndarray, " row"], lead: int) -> Int64[np.ndarray, " row"]:
+def _reached(grid: Grid, rows: Int64[np.ndarray, " row"], lead: int) -> Int64[np.ndarray, " reached"]:
     """Places in `rows` of those that have a row `lead` intervals later, without a jump in time between."""
     inside = np.flatnonzero(rows + lead < len(grid))
     elapsed = grid.time_ns[rows[inside] + lead] - grid.time_ns[rows[inside]]

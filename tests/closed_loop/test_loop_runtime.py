@@ -1,0 +1,206 @@
+"""The runtime around a controller: faults of the link, restarts, targets, summary."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from linear_loop import HISTORY, LinearPlant, model_of, plant_spec
+from stub_planners import StubPlanner, stepping
+
+from procwm.control.controller import Controller
+from procwm.control.modes import Mode
+from procwm.errors import LinkError, OutcomeUnknownError
+from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.scenario import TargetChange
+from procwm.runtime.heartbeat import Heartbeat
+from procwm.runtime.loop import Cycle, CycleSink, RunSummary, run
+
+
+class FaultyPlant(LinearPlant):
+    """A plant whose link fails when told: `fault(tick)` names how."""
+
+    def __init__(self, fault: Callable[[int], str], **options: Any) -> None:
+        super().__init__(plant_spec(), **options)
+        self.fault = fault
+        self.writes: list[tuple[int, Setpoints]] = []
+
+    def drain(self) -> Sequence[Sample]:
+        if self.fault(self.tick) == "deaf":
+            raise LinkError("the server is not there")
+        return super().drain()
+
+    async def write(self, setpoints: Setpoints) -> Setpoints:
+        fault = self.fault(self.tick)
+        self.writes.append((self.tick, setpoints))
+        if fault == "refused":
+            raise LinkError("BadUserAccessDenied")
+        if fault in ("lost", "happened"):
+            if fault == "happened":
+                self.enter(setpoints)
+            raise OutcomeUnknownError("no answer within 2 s")
+        if fault == "clipped":
+            return self.enter({name: min(value, 50.5) for name, value in setpoints.items()})
+        return self.enter(setpoints)
+
+
+async def go(
+    plant: LinearPlant,
+    intervals: int,
+    *,
+    planner: StubPlanner | None = None,
+    mode: Mode = Mode.AUTO,
+    **options: Any,
+) -> tuple[RunSummary, list[Cycle]]:
+    spec = plant_spec()
+    controller = Controller(
+        spec, model_of(spec), planner=planner or StubPlanner(stepping(1.0, 0.0)), mode=mode, deadline_s=5.0
+    )
+    cycles: list[Cycle] = []
+    summary = await run(plant, plant, controller, intervals=intervals, on_cycle=cycles.append, **options)
+    return summary, cycles
+
+
+def during(first: int, last: int, fault: str) -> Callable[[int], str]:
+    return lambda tick: fault if first <= tick <= last else ""
+
+
+async def test_every_cycle_drains_decides_and_writes_once() -> None:
+    plant = FaultyPlant(lambda tick: "")
+    summary, cycles = await go(plant, HISTORY + 4)
+    assert [tick for tick, _ in plant.writes] == list(range(4, HISTORY + 4))
+    assert (summary.cycles, summary.written, summary.failed) == (HISTORY + 4, HISTORY, 0)
+    assert summary.rungs == {"stub": HISTORY}
+    assert sum(summary.reasons.values()) == 4
+    assert cycles[-1].accepted == cycles[-1].decision.setpoints
+
+
+async def test_the_first_move_counts_from_what_is_read_back() -> None:
+    plant = FaultyPlant(lambda tick: "")
+    plant.mv = np.array([62.0, 41.0])
+    plant.drain()
+    plant.advance()
+    await go(plant, HISTORY)
+    assert plant.writes[0][1] == {"V1": 63.0, "V2": 41.0}
+
+
+async def test_nothing_starts_before_every_mv_is_read_back() -> None:
+    def late(tick: int, samples: list[Sample]) -> list[Sample]:
+        return [s for s in samples if s.tag != "V2" or tick >= 8]
+
+    plant = FaultyPlant(lambda tick: "", change=late)
+    changes = [TargetChange(tick=3, tag="L1", value=60.0)]
+    summary, cycles = await go(plant, 12, targets=changes)
+    assert cycles[7].decision.reason == "waiting to read back V2"
+    assert plant.writes[0][0] == 8, "what came while waiting fills the window"
+    assert cycles[-1].decision.target["L1"] == 60.0, "a setpoint asked for meanwhile is not forgotten"
+    assert summary.cycles == 12
+
+
+@pytest.mark.parametrize("mode", [Mode.OFF, Mode.SHADOW, Mode.ADVISORY])
+async def test_only_auto_writes(mode: Mode) -> None:
+    plant = FaultyPlant(lambda tick: "")
+    await go(plant, HISTORY + 3, mode=mode)
+    assert not plant.writes
+
+
+async def test_a_refused_write_leaves_the_next_move_where_the_plant_is() -> None:
+    plant = FaultyPlant(during(6, 9, "refused"))
+    summary, cycles = await go(plant, 14)
+    assert summary.failed == 4
+    assert np.abs(np.diff(np.array(plant.moves), axis=0)).max() <= 1.0 + 1e-9
+    assert cycles[7].fault == "not written (2 in a row): BadUserAccessDenied"
+    assert plant.mv[0] == pytest.approx(50.0 + 6.0), "four of ten moves never happened"
+
+
+async def test_a_refused_write_is_understood_even_if_the_plant_reports_no_mvs_any_more() -> None:
+    def mute(tick: int, samples: list[Sample]) -> list[Sample]:
+        return [s for s in samples if s.tag not in ("V1", "V2") or tick < 5]
+
+    plant = FaultyPlant(during(6, 9, "refused"), change=mute)
+    await go(plant, 14)
+    assert np.abs(np.diff(np.array(plant.moves), axis=0)).max() <= 1.0 + 1e-9
+
+
+@pytest.mark.parametrize("fault", ["lost", "happened"])
+async def test_after_an_unknown_outcome_nothing_is_written_until_the_mvs_are_read_back(fault: str) -> None:
+    def mute(tick: int, samples: list[Sample]) -> list[Sample]:
+        return [s for s in samples if s.tag not in ("V1", "V2") or not 7 <= tick < 10]
+
+    plant = FaultyPlant(during(6, 6, fault), change=mute)
+    summary, cycles = await go(plant, 14)
+    assert [tick for tick, _ in plant.writes] == [4, 5, 6, 10, 11, 12, 13]
+    assert cycles[8].fault == "holding until V1, V2 can be read back: the last write may have happened"
+    assert summary.unknown == 1
+    before = plant.moves[10][0]
+    assert plant.writes[3][1]["V1"] == pytest.approx(before + 1.0), "it goes on from what is in force"
+
+
+async def test_what_the_plant_makes_of_a_write_counts() -> None:
+    plant = FaultyPlant(during(4, 6, "clipped"))
+    _, cycles = await go(plant, 8)
+    assert cycles[5].fault == "V1: 51.5 was written, the plant took 50.5"
+    assert plant.writes[-1][1]["V1"] == pytest.approx(51.5)
+
+
+async def test_a_link_that_is_lost_and_found_is_reopened_and_the_run_goes_on() -> None:
+    plant = FaultyPlant(during(8, 10, "deaf"))
+    opened: list[int] = []
+
+    async def reconnect() -> None:
+        opened.append(plant.tick)
+        if len(opened) == 1:
+            raise LinkError("still not there")
+
+    summary, cycles = await go(plant, 20, reconnect=reconnect)
+    assert opened == [8, 9, 10]
+    assert (summary.deaf, summary.reconnects) == (3, 3)
+    assert cycles[9].fault == "no samples: the server is not there"
+    assert cycles[-1].decision.setpoints is not None
+
+
+async def test_targets_are_given_at_their_tick_and_never_before() -> None:
+    plant = FaultyPlant(lambda tick: "")
+    _, cycles = await go(plant, 10, targets=[TargetChange(tick=7, tag="L1", value=55.0)])
+    assert [c.decision.target["L1"] for c in cycles] == [50.0] * 7 + [55.0] * 3
+
+
+async def test_the_heart_beats_only_while_writes_get_through() -> None:
+    beats: list[int] = []
+    plant = FaultyPlant(during(6, 8, "refused"))
+
+    async def send(count: int) -> None:
+        beats.append(plant.tick)
+
+    await go(plant, 12, heartbeat=Heartbeat(send))
+    assert beats == [0, 1, 2, 3, 4, 5, 9, 10, 11]
+
+
+async def test_a_run_goes_on_from_the_state_it_ended_with() -> None:
+    plant = FaultyPlant(lambda tick: "")
+    summary, _ = await go(plant, 10)
+    plant.advance()
+    _, cycles = await go(plant, 3, state=summary.state)
+    assert cycles[0].decision.setpoints is not None, "no second wait for a window"
+
+
+async def test_a_run_of_no_cycles_touches_nothing() -> None:
+    plant = FaultyPlant(lambda tick: "")
+    summary, cycles = await go(plant, 0)
+    assert (summary.cycles, cycles, plant.tick) == (0, [], 0)
+
+
+async def test_a_run_ends_with_its_clock() -> None:
+    class Brief(FaultyPlant):
+        async def ticks(self, interval_s: float) -> Any:
+            async for tick in LinearPlant.ticks(self, interval_s):
+                yield tick
+                if self.tick == 4:
+                    return
+
+    summary, _ = await go(Brief(lambda tick: ""), 100)
+    assert summary.cycles == 5
+
+
+def test_a_list_can_keep_cycles() -> None:
+    assert isinstance([], CycleSink)

@@ -1,0 +1,132 @@
+"""A log replayed: the same decisions as live, and predictions that come true."""
+
+import numpy as np
+import pytest
+from linear_loop import HISTORY, INTERVAL_NS, START_NS, LinearPlant, model_of, plant_spec
+
+from procwm.control.controller import Controller
+from procwm.control.modes import Mode
+from procwm.data.series import Log
+from procwm.data.window import grid
+from procwm.errors import LinkError, LogError, SpecError
+from procwm.plant.link import Clock, PlantLink
+from procwm.plant.samples import Sample
+from procwm.runtime.hindcast import hindcast
+from procwm.runtime.loop import Cycle, run
+from procwm.runtime.replay import LogPlant, ReplayResult, replay
+
+ROWS = 70
+
+
+def operated(rows: int = ROWS, *, noise: float = 0.0, load_from: int = 10**6, gap: range = range(0)) -> Log:
+    """A log of operators moving both valves now and then."""
+    rng = np.random.default_rng(3)
+    plant = LinearPlant(
+        plant_spec(), noise=noise, load=lambda tick: (3.0, 0.0) if tick >= load_from else (0.0, 0.0)
+    )
+    samples: list[Sample] = []
+    for tick in range(rows):
+        if tick not in gap:
+            samples += plant.drain()
+        plant.drain()
+        if tick % 8 == 0:
+            plant.enter({"V1": 50.0 + rng.uniform(-8, 8), "V2": 50.0 + rng.uniform(-8, 8)})
+        plant.advance()
+    return Log.from_samples(samples, plant_spec())
+
+
+@pytest.fixture(scope="module")
+def result() -> ReplayResult:
+    return replay(model_of(plant_spec()), operated(), decisions=6)
+
+
+def test_an_exact_model_predicts_every_row_at_every_lead(result: ReplayResult) -> None:
+    for lead, predicted in result.predicted.items():
+        known = np.isfinite(predicted[:, 0])
+        assert known.sum() == ROWS - (HISTORY - 1) - lead
+        np.testing.assert_allclose(predicted[known], result.output[known], atol=1e-9)
+    assert set(result.predicted) == {1, 5, 10}
+
+
+def test_decisions_are_spread_over_the_log_and_stand_in_their_rows(result: ReplayResult) -> None:
+    assert len(result.decisions) == 6
+    rows = np.flatnonzero(np.isfinite(result.suggested_mv[:, 0]))
+    assert rows.tolist() == [5, 18, 31, 43, 56, 69]
+    assert [d.time_ns for d in result.decisions] == result.grid.time_ns[rows].tolist()
+    assert all(d.setpoints is None for d in result.decisions)
+
+
+async def test_a_replayed_decision_is_the_one_made_live() -> None:
+    spec, log = plant_spec(), operated(45, noise=0.1)
+    model = model_of(spec)
+    live: dict[int, Cycle] = {}
+    past = LogPlant(spec, log, model.rule)
+    controller = Controller(spec, model, mode=Mode.SHADOW, deadline_s=5.0)
+    await run(past, past, controller, on_cycle=lambda cycle: live.__setitem__(cycle.time_ns, cycle))
+    for decision in replay(model, log, decisions=4, controller=controller).decisions[1:]:
+        then = live[decision.time_ns].decision
+        assert decision.proposed is not None
+        assert then.proposed is not None
+        np.testing.assert_allclose(then.bias, decision.bias, atol=1e-9)
+        for name, value in decision.proposed.items():
+            assert then.proposed[name] == pytest.approx(value, abs=1e-3)
+
+
+def test_a_load_surprises_the_model() -> None:
+    result = replay(model_of(plant_spec()), operated(noise=0.05, load_from=60), decisions=0)
+    assert np.nanmax(result.surprise[:60]) < 5.0
+    assert np.nanmin(result.surprise[66:]) > 5.0
+    assert result.surprise_limit > 0
+
+
+def test_nothing_is_predicted_across_a_gap() -> None:
+    log, model = operated(gap=range(30, 40)), model_of(plant_spec())
+    rows = grid(log, model.rule)
+    predicted = hindcast(model, rows, [5]).predicted[5]
+    after = int(np.flatnonzero(np.diff(rows.time_ns) != INTERVAL_NS)[0]) + 1
+    assert np.isnan(predicted[after : after + HISTORY + 4]).all()
+    assert np.isfinite(predicted[after + HISTORY + 4]).all()
+
+
+def test_progress_reaches_one() -> None:
+    shares: list[float] = []
+    replay(model_of(plant_spec()), operated(30), decisions=2, on_progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def test_a_controller_that_would_write_is_refused() -> None:
+    spec = plant_spec()
+    model = model_of(spec)
+    with pytest.raises(SpecError, match="cannot be replayed in mode auto"):
+        replay(model, operated(20), controller=Controller(spec, model))
+
+
+def test_a_log_too_short_for_a_window_is_refused() -> None:
+    with pytest.raises(LogError, match="the log has no 6 rows in a row"):
+        replay(model_of(plant_spec()), operated(4))
+
+
+async def test_a_log_takes_no_setpoints() -> None:
+    past = LogPlant(plant_spec(), operated(10), model_of(plant_spec()).rule)
+    with pytest.raises(LinkError, match="a log takes no setpoints"):
+        await past.write({"V1": 50.0})
+
+
+async def test_a_log_is_a_link_and_a_clock_and_never_tells_the_future() -> None:
+    past = LogPlant(plant_spec(), operated(10), model_of(plant_spec()).rule)
+    assert isinstance(past, PlantLink)
+    assert isinstance(past, Clock)
+    seen = 0
+    async for tick in past.ticks(10.0):
+        samples = past.drain()
+        assert max(sample.source_ns for sample in samples) <= tick
+        seen += len(samples)
+    assert seen >= 9 * 5
+    assert past.drain() == []
+    with pytest.raises(LinkError, match="replayed at 10 s, not at 5 s"):
+        await anext(past.ticks(5.0))
+
+
+def test_the_log_starts_where_the_plant_did() -> None:
+    assert operated(10).start_ns == START_NS
