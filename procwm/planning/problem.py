@@ -22,7 +22,8 @@ class ControlProblem:
         dv: measured disturbances over the horizon.
         bias: disturbance estimate, added to the predicted outputs.
         target: setpoints; NaN where an output has none.
-        zone_low, zone_high: no cost inside; -inf and +inf where an output has no zone.
+        zone_low, zone_high: no cost inside; -inf and +inf where an output has no zone. A target, where
+            there is one, takes the zone's place.
         low, high: softened operating limits; -inf and +inf where there are none.
         weight, span: of each output.
         mv_low, mv_high, max_move: hard limits; `max_move` is +inf where there is none.

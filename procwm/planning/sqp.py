@@ -35,7 +35,7 @@ _RELATIVE, _ABSOLUTE = 1e-4, 1e-10
 
 
 class GaussNewton:
-    """The program of `nlp.Program`, recovery excepted, in a hundredth of its variables."""
+    """The program of `nlp.Program`, recovery excepted, with the knots as its only variables."""
 
     def __init__(self, transcript: Transcript, blocks: MoveBlocks) -> None:
         self._transcript = transcript
