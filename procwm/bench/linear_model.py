@@ -23,8 +23,6 @@ _DRIFTS = (0.01, 0.1, 1.0, 10.0)
 """Variances of an output disturbance's change in one interval, relative to what cannot be foreseen."""
 _SLOWEST = 0.95
 """Largest pole of the estimate's error: after 80 intervals, 2 % of a new load is still unknown."""
-_CANDIDATES = 5
-"""Structures whose disturbance models are compared, best first."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,17 +90,14 @@ def identify_linear(plant: PlantSpec, log: Log, *, history: int) -> LinearModel:
     fit, check = _split(scaled, round((1 - _HELD_OUT) * total))
 
     models = {past: identify(fit, past=past, orders=_ORDERS) for past in _PASTS}
-    tried = sorted(
+    _, past, order = min(
         (prediction_error(*_with_drift(models[past][order], _DRIFTS[1]), check), past, order)
         for past, order in product(_PASTS, _ORDERS)
     )
-    estimators = (
-        (_with_drift(models[past][order], drift), past, order, drift)
-        for (_, past, order), drift in product(tried[:_CANDIDATES], _DRIFTS)
-    )
-    _, error, past, order, drift = min(
-        (max(_slowest(*parts), _SLOWEST), prediction_error(*parts, check), past, order, drift)
-        for parts, past, order, drift in estimators
+    estimators = [(_with_drift(models[past][order], drift), drift) for drift in _DRIFTS]
+    _, error, drift = min(
+        (max(_slowest(*parts), _SLOWEST), prediction_error(*parts, check), drift)
+        for parts, drift in estimators
     )
     A, B, C, L = _with_drift(identify(scaled, past=past, orders=(order,))[order], drift)
     return LinearModel(

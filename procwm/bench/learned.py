@@ -1,0 +1,55 @@
+"""A world model with its guardrails, learned as a user would: a routine log and a few judged moments."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from procwm.bench.operating import OperatingLog
+from procwm.data.window import held
+from procwm.plant.tags import PlantSpec
+from procwm.training.guardrail import Coverage, coverage, learn_guardrail, suggest_label_times
+from procwm.training.labels import labels
+from procwm.training.trainer import train
+from procwm.world.model import WorldModel
+
+LABELS = 32
+"""Moments that somebody judges."""
+COVERAGE = 0.9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Learned:
+    """What learning came to.
+
+    Attributes:
+        unguarded: the model alone.
+        guarded: the same with every guardrail of the scenario.
+        train_s: wall time of training and of the guardrails.
+        coverage: of every guardrail, on a log that neither model nor labels came from.
+    """
+
+    unguarded: WorldModel
+    guarded: WorldModel
+    train_s: float
+    coverage: Mapping[str, Coverage]
+
+
+def learn(plant: PlantSpec, operated: OperatingLog, held_out: OperatingLog, *, seed: int) -> Learned:
+    """Train on `operated`; label its most telling moments with the truth; check on `held_out`."""
+    began = time.perf_counter()
+    unguarded = train(plant, operated.log, seed=seed)
+    guarded = unguarded
+    if operated.guards:
+        times = suggest_label_times(unguarded, operated.log, LABELS)
+        for name, truth in operated.guards.items():
+            judged = labels(times, held(truth, times, np.inf))
+            guarded = learn_guardrail(guarded, operated.log, judged, name=name, coverage=COVERAGE)
+    train_s = time.perf_counter() - began
+    return Learned(
+        unguarded=unguarded,
+        guarded=guarded,
+        train_s=train_s,
+        coverage=coverage(guarded, held_out.log, held_out.guards),
+    )

@@ -1,0 +1,59 @@
+"""Operating logs of simulated plants, made in process, with the truth behind them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from procwm.data.series import Log, TagSeries
+from procwm.plant.samples import Sample
+from procwm.plant.scenario import Operation, Scenario, TruthRow
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OperatingLog:
+    """What a plant's historian would hold, and what truly happened.
+
+    Attributes:
+        log: samples as the instruments reported them.
+        rows: the truth at every tick.
+    """
+
+    log: Log
+    rows: Sequence[TruthRow]
+
+    @cached_property
+    def outputs(self) -> Mapping[str, TagSeries]:
+        """True values of every CV, PV and DV tag."""
+        return {name: self._series([row.outputs[name] for row in self.rows]) for name in self.rows[0].outputs}
+
+    @cached_property
+    def guards(self) -> Mapping[str, TagSeries]:
+        """True values of every guardrail, safe where `<= 0`."""
+        return {name: self._series([row.guards[name] for row in self.rows]) for name in self.rows[0].guards}
+
+    def _series(self, values: Sequence[float]) -> TagSeries:
+        return TagSeries(
+            np.array([row.time_ns for row in self.rows], dtype=np.int64),
+            np.array(values, dtype=np.float64),
+            np.zeros(len(self.rows), dtype=np.int8),
+        )
+
+
+def operate(
+    scenario: Scenario,
+    *,
+    seed: int,
+    hours: float,
+    operation: Operation = Operation.ROUTINE,
+    unmeasured: bool = True,
+    noise: bool = True,
+) -> OperatingLog:
+    """`hours` of a simulated plant's life from its nominal point; arguments as in `Scenario.simulate`."""
+    plant = scenario.simulate(seed=seed, operation=operation, unmeasured=unmeasured, noise=noise)
+    samples: list[Sample] = list(plant.drain())
+    for _ in range(round(hours * 3600.0 / scenario.plant.interval_s)):
+        plant.advance()
+        samples += plant.drain()
+    return OperatingLog(log=Log.from_samples(samples, scenario.plant), rows=tuple(plant.history))
