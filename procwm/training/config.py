@@ -36,7 +36,7 @@ class TrainingConfig:
     history: int | None = None
     horizon: int | None = None
     latent: int | None = None
-    steps: int = 1200
+    steps: int = 600
     batch: int = 128
     encoder_hidden: tuple[int, ...] = (32,)
     predictor_hidden: tuple[int, ...] = (64, 64)

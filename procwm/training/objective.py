@@ -36,6 +36,19 @@ class Losses:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Scales:
+    """Errors of the linear start over the horizon, which make the weights of the losses free of units.
+
+    Attributes:
+        output: of the outputs.
+        latent: of each latent direction, squared: what it cannot foresee counts less.
+    """
+
+    output: float
+    latent: Float[Tensor, " latent"]
+
+
 class Trainee(nn.Module):
     """The parts that are trained: those of the world model, and the head of the inverse dynamics."""
 
@@ -84,6 +97,7 @@ def losses(
     horizon: int,
     config: TrainingConfig,
     generator: torch.Generator,
+    scales: Scales,
 ) -> Losses:
     """All terms on a batch of moments; `horizon` rows are imagined and all of their outputs compared.
 
@@ -101,11 +115,28 @@ def losses(
     recovered = trainee.inverse(torch.cat((encoded[:, 0], encoded[:, -1]), dim=-1))
     directions = random_directions(encoded.shape[-1], config.directions, generator, encoded)
     return Losses(
-        output=output_error(trainee.readout(imagined), future.outputs, future.outputs_valid, config.huber),
-        latent=latent_prediction(imagined[:, ahead - 1], encoded[:, 1:]),
+        output=output_error(trainee.readout(imagined), future.outputs, future.outputs_valid, config.huber)
+        / scales.output,
+        latent=latent_prediction(imagined[:, ahead - 1], encoded[:, 1:], 1.0 / scales.latent),
         sigreg=sigreg(encoded[:, :2].flatten(0, 1), directions),
         inverse=inverse_dynamics(recovered, future.mv[:, :last]),
     )
+
+
+@torch.no_grad()
+def scales(
+    trainee: Trainee, log: LogTensors, moments: Int[Tensor, " moment"], horizon: int, huber: float
+) -> Scales:
+    """What the linear start cannot foresee on its own training moments."""
+    future = log.future(moments, horizon)
+    imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)
+    output = output_error(trainee.readout(imagined), future.outputs, future.outputs_valid, huber)
+    squares = [
+        (imagined[:, lead] - trainee.encoder(log.windows(moments + 1 + lead))).square().mean(dim=0)
+        for lead in range(0, horizon, max(1, horizon // 4))
+    ]
+    latent = torch.stack(squares).mean(dim=0)
+    return Scales(max(float(output), 1e-9), latent.clamp(min=1e-6))
 
 
 @torch.no_grad()

@@ -24,7 +24,8 @@ from procwm.training.checkpoint import (
 )
 from procwm.training.config import TrainingConfig
 from procwm.training.evaluation import score
-from procwm.training.objective import Trainee, losses, prediction_error
+from procwm.training.feedback import chosen_feedback
+from procwm.training.objective import Trainee, losses, prediction_error, scales
 from procwm.training.preparation import Prepared, prepare
 from procwm.world.model import WorldModel
 
@@ -105,6 +106,8 @@ class _Run:
         self._best = copy.deepcopy(self._average)
         self._generator = torch.Generator().manual_seed(seed)
         self._optimizer = _optimizer(self._trainee, config)
+        seen = _spread(prepared.training.moments, VALIDATION_MOMENTS)
+        self._scales = scales(self._trainee, prepared.training.tensors, seen, prepared.horizon, config.huber)
         self._checked = _spread(prepared.validation.moments, VALIDATION_MOMENTS)
         self.step = 0
         self.error = math.nan
@@ -130,6 +133,7 @@ class _Run:
             self._prepared.horizon,
             config,
             self._generator,
+            self._scales,
         )
         total = terms.total(config)
         if not torch.isfinite(total):
@@ -259,5 +263,6 @@ def _finish(plant: PlantSpec, prepared: Prepared, run: _Run, seed: int) -> World
             "notes": list(prepared.notes),
         },
     ).finished()
+    model.feedback = chosen_feedback(model, prepared.validation.grid)
     model.metrics["validation"] = score(model, prepared.validation.grid).as_dict()
     return model

@@ -9,14 +9,19 @@ SIGREG_LAST_KNOT = 3.0
 
 
 def latent_prediction(
-    predicted: Float[Tensor, "batch step latent"], encoded: Float[Tensor, "batch step latent"]
+    predicted: Float[Tensor, "batch step latent"],
+    encoded: Float[Tensor, "batch step latent"],
+    weight: Float[Tensor, " latent"],
 ) -> Float[Tensor, ""]:
-    """Mean squared distance of predicted to encoded latents over several steps ahead.
+    """Weighted mean squared distance of predicted to encoded latents over several steps ahead.
 
     A joint-embedding prediction without stop-gradient or target network: `sigreg` keeps it from
     collapsing (Maes et al., LeWorldModel, 2026, after Balestriero and LeCun, LeJEPA, arXiv 2511.08544).
+
+    Args:
+        weight: of each latent direction.
     """
-    return (predicted - encoded).square().mean()
+    return ((predicted - encoded).square() * weight).mean()
 
 
 def random_directions(

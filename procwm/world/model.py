@@ -20,6 +20,9 @@ from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.protocols import ModelInput, Rollout
 from procwm.world.scaler import Scaler
 
+DEFAULT_FEEDBACK = 0.4
+"""Where no log chose: quick, since nothing is known of the noise."""
+
 
 class WorldModel(nn.Module):
     """Encoder, predictor, output read-out and guardrails of one plant. Torch, scaled units.
@@ -29,6 +32,7 @@ class WorldModel(nn.Module):
         rule: how samples become its windows; owns history length and control interval.
         scaler: engineering units to scaled units and back.
         horizon: count of intervals ahead over which predictions were trained and are worth planning.
+        feedback: share of a new prediction error that the disturbance estimate believes, by lead and output.
         encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
         reference: the linear model identified from the same log, or `None`.
         metrics: how training went; numbers and text that JSON can hold.
@@ -45,6 +49,7 @@ class WorldModel(nn.Module):
         predictor: ResidualPredictor,
         readout: nn.Linear,
         guards: Sequence[GuardHead] = (),
+        feedback: Float[Tensor, "horizon cv"] | None = None,
         reference: LinearDynamics | None = None,
         metrics: Mapping[str, Any] | None = None,
     ) -> None:
@@ -59,6 +64,10 @@ class WorldModel(nn.Module):
         self.plant, self.rule, self.scaler, self.horizon = plant, rule, scaler, horizon
         self.encoder, self.predictor, self.readout = encoder, predictor, readout
         self.guards = nn.ModuleList(guards)
+        if feedback is None:
+            feedback = torch.full((horizon, len(plant.outputs)), DEFAULT_FEEDBACK)
+        self.feedback: Tensor
+        self.register_buffer("feedback", feedback)
         self.reference = reference
         self.metrics = dict(metrics or {})
 

@@ -1,0 +1,58 @@
+"""How much of a new prediction error the controller should believe, chosen on held-out time.
+
+The disturbance estimate (`control.disturbance`) is, for every lead, an exponential filter of the errors made at
+that lead. What the encoder has seen of a load already is in its predictions, so the best share of a new error
+differs between plants, outputs and leads: here it is the one whose filtered errors would have foreseen the
+errors of the held-out part of the log best.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from procwm.data.dataset import anchors
+from procwm.data.window import Grid
+from procwm.training.tensors import log_tensors
+from procwm.world.model import WorldModel
+
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""The smallest still removes a load that the encoder cannot see, within some 100 intervals."""
+MOST_ROWS = 4000
+_CHUNK = 512
+
+
+@torch.no_grad()
+def chosen_feedback(model: WorldModel, rows: Grid) -> Float[Tensor, "horizon cv"]:
+    """The share of a new error to believe, by lead and output; never larger at a longer lead."""
+    arriving = _errors(model, rows)
+    horizon, outputs = arriving.shape[1:]
+    leads = np.arange(horizon)
+    shares = np.array(SHARES)[:, None, None]
+    bias = np.zeros((len(SHARES), horizon, outputs))
+    missed = np.zeros_like(bias)
+    for row in range(len(arriving)):
+        # What was predicted at lead k+1 from here arrives k+1 rows later.
+        later = row + leads + 1
+        to_come = np.where((later < len(arriving))[:, None], arriving[later % len(arriving), leads], np.nan)
+        missed += np.nan_to_num(np.abs(to_come - bias))
+        bias += shares * np.nan_to_num(arriving[row] - bias)
+    best = np.minimum.accumulate(np.array(SHARES)[missed.argmin(axis=0)], axis=0)
+    return torch.as_tensor(best)
+
+
+def _errors(model: WorldModel, rows: Grid) -> Float[np.ndarray, "row horizon cv"]:
+    """Scaled errors by the row they arrive at and their lead; NaN where there is no prediction or no value."""
+    rows = rows.slice(max(0, len(rows) - MOST_ROWS), len(rows))
+    horizon = model.horizon
+    tensors = log_tensors(rows, model.plant, model.scaler, model.readout.weight.dtype)
+    found = torch.as_tensor(anchors(rows, model.plant, history=model.rule.history, horizon=horizon))
+    arriving = np.full((len(rows), horizon, len(model.output_names)), np.nan)
+    leads = np.arange(horizon)
+    for moments in found.split(_CHUNK):
+        future = tensors.future(moments, horizon)
+        latent = model.encode(tensors.windows(moments))
+        predicted = model.readout(model.imagine(latent, future.mv, future.dv))
+        error = torch.where(future.outputs_valid > 0, future.outputs - predicted, torch.nan)
+        arriving[moments.numpy()[:, None] + leads + 1, leads] = error.numpy()
+    return arriving

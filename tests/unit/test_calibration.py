@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from procwm.errors import TrainingError
+from procwm.world.calibration import least_count, margin, rank
+
+
+def test_the_rank_counts_the_new_moment_too() -> None:
+    assert rank(9, 0.9) == 9
+    assert rank(19, 0.9) == 18
+    assert rank(20, 0.9) == 19
+
+
+@pytest.mark.parametrize(("coverage", "count"), [(0.5, 1), (0.9, 9), (0.95, 19)])
+def test_so_many_residuals_are_needed(coverage: float, count: int) -> None:
+    assert least_count(coverage) == count
+    assert margin(np.arange(count, dtype=float), coverage) == count - 1
+    if count > 1:
+        with pytest.raises(TrainingError, match=f"at least {count} are needed"):
+            margin(np.arange(count - 1, dtype=float), coverage)
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.0, -1.0, float("nan")])
+def test_a_coverage_that_is_no_share_is_refused(coverage: float) -> None:
+    with pytest.raises(TrainingError, match="between 0 and 1"):
+        margin(np.zeros(10), coverage)
+
+
+def test_the_stated_coverage_holds_on_average() -> None:
+    rng = np.random.default_rng(0)
+    covered = [rng.standard_normal() <= margin(rng.standard_normal(16), 0.9) for _ in range(4000)]
+    # Exactly ceil(17 * 0.9) / 17 = 0.941; three standard errors are 0.011.
+    assert abs(np.mean(covered) - 16 / 17) < 0.012
