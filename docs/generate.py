@@ -35,7 +35,11 @@ def commands() -> str:
 def plant_file() -> str:
     """Every key of a plant file."""
     schema = PlantFile.model_json_schema()
-    tables = (("[plant]", "PlantTable"), ("[[tag]], one for every tag", "TagTable"), ("[opcua]", "OpcUaTable"))
+    tables = (
+        ("[plant]", "PlantTable"),
+        ("[[tag]], one for every tag", "TagTable"),
+        ("[opcua]", "OpcUaTable"),
+    )
     parts = [
         "# Plant file",
         "TOML. An unknown key, a missing one or a wrong value is refused with one sentence that names the file, "
@@ -43,8 +47,12 @@ def plant_file() -> str:
     ]
     for title, name in tables:
         table = schema["$defs"][name]
-        rows = [_row(key, value, key in table.get("required", ())) for key, value in table["properties"].items()]
-        parts.append(f"## {title}\n\n| key | needed | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows))
+        rows = [
+            _row(key, value, key in table.get("required", ())) for key, value in table["properties"].items()
+        ]
+        parts.append(
+            f"## {title}\n\n| key | needed | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
+        )
     return "\n\n".join(parts) + "\n"
 
 

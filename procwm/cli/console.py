@@ -56,11 +56,11 @@ def finite(value: Any) -> Any:
 def emit_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
     """A table on stdout, as wide as its text where stdout is no terminal."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=1000)
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    if not console.is_terminal:
-        console.width = max(console.measure(table).maximum, 80)
     console.print(table)

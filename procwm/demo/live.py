@@ -34,16 +34,24 @@ class LiveRun:
 
 
 async def record_routine(
-    scenario: Scenario, out: Path, *, hours: float, seed: int, advance: Advance
-) -> Sequence[TruthRow]:
-    """Record routine operation over OPC UA to `out`; the truth, for whoever labels moments of it."""
+    scenario: Scenario, stretches: Sequence[tuple[Path, float]], *, seed: int, advance: Advance
+) -> tuple[TruthRow, ...]:
+    """Record routine operation over OPC UA; the truth, for whoever labels moments of it.
+
+    Args:
+        scenario: what to simulate.
+        stretches: files to write and their lengths in hours, one after the other in time.
+        seed: of operators, disturbances and instruments.
+        advance: told how much is done.
+    """
     plant = scenario.simulate(seed=seed, operation=Operation.ROUTINE)
-    intervals = max(1, round(hours * 3600.0 / plant.spec.interval_s))
+    lengths = [max(1, round(hours * 3600.0 / plant.spec.interval_s)) for _, hours in stretches]
     async with _lockstep(plant) as (link, clock):
-        with LogWriter(out, link.spec) as writer:
-            async for samples in clock.record(intervals):
-                writer.append(samples)
-                advance((len(plant.history) - 1) / intervals)
+        for (path, _), intervals in zip(stretches, lengths, strict=True):
+            with LogWriter(path, link.spec) as writer:
+                async for samples in clock.record(intervals):
+                    writer.append(samples)
+                    advance((len(plant.history) - 1) / sum(lengths))
     return tuple(plant.history)
 
 

@@ -104,7 +104,7 @@ def _outputs(plant: PlantSpec, result: ReplayResult) -> Figure:
         leads = sorted(result.predicted)
         lines += [
             Line(
-                name=f"predicted {lead} interval{'s' * (lead > 1)} before",
+                name=f"foreseen {lead} before",
                 time_ns=time_ns,
                 value=result.predicted[lead][:, column],
                 colour=_LEAD_COLOURS[index % len(_LEAD_COLOURS)],
@@ -123,7 +123,9 @@ def _outputs(plant: PlantSpec, result: ReplayResult) -> Figure:
         )
     return time_figure(
         panels,
-        "Predictions use the moves that were really made. Click a name in the legend to hide or show it.",
+        "What was foreseen so many intervals before, with the moves that were really made. Click a name in "
+        "the legend to hide or show it.",
+        span_ns=_span(result),
     )
 
 
@@ -141,6 +143,7 @@ def _moves(plant: PlantSpec, result: ReplayResult) -> Figure:
     return time_figure(
         panels,
         "Each suggestion starts from the value in force, so it shows one move, not a course of its own.",
+        span_ns=_span(result),
     )
 
 
@@ -189,3 +192,7 @@ def _guards(result: ReplayResult) -> Figure:
 def _scores(scores: Scores) -> Section:
     table, figure = score_figure(scores, "in this log")
     return Section(heading="How well the model predicts this log", tables=[table], figures=[figure])
+
+
+def _span(result: ReplayResult) -> tuple[int, int]:
+    return int(result.grid.time_ns[0]), int(result.grid.time_ns[-1])

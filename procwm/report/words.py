@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from typing import Any
 
 CONTROLLERS = {
-    "procwm": "procwm, learned from the log",
-    "procwm_unguarded": "procwm without its guardrail",
+    "procwm": "procwm (learned)",
+    "procwm_unguarded": "procwm without guardrails",
     "pi": "decentralised PI",
-    "linear_mpc": "linear MPC, identified from the log",
-    "oracle_nmpc": "NMPC that knows equations and state",
+    "linear_mpc": "linear MPC (identified)",
+    "oracle_nmpc": "NMPC (knows the plant)",
 }
 """What the names in `summary.json` stand for."""
 
 SHORT = {
     "procwm": "procwm",
-    "procwm_unguarded": "procwm without guardrail",
+    "procwm_unguarded": "procwm, no guardrails",
     "pi": "PI",
     "linear_mpc": "linear MPC",
-    "oracle_nmpc": "NMPC that knows",
+    "oracle_nmpc": "NMPC (knows the plant)",
 }
 """The same, short enough for a legend."""
 
@@ -59,15 +59,17 @@ def violations(summary: Mapping[str, Any]) -> str:
     """One sentence on limits and guardrails."""
     controllers = summary["controllers"]
     own = int(controllers["procwm"]["violations"])
-    sentence = (
-        "It broke no limit and no guardrail" if own == 0 else f"It broke limits or guardrails {own} times"
-    )
-    unguarded = controllers.get("procwm_unguarded")
-    if unguarded is not None:
-        sentence += (
-            f"; without the learned guardrail the same controller did so {int(unguarded['violations'])} times"
-        )
+    sentence = "It broke no limit and no guardrail"
+    if own:
+        sentence = f"It was outside a limit or a guardrail {_times(own)}"
+    without = int(controllers.get("procwm_unguarded", {}).get("violations", 0))
+    if without:
+        sentence += f"; without the learned guardrails the same controller was {_times(without)}"
     return sentence + "."
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
 
 
 def speed(summary: Mapping[str, Any]) -> str:
@@ -87,9 +89,14 @@ def learning(summary: Mapping[str, Any]) -> str:
     )
 
 
+def told(summary: Mapping[str, Any]) -> list[str]:
+    """What happened, a sentence each."""
+    return [headline(summary), violations(summary), learning(summary), speed(summary)]
+
+
 def comparison(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the comparison table, in the order of the summary."""
-    columns = ["controller", "cost", "gap to oracle", "recovered", "violations", "step ms, median", "99 %"]
+    columns = ["controller", "cost", "gap", "recovered", "violations", "step ms", "99 %"]
     rows = [
         [
             CONTROLLERS.get(name, name),

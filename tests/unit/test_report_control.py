@@ -52,7 +52,7 @@ def test_every_axis_names_its_unit(document: str) -> None:
 
 def test_every_controller_is_drawn_and_listed(document: str) -> None:
     names = {trace["name"] for trace in figures(document)[0]["data"]}
-    assert {"procwm", "PI", "NMPC that knows", "measured", "setpoint"} <= names
+    assert {"procwm", "PI", "NMPC (knows the plant)", "measured", "setpoint"} <= names
     for name in SUMMARY["controllers"]:
         assert words.CONTROLLERS[name] in document
 
@@ -126,6 +126,6 @@ def test_violations_are_not_hidden() -> None:
     summary["controllers"]["procwm"]["violations"] = 7
     summary["controllers"]["procwm_unguarded"] = dict(summary["controllers"]["procwm"], violations=40)
     assert words.violations(summary) == (
-        "It broke limits or guardrails 7 times; "
-        "without the learned guardrail the same controller did so 40 times."
+        "It was outside a limit or a guardrail 7 times; "
+        "without the learned guardrails the same controller was 40 times."
     )

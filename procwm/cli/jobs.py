@@ -1,0 +1,56 @@
+"""The long jobs: demo and bench."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from procwm.cli.console import emit_table, progress
+from procwm.cli.simulation import Seed
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for command in (demo, bench):
+        app.command()(command)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the log, the model, summary.json and report.html.")],
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="Name, as `procwm scenarios` lists it.")
+    ] = "quadruple_tank",
+    seed: Seed = 0,
+) -> None:
+    """Record, learn, control and compare a simulated plant over OPC UA, from nothing to a report."""
+    from procwm.demo.job import Demo
+    from procwm.report import words
+
+    with progress(f"demo of {scenario}") as advance:
+        summary = Demo(scenario, out, seed=seed, tell=advance).run()
+    emit_table(*words.comparison(summary))
+    for sentence in words.told(summary):
+        typer.echo(sentence)
+    typer.echo(f"{out / 'summary.json'} and {out / 'report.html'}")
+
+
+def bench(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The measurement: control or model.")],
+    out: Annotated[Path, typer.Option(help="Folder for NAME.json and NAME.md.")],
+    scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for more.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeat for more.", min=0)] = None,
+    hours: Annotated[float | None, typer.Option(help="Length of the logs to learn from.", min=0.1)] = None,
+) -> None:
+    """Measure: the figures behind the benchmarks page."""
+    from procwm.bench import study
+
+    measure = study(name)
+    with progress(f"bench {name}") as advance:
+        written = measure(
+            out,
+            scenarios=scenario or (),
+            seeds=seed or (),
+            hours=hours,
+            progress=lambda text: advance(0.0, text),
+        )
+    typer.echo(f"{written} and {written.with_suffix('.md')}")

@@ -1,0 +1,53 @@
+"""What `procwm replay` does once its model is read."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from procwm.cli.console import finite
+from procwm.control.controller import Controller
+from procwm.control.modes import Mode
+from procwm.data.files import replacing
+from procwm.data.log import read_log
+from procwm.plant.tags import PlantSpec
+from procwm.report import build_replay_report
+from procwm.report.page import write_html
+from procwm.runtime.replay import replay
+from procwm.training.evaluation import evaluate
+from procwm.world.model import WorldModel
+
+
+def replayed(
+    plant: PlantSpec,
+    model: WorldModel,
+    logs: Sequence[Path],
+    out: Path,
+    decisions: int,
+    advance: Callable[[float], None],
+) -> dict[str, Any]:
+    """Replay `logs`, write `out/report.html` and `out/replay.json`, and return the latter's content."""
+    log = read_log(logs, plant)
+    controller = Controller(plant, model, mode=Mode.SHADOW)
+    result = replay(model, log, controller=controller, decisions=decisions, on_progress=advance)
+    scores = evaluate(model, log)
+    by_model = {"nrmse": scores.nrmse, "persistence": scores.persistence, "linear": scores.linear}
+    texts = {
+        name: {str(lead): value for lead, value in curve.items()} for name, curve in by_model.items() if curve
+    }
+    how = [f"Log: {log.hours:.1f} h, {', '.join(path.name for path in logs)}.", f"Model: {scores.verdict}."]
+    write_html(out / "report.html", build_replay_report(plant, result, scores=texts, how=how))
+    facts = {
+        "plant": plant.name,
+        "rows": len(result.grid),
+        "tags": len(plant.tags),
+        "seconds": result.seconds,
+        "rows_per_s": len(result.grid) / result.seconds,
+        "decisions": len(result.decisions),
+        "without_move": dict(result.reasons),
+        "surprise_limit": result.surprise_limit,
+        "model": texts,
+    }
+    with replacing(out / "replay.json") as partial:
+        partial.write_text(json.dumps(finite(facts), indent=2) + "\n", encoding="utf-8")
+    return facts

@@ -1,0 +1,1 @@
+"""The whole job, end to end, on a simulated plant: what `procwm demo` does."""

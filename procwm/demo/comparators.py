@@ -1,0 +1,47 @@
+"""The other controllers of the demo, each on the same simulated plant, in a process of their own."""
+
+from pathlib import Path
+
+from procwm.bench.closed_loop import WARM_UP, ControllerFactory, Run, closed_loop
+from procwm.bench.linear_model import identify_linear
+from procwm.bench.linear_mpc import LinearMpc
+from procwm.bench.oracle import OracleNmpc
+from procwm.bench.oracle_program import OracleProgram
+from procwm.bench.pi import ProportionalIntegral
+from procwm.control.controller import Controller
+from procwm.data.log import read_log
+from procwm.errors import SpecError
+from procwm.plant import registry
+from procwm.plant.scenario import Scenario
+from procwm.world.storage import load_model
+
+
+def compared(name: str, scenario_name: str, *, seed: int, intervals: int, given: Path | None = None) -> Run:
+    """What the controller called `name` does.
+
+    Args:
+        name: as in `summary.json`.
+        scenario_name: of the plant.
+        seed: of the plant.
+        intervals: control intervals.
+        given: the log that `linear_mpc` is identified from, or the model that `procwm_unguarded` has.
+    """
+    scenario = registry.scenario(scenario_name)
+    return closed_loop(scenario, _factory(name, scenario, given), seed=seed, intervals=intervals)
+
+
+def _factory(name: str, scenario: Scenario, given: Path | None) -> ControllerFactory:
+    if name == "pi":
+        pi = ProportionalIntegral.tuned(scenario)
+        return lambda plant: pi
+    if name == "oracle_nmpc":
+        program = OracleProgram(scenario)
+        return lambda plant: OracleNmpc(program, plant)
+    if name == "linear_mpc" and given is not None:
+        log = read_log(given, scenario.plant)
+        linear = LinearMpc(identify_linear(scenario.plant, log, history=WARM_UP + 1))
+        return lambda plant: linear
+    if name == "procwm_unguarded" and given is not None:
+        unguarded = Controller(scenario.plant, load_model(given, scenario.plant))
+        return lambda plant: unguarded
+    raise SpecError(f"there is no controller {name} to compare with")
