@@ -53,17 +53,18 @@ class DisturbanceEstimator:
     """From predictions and what came of them to a bias for every lead.
 
     Args:
-        model: whose predictions are to be corrected.
-        horizon: count of leads.
-        gain: share of a new error that goes into the bias; small is smooth, large is quick.
+        model: whose predictions are to be corrected. Its `feedback` is the share of a new error that goes
+            into the bias; small is smooth, large is quick.
     """
 
-    def __init__(self, model: WorldModel, *, horizon: int, gain: float = 0.4) -> None:
-        if not 0.0 < gain <= 1.0:
+    def __init__(self, model: WorldModel) -> None:
+        self._model, self._horizon = model, model.horizon
+        self._gain = model.feedback.cpu().numpy()
+        if not ((self._gain > 0.0) & (self._gain <= 1.0)).all():
             raise SpecError(
-                f"the gain of the disturbance estimate is {gain}; it must be above 0 and at most 1"
+                f"plant {model.plant.name}: the model's feedback leaves the interval above 0 and up to 1; "
+                "train it anew"
             )
-        self._model, self._horizon, self._gain = model, horizon, gain
         self._span = np.array([tag.span for tag in model.plant.outputs])
 
     def start(self) -> Disturbance:
@@ -116,7 +117,7 @@ class DisturbanceEstimator:
         innovation = np.where(known, error - bias[:leads], 0.0)
         reach = _OUTLIER * np.maximum(spread[:leads], _SMALLEST_SPREAD * self._span)
         # The first errors at a lead are all that is known of it: they are averaged, whatever their size.
-        gain = np.maximum(self._gain, 1.0 / (count[:leads] + 1.0))
+        gain = np.maximum(self._gain[:leads], 1.0 / (count[:leads] + 1.0))
         clipped = np.where(count[:leads] >= _UNCLIPPED, innovation.clip(-reach, reach), innovation)
         bias[:leads] += gain * clipped
         weight = np.where(known, np.maximum(_SPREAD_GAIN, 1.0 / (count[:leads] + 1.0)), 0.0)

@@ -48,7 +48,7 @@ class Perception:
         columns = {tag: index for index, tag in enumerate(model.rule.tags)}
         axes = {"mv": plant.mvs, "dv": plant.dvs, "cv": plant.outputs}
         self._columns = {axis: [columns[tag.name] for tag in tags] for axis, tags in axes.items()}
-        self._estimator = DisturbanceEstimator(model, horizon=model.horizon)
+        self._estimator = DisturbanceEstimator(model)
 
     def start(self) -> Disturbance:
         """The disturbance estimate before the first tick."""

@@ -1,9 +1,9 @@
 """How much of a new prediction error the controller should believe, chosen on held-out time.
 
-The disturbance estimate (`control.disturbance`) is, for every lead, an exponential filter of the errors made at
-that lead. What the encoder has seen of a load already is in its predictions, so the best share of a new error
-differs between plants, outputs and leads: here it is the one whose filtered errors would have foreseen the
-errors of the held-out part of the log best.
+The disturbance estimate (`control.disturbance`) is, for every lead, an exponential filter of the errors
+made at that lead. What the encoder has seen of a load already is in its predictions, so the best share of a
+new error differs between plants, outputs and leads: here it is the one whose filtered errors would have
+foreseen the errors of the held-out part of the log best.
 """
 
 import numpy as np
@@ -42,14 +42,14 @@ def chosen_feedback(model: WorldModel, rows: Grid) -> Float[Tensor, "horizon cv"
 
 
 def _errors(model: WorldModel, rows: Grid) -> Float[np.ndarray, "row horizon cv"]:
-    """Scaled errors by the row they arrive at and their lead; NaN where there is no prediction or no value."""
+    """Scaled errors by the row they arrive at and their lead; NaN where nothing was predicted or measured."""
     rows = rows.slice(max(0, len(rows) - MOST_ROWS), len(rows))
     horizon = model.horizon
     tensors = log_tensors(rows, model.plant, model.scaler, model.readout.weight.dtype)
     found = torch.as_tensor(anchors(rows, model.plant, history=model.rule.history, horizon=horizon))
     arriving = np.full((len(rows), horizon, len(model.output_names)), np.nan)
     leads = np.arange(horizon)
-    for moments in found.split(_CHUNK):
+    for moments in torch.split(found, _CHUNK):
         future = tensors.future(moments, horizon)
         latent = model.encode(tensors.windows(moments))
         predicted = model.readout(model.imagine(latent, future.mv, future.dv))

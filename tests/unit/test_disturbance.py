@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from procwm.control.disturbance import Disturbance, DisturbanceEstimator
 from procwm.errors import SpecError
@@ -27,7 +28,7 @@ class Bench:
         self.model = exact_model(
             plant(), state_matrix=np.array([[POLE]]), input_matrix=np.array([[GAIN]]), horizon=HORIZON
         )
-        self.estimator = DisturbanceEstimator(self.model, horizon=HORIZON)
+        self.estimator = DisturbanceEstimator(self.model)
         self.gain, self.load, self.noise, self.level = gain, load, noise, 0.0
         self.rng = np.random.default_rng(seed)
         self.state = self.estimator.start()
@@ -158,7 +159,9 @@ def test_a_latent_that_runs_away_is_passed_over() -> None:
     assert np.isfinite(bench.state.bias).all()
 
 
-@pytest.mark.parametrize("gain", [0.0, 1.5])
-def test_a_gain_outside_its_range_is_refused(gain: float) -> None:
-    with pytest.raises(SpecError, match="must be above 0 and at most 1"):
-        DisturbanceEstimator(Bench().model, horizon=4, gain=gain)
+@pytest.mark.parametrize("share", [0.0, 1.5])
+def test_a_share_outside_its_range_is_refused(share: float) -> None:
+    model = Bench().model
+    model.feedback = torch.full_like(model.feedback, share)
+    with pytest.raises(SpecError, match="above 0 and up to 1"):
+        DisturbanceEstimator(model)
