@@ -16,7 +16,7 @@ from procwm.bench.operating import operate
 from procwm.bench.oracle import OracleNmpc
 from procwm.bench.oracle_program import OracleProgram
 from procwm.bench.pi import ProportionalIntegral
-from procwm.bench.results import Row, spread, table, write_results
+from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.control.controller import Controller
 from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
@@ -54,7 +54,7 @@ def run_control(
         progress: told what is being done.
     """
     chosen = {name: find_scenario(name) for name in scenarios} or all_scenarios()
-    command = _command(scenarios, seeds, hours)
+    command = command_line("control", scenarios, seeds, hours)
     say = progress or (lambda _: None)
     rows: list[Row] = []
     for scenario in chosen.values():
@@ -152,14 +152,6 @@ def _guardrail_json(learned: Learned) -> dict[str, Any]:
         }
         for name, found in learned.coverage.items()
     }
-
-
-def _command(scenarios: Sequence[str], seeds: Sequence[int], hours: float | None) -> str:
-    words = ["procwm bench control --out DIR"]
-    words += [f"--scenario {name}" for name in scenarios]
-    words += [f"--seed {seed}" for seed in seeds]
-    words += [f"--hours {hours:g}"] if hours is not None else []
-    return " ".join(words)
 
 
 def report(rows: Sequence[Row], command: str) -> str:

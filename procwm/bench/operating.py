@@ -7,8 +7,12 @@ from functools import cached_property
 import numpy as np
 
 from procwm.data.series import Log, TagSeries
+from procwm.data.window import held
 from procwm.plant.samples import Sample
 from procwm.plant.scenario import Operation, Scenario, TruthRow
+
+_LONGEST_DELAY = 20
+"""Ticks between truth and reading that are looked for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,6 +31,24 @@ class OperatingLog:
     def outputs(self) -> Mapping[str, TagSeries]:
         """True values of every CV, PV and DV tag."""
         return {name: self._series([row.outputs[name] for row in self.rows]) for name in self.rows[0].outputs}
+
+    @cached_property
+    def shown(self) -> Mapping[str, TagSeries]:
+        """True values as late as each instrument shows them: what a prediction of a reading is held to.
+
+        The delay is the one, in whole ticks, at which truth and readings are nearest.
+        """
+        return {name: self._delayed(name, series) for name, series in self.outputs.items()}
+
+    def _delayed(self, name: str, series: TagSeries) -> TagSeries:
+        readings = self.log.series[name].usable
+        tick_ns = int(series.time_ns[1] - series.time_ns[0])
+        errors = []
+        for delay in range(_LONGEST_DELAY + 1):
+            true = held(series, readings.time_ns - delay * tick_ns, np.inf)
+            errors.append(float(np.nanmedian(np.abs(readings.value - true))))
+        late_ns = int(np.argmin(errors)) * tick_ns
+        return TagSeries(series.time_ns + late_ns, series.value, series.quality)
 
     @cached_property
     def guards(self) -> Mapping[str, TagSeries]:

@@ -25,6 +25,8 @@ _OBJECTIVE_SCALE = 1e3
 _GUARD_PENALTY = 1e3
 """Linear weight of a broken guardrail, relative to its nominal value. Linear, so that a guardrail
 holds exactly wherever it can be held, and a solution exists where it cannot."""
+_BACK_OFF = 0.03
+"""Kept free of every guardrail, relative to its nominal value: disturbances move within an interval."""
 _TOLERANCE = 1e-5
 """Largest constraint violation of a solution, in scaled units."""
 _IPOPT: dict[str, Any] = {
@@ -96,15 +98,21 @@ class OracleProgram:
     """
 
     def __init__(
-        self, scenario: Scenario, *, horizon: int | None = None, elements: int | None = None
+        self,
+        scenario: Scenario,
+        *,
+        guarded: bool = True,
+        horizon: int | None = None,
+        elements: int | None = None,
     ) -> None:
         """Args:
+        guarded: whether to keep the guardrails; without, it is the bar for those who know none.
         horizon: in intervals; where `None`, long enough to settle.
         elements: collocation elements in an interval; where `None`, enough for the fastest mode.
         """
         self.plant = scenario.plant
         self.horizon = horizon or _settling_intervals(scenario)
-        self._equations = scenario.equations
+        self._equations, self._guarded = scenario.equations, guarded
         self._scale = _scale(scenario.equations)
         self._collocation = _collocation(
             scenario.equations, scenario.plant.interval_s, self._scale, elements or _elements(scenario)
@@ -122,7 +130,6 @@ class OracleProgram:
         mv = opti.variable(len(plant.mvs), N)
         wanted = opti.variable(ny, N)
         excess = opti.variable(ny, N)
-        broken = opti.variable(len(self._equations.guard_names), N)
         state, last_mv = opti.parameter(nx), opti.parameter(len(plant.mvs))
         d = opti.parameter(len(self._equations.disturbances))
         wanted_low, wanted_high = opti.parameter(ny), opti.parameter(ny)
@@ -143,17 +150,14 @@ class OracleProgram:
                 opti.subject_to(casadi.vec(outputs[row, :] - excess[row, :]) <= tag.limits[1])
                 opti.subject_to(casadi.vec(outputs[row, :] + excess[row, :]) >= tag.limits[0])
         opti.subject_to(casadi.vec(excess) >= 0)
-        nominal = self._nominal_guards()
-        if nominal.size:
-            opti.subject_to(casadi.vec(guards / nominal - broken) <= 0)
-            opti.subject_to(casadi.vec(broken) >= 0)
+        breach = self._breach(opti, guards)
         opti.minimize(
             _OBJECTIVE_SCALE
             * (
                 _squares(outputs - wanted, [tag.weight / tag.span**2 for tag in plant.outputs])
                 + _squares(moves, [tag.move_weight / tag.span**2 for tag in plant.mvs])
                 + _squares(excess, [LIMIT_PENALTY / tag.span**2 for tag in plant.outputs])
-                + _GUARD_PENALTY / _OBJECTIVE_SCALE * casadi.sum1(casadi.vec(broken))
+                + breach
             )
         )
         given = [state, last_mv, d, wanted_low, wanted_high]
@@ -168,11 +172,16 @@ class OracleProgram:
             solvers.append(opti.to_function(name, [*given, *start], answer))
         return solvers[0], solvers[1]
 
-    def _nominal_guards(self) -> Float[np.ndarray, " guard"]:
+    def _breach(self, opti: Any, guards: Any) -> Any:
+        """What broken guardrails cost; adds the constraints that measure them."""
+        if not (self._guarded and guards.numel()):
+            return 0.0
         e = self._equations
-        values = e.guards(e.steady_state, e.nominal_mv, e.nominal_disturbance)
-        nominal: np.ndarray = np.maximum(np.abs(np.array(values).ravel()), 1e-6)
-        return nominal
+        nominal = np.abs(np.array(e.guards(e.steady_state, e.nominal_mv, e.nominal_disturbance)).ravel())
+        broken = opti.variable(*guards.shape)
+        opti.subject_to(casadi.vec(guards / np.maximum(nominal, 1e-6) - broken) <= -_BACK_OFF)
+        opti.subject_to(casadi.vec(broken) >= 0)
+        return _GUARD_PENALTY / _OBJECTIVE_SCALE * casadi.sum1(casadi.vec(broken))
 
     def solve(self, situation: Situation, guess: Guess) -> Solution:
         """The local solution reached from `guess`."""

@@ -37,6 +37,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def command_line(name: str, scenarios: Sequence[str], seeds: Sequence[int], hours: float | None) -> str:
+    """The command that measures this again."""
+    words = [f"procwm bench {name} --out DIR"]
+    words += [f"--scenario {scenario}" for scenario in scenarios]
+    words += [f"--seed {seed}" for seed in seeds]
+    words += [f"--hours {hours:g}"] if hours is not None else []
+    return " ".join(words)
+
+
 def spread(values: Sequence[float], digits: int = 3) -> str:
     """Mean and, of several values, standard deviation; a dash where nothing is known."""
     known = [value for value in values if math.isfinite(value)]
