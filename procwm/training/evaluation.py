@@ -25,6 +25,7 @@ LEADS = (1, 5, 20)
 
 MOST_MOMENTS = 4096
 _DIAGNOSED = 512
+_STILL = 1e-9
 _TOLERANCE = 1.05
 """A model may be this much worse than the better of persistence and linear before it is called worse."""
 
@@ -75,7 +76,7 @@ class Evaluation:
             "persistence": _text_keys(self.persistence),
             "linear": _text_keys(self.linear),
             "by_output": {str(lead): dict(errors) for lead, errors in self.by_output.items()},
-            "collapse": asdict(self.collapse),
+            "collapse": asdict(self.collapse) | {"std": list(self.collapse.std)},
             "gains": [asdict(gain) for gain in self.gains],
             "fitness": self.fitness.value,
             "verdict": self.verdict,
@@ -170,7 +171,7 @@ def _spread(
     mean = (target * known).sum(dim=0) / count
     spread = (((target - mean) * known).square().sum(dim=0) / count).sqrt()
     for name, value in zip(model.output_names[:cvs], spread[:cvs].tolist(), strict=True):
-        if value == 0.0:
+        if value < _STILL:
             raise LogError(
                 f"{name} stands still in this log: an error relative to its movement has no meaning"
             )

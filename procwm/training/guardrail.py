@@ -75,7 +75,9 @@ def learn_guardrail(
     counted = values > 0 if not labels.graded else torch.ones_like(values, dtype=torch.bool)
     _refuse_too_few(labels, int(counted.sum()), coverage, name)
     latents = _latents(model, log_tensors(rows, model.plant, model.scaler, torch.float64), moments, leads)
-    head, held_out = _best_head(latents, values)
+    # Layers draw their first weights when built; the caller's random state is not ours to move.
+    with torch.random.fork_rng(devices=[]):
+        head, held_out = _best_head(latents, values)
     residuals = (values[:, None] - held_out)[counted] if labels.graded else -held_out[counted]
     wanted = max(margin(column.numpy(), coverage) for column in residuals.T)
     return model.with_guard(GuardHead(name=name, network=head, margin=wanted, coverage=coverage))
@@ -183,11 +185,11 @@ def _rows_of(labels: Labels, rows: Grid, lead: int) -> Int[Tensor, " label"]:
 
 
 def _refuse_too_few(labels: Labels, counted: int, coverage: float, name: str) -> None:
-    kind = "" if labels.graded else "unsafe "
+    kind = "labels" if labels.graded else "labels of unsafe moments"
     if counted < least_count(coverage):
         raise TrainingError(
-            f"{name}: {counted} {kind}labels cannot show a coverage of {coverage:g}; "
-            f"at least {least_count(coverage)} {kind}ones are needed"
+            f"{name}: {counted} {kind} cannot show a coverage of {coverage:g}; "
+            f"at least {least_count(coverage)} are needed"
         )
     if float(labels.value.std()) == 0.0:
         raise TrainingError(

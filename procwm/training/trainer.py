@@ -72,11 +72,11 @@ def train(
         LogError: the log cannot be used at all.
     """
     config = config or TrainingConfig()
-    prepared = prepare(plant, log, config)
     identity = _identity(plant, log, seed, config)
     # First weights are drawn from the global generator; training must not move the caller's.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        prepared = prepare(plant, log, config)
         run = _Run(prepared, config, seed)
     if checkpoint is not None and checkpoint.exists():
         run.restore(read_checkpoint(checkpoint, identity))

@@ -17,8 +17,9 @@ _FORMAT = 1
 def write_artifact(path: Path, files: Mapping[str, bytes], facts: Mapping[str, str]) -> None:
     """Write `files` and their manifest to the directory `path`, replacing an artifact that is there.
 
-    Everything is written beside `path` first and then renamed: a kill leaves either the old
-    directory or the new one.
+    Everything is written beside `path` first and then renamed. A kill leaves the old directory or
+    the new one; between the two renames, which take microseconds, both lie beside `path` under names
+    that begin with a dot.
 
     Args:
         path: directory to write.
@@ -44,12 +45,9 @@ def write_artifact(path: Path, files: Mapping[str, bytes], facts: Mapping[str, s
             for name, content in files.items():
                 _write(new / name, content)
             _write(new / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-            if path.exists():
-                path.rename(old)
-            new.rename(path)
+            _replace(path, new, old)
         finally:
-            for leftover in (new, old):
-                shutil.rmtree(leftover, ignore_errors=True)
+            shutil.rmtree(new, ignore_errors=True)
     except OSError as error:
         raise ArtifactError(f"{path}: the model cannot be written: {error.strerror}") from error
 
@@ -72,6 +70,20 @@ def read_artifact(path: Path) -> dict[str, bytes]:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ArtifactError(f"{path / MANIFEST} is cut short or altered; save the model again") from None
     return {name: _verified(path / name, expected) for name, expected in hashes.items()}
+
+
+def _replace(path: Path, new: Path, old: Path) -> None:
+    """Put `new` where `path` is, by way of `old`."""
+    if not path.exists():
+        new.rename(path)
+        return
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _verified(path: Path, expected: str) -> bytes:

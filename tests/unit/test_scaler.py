@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
 from learning_cases import PLANT
+
 from procwm.errors import SpecError, TrainingError
 from procwm.world.scaler import Scaler, fit_scaler
 

@@ -1,0 +1,170 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from learning_cases import PLANT, QUICK, Record, record, trained
+
+from procwm.data.series import Log, TagSeries
+from procwm.data.window import grid
+from procwm.errors import LogError, TrainingError
+from procwm.testing import check_world_model
+from procwm.training import trainer
+from procwm.training.config import TrainingConfig
+from procwm.training.preparation import HISTORY_ROWS, HORIZON_ROWS, prepare
+from procwm.training.trainer import Progress, train
+from procwm.world.model import WorldModel
+
+
+class _KilledError(Exception):
+    pass
+
+
+def _weights(model: WorldModel) -> dict[str, torch.Tensor]:
+    return dict(model.state_dict())
+
+
+def _equal(one: WorldModel, other: WorldModel) -> bool:
+    pairs = zip(_weights(one).values(), _weights(other).values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_trained_model_keeps_the_contract() -> None:
+    model = trained()
+    rows = grid(record(1500).log, model.rule)
+    check_world_model(model, rows.windows(range(100, 110)))
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_callers_random_state() -> None:
+    torch.manual_seed(123)
+    before = torch.random.get_rng_state()
+    again = train(PLANT, record(1500).log, config=QUICK)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert _equal(again, trained())
+
+
+def test_another_seed_gives_other_weights() -> None:
+    assert not _equal(train(PLANT, record(1500).log, seed=1, config=QUICK), trained())
+
+
+def test_killed_and_resumed_training_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "training.safetensors"
+    config = dataclasses.replace(QUICK, checkpoint_s=0.0)
+    advance = trainer._Run.advance
+
+    def killed(run: trainer._Run) -> None:
+        if run.step == 33:
+            raise _KilledError
+        advance(run)
+
+    monkeypatch.setattr(trainer._Run, "advance", killed)
+    with pytest.raises(_KilledError):
+        train(PLANT, record(1500).log, config=config, checkpoint=checkpoint)
+    monkeypatch.setattr(trainer._Run, "advance", advance)
+    steps: list[int] = []
+
+    def resumed(run: trainer._Run) -> None:
+        steps.append(run.step)
+        advance(run)
+
+    monkeypatch.setattr(trainer._Run, "advance", resumed)
+    model = train(PLANT, record(1500).log, config=config, checkpoint=checkpoint)
+    assert steps == list(range(33, QUICK.steps))
+    assert _equal(model, trained())
+    assert not any(tmp_path.iterdir()), "nothing is left behind"
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a training that was killed after its first step leaves."""
+    path = tmp_path / "training.safetensors"
+    advance = trainer._Run.advance
+
+    def killed(run: trainer._Run) -> None:
+        if run.step == 1:
+            raise _KilledError
+        advance(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer._Run, "advance", killed)
+        with pytest.raises(_KilledError):
+            train(
+                PLANT, record(1500).log, config=dataclasses.replace(QUICK, checkpoint_s=0.0), checkpoint=path
+            )
+    return path
+
+
+def test_a_checkpoint_of_another_training_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(TrainingError, match="another log, plant, seed or configuration"):
+        train(PLANT, record(1500).log, seed=1, config=QUICK, checkpoint=checkpoint)
+
+
+def test_a_checkpoint_cut_short_is_refused(checkpoint: Path) -> None:
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
+    with pytest.raises(TrainingError, match="cut short: remove it"):
+        train(PLANT, record(1500).log, config=QUICK, checkpoint=checkpoint)
+
+
+def test_progress_is_told_after_every_check() -> None:
+    told: list[Progress] = []
+    train(PLANT, record(1500).log, config=QUICK, progress=told.append)
+    assert [progress.step for progress in told] == [20, 40, 60]
+    assert all(progress.steps == 60 and np.isfinite(progress.error) for progress in told)
+
+
+def test_training_never_ends_worse_than_the_linear_model_it_starts_from() -> None:
+    wild = dataclasses.replace(QUICK, rate=1.0, linear_rate=1.0, encoder_rate=1.0, steps=10, check_every=5)
+    metrics = train(PLANT, record(1500).log, config=wild).metrics
+    assert metrics["validation_error"] <= metrics["linear_error"]
+
+
+def test_a_log_with_a_frozen_mv_is_refused_by_tag() -> None:
+    with pytest.raises(TrainingError, match=r"P\.SP never moves.*cannot be identified"):
+        train(PLANT, Record(1500, frozen=True).log, config=QUICK)
+
+
+def test_a_log_that_is_too_short_says_how_much_is_needed() -> None:
+    with pytest.raises((TrainingError, LogError), match="at least"):
+        train(PLANT, record(150).log, config=QUICK)
+
+
+def test_two_stretches_with_a_gap_between_them_are_learned_from() -> None:
+    log = record(1500).log
+    middle = log.start_ns + (log.end_ns - log.start_ns) // 2
+    parted = {
+        name: series.where((series.time_ns < middle) | (series.time_ns > middle + 3_600_000_000_000))
+        for name, series in log.series.items()
+    }
+    model = train(PLANT, Log(series=parted, mv_names=log.mv_names), config=QUICK)
+    assert 0 < model.metrics["training_moments"] < trained().metrics["training_moments"]
+
+
+def test_a_missing_measurement_is_no_target() -> None:
+    log = record(1500).log
+    level = log.series["LT.PV"]
+    lost = np.zeros(len(level), dtype=np.bool_)
+    lost[300:420] = True
+    corrupt = TagSeries(
+        level.time_ns, np.where(lost, 19.9, level.value), np.where(lost, 2, 0).astype(np.int8)
+    )
+    model = train(PLANT, Log(series={**log.series, "LT.PV": corrupt}, mv_names=log.mv_names), config=QUICK)
+    assert model.metrics["validation_error"] == pytest.approx(trained().metrics["validation_error"], rel=0.5)
+
+
+def test_lengths_chosen_from_the_log_stay_within_their_rule() -> None:
+    prepared = prepare(PLANT, record(1500).log, TrainingConfig())
+    assert HISTORY_ROWS[0] <= prepared.rule.history <= HISTORY_ROWS[1]
+    assert HORIZON_ROWS[0] <= prepared.horizon <= HORIZON_ROWS[1]
+    # 0.9^k * 0.85^k of the slower lag is below a tenth after some 25 to 35 intervals.
+    assert 20 <= prepared.horizon <= 40
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("steps", 0), ("latent", 0), ("validation_share", 1.0), ("batch", -1)]
+)
+def test_nonsense_in_a_configuration_is_refused_by_name(option: str, value: float) -> None:
+    with pytest.raises(TrainingError, match=option):
+        TrainingConfig(**{option: value})  # type: ignore[arg-type]
