@@ -5,6 +5,7 @@ import io
 import os
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import typer.main
 
@@ -21,7 +22,6 @@ def pages() -> dict[str, str]:
 
 def commands() -> str:
     """Every command's own help."""
-    os.environ["COLUMNS"] = "100"
     names = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     parts = [
         "# Commands",
@@ -42,8 +42,8 @@ def plant_file() -> str:
     )
     parts = [
         "# Plant file",
-        "TOML. An unknown key, a missing one or a wrong value is refused with one sentence that names the file, "
-        "the tag and the key. The [how-to](../how-to/plant-file.md) explains how to choose the values.",
+        "TOML. An unknown key, a missing one or a wrong value is refused with one sentence that names the "
+        "file, the tag and the key. The [how-to](../how-to/plant-file.md) explains how to choose the values.",
     ]
     for title, name in tables:
         table = schema["$defs"][name]
@@ -63,7 +63,8 @@ def _row(key: str, value: dict[str, Any], required: bool) -> str:
 
 def _help(name: str) -> str:
     said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    # Not as wide as the terminal that this happens to run in.
+    with mock.patch.dict(os.environ, {"COLUMNS": "100"}), contextlib.redirect_stdout(said):
         run([name, "--help"])
     return "\n".join(line.rstrip() for line in said.getvalue().strip().splitlines())
 

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from procwm.plant.samples import Quality, Sample
     from procwm.plant.specfile import dump_plant, load_plant
     from procwm.plant.tags import PlantSpec, Role, Tag
+    from procwm.runtime.replay import replay
     from procwm.training.evaluation import evaluate
-    from procwm.training.guardrail import learn_guardrail
+    from procwm.training.guardrail import learn_guardrail, suggest_label_times
+    from procwm.training.labels import Labels, read_labels
     from procwm.training.trainer import train
     from procwm.world.model import WorldModel
     from procwm.world.storage import load_model
@@ -43,6 +45,7 @@ _HOMES = {
     "Controller": "procwm.control.controller",
     "ControllerState": "procwm.control.state",
     "Decision": "procwm.control.decision",
+    "Labels": "procwm.training.labels",
     "Log": "procwm.data.series",
     "Mode": "procwm.control.modes",
     "PlantSpec": "procwm.plant.tags",
@@ -56,9 +59,12 @@ _HOMES = {
     "learn_guardrail": "procwm.training.guardrail",
     "load_model": "procwm.world.storage",
     "load_plant": "procwm.plant.specfile",
+    "read_labels": "procwm.training.labels",
     "read_log": "procwm.data.log",
+    "replay": "procwm.runtime.replay",
     "scenario": "procwm.plant.registry",
     "scenarios": "procwm.plant.registry",
+    "suggest_label_times": "procwm.training.guardrail",
     "train": "procwm.training.trainer",
     "write_log": "procwm.data.writer",
 }
@@ -68,6 +74,7 @@ __all__ = [
     "Controller",
     "ControllerState",
     "Decision",
+    "Labels",
     "LinkError",
     "Log",
     "LogError",
@@ -88,9 +95,12 @@ __all__ = [
     "learn_guardrail",
     "load_model",
     "load_plant",
+    "read_labels",
     "read_log",
+    "replay",
     "scenario",
     "scenarios",
+    "suggest_label_times",
     "train",
     "write_log",
 ]

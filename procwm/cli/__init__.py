@@ -63,15 +63,14 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        said = " ".join(str(error).split())
         return _complain(
-            f"unexpected {type(error).__name__}: {said} (a bug in procwm; `procwm --debug ...` shows where)",
+            f"unexpected {type(error).__name__}: {error} (a bug in procwm; `procwm --debug ...` shows where)",
             1,
         )
 
 
 def _complain(sentence: str, code: int) -> int:
-    typer.echo(f"procwm: {sentence}", err=True)
+    typer.echo(f"procwm: {' '.join(sentence.split())}", err=True)
     return code
 
 

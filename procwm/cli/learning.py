@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from procwm.cli.console import emit_json, emit_table, progress
 from procwm.cli.plants import PlantFile
 from procwm.cli.simulation import Json, Seed
-from procwm.errors import ArtifactError
+from procwm.errors import ArtifactError, SpecError
 from procwm.plant.specfile import load_plant
+
+if TYPE_CHECKING:
+    from procwm.world.model import WorldModel
 
 Logs = Annotated[list[Path], typer.Argument(metavar="LOG...", help="Logs of that plant, Parquet or CSV.")]
 ModelDir = Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")]
@@ -22,7 +25,7 @@ _LOGS = "logs"
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (train, evaluate, replay):
+    for command in (train, evaluate, guardrail, replay):
         app.command()(command)
 
 
@@ -74,6 +77,61 @@ def _refuse_foreign(out: Path) -> None:
     """Say before a long training, not after it, that its result could not be written."""
     if out.exists() and not (out / "manifest.json").is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ArtifactError(f"{out} exists and is not a model directory; it is left as it is")
+
+
+def guardrail(
+    model_dir: ModelDir,
+    labels_file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS", help="CSV or Parquet: time, and value (safe at 0 or below) or unsafe."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="Of the guardrail; one of the same name is replaced.")],
+    out: ModelOut,
+    log: Annotated[
+        list[Path] | None,
+        typer.Option(help="Log that holds the moments; those the model was learned from without it. Repeat."),
+    ] = None,
+    coverage: Annotated[
+        float, typer.Option(help="Share of unsafe moments that must be recognised.", min=0.5, max=0.99)
+    ] = 0.9,
+    suggest: Annotated[
+        int | None,
+        typer.Option(help="Write LABELS instead: so many moments worth judging, to be filled in.", min=1),
+    ] = None,
+) -> None:
+    """Learn a guardrail from labelled moments; the rest of the model stays as it is."""
+    from procwm.data.log import read_log
+    from procwm.training.guardrail import learn_guardrail
+    from procwm.training.labels import read_labels
+    from procwm.world.storage import load_model
+
+    model = load_model(model_dir)
+    history = read_log(_logs_of(model, model_dir, log), model.plant)
+    if suggest is not None:
+        from procwm.cli.labelling import suggest_labels
+
+        suggest_labels(model, history, suggest, labels_file)
+        typer.echo(
+            f"{labels_file}: {suggest} moments; fill in the column value, then call again without --suggest"
+        )
+        return
+    _refuse_foreign(out)
+    judged = read_labels(labels_file)
+    learn_guardrail(model, history, judged, name=name, coverage=coverage).save(out)
+    typer.echo(f"{out}: guardrail {name} learned from {len(judged)} moments")
+
+
+def _logs_of(model: "WorldModel", model_dir: Path, given: list[Path] | None) -> list[Path]:
+    """The logs that labelled moments lie in."""
+    logs = given or [Path(path) for path in model.metrics.get(_LOGS, [])]
+    if not logs or not all(path.exists() for path in logs):
+        missing = ", ".join(str(path) for path in logs) or "unknown"
+        raise SpecError(
+            f"{model_dir}: the log that it was learned from ({missing}) is not there; name one with --log"
+        )
+    return logs
 
 
 def replay(

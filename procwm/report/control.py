@@ -12,6 +12,7 @@ from procwm.report.figures import (
     GREEN,
     GREY,
     INK,
+    MOST_POINTS,
     ORANGE,
     PURPLE,
     SKY,
@@ -33,8 +34,8 @@ COLOURS = {
 }
 _DASHES = {"oracle_nmpc": "dash", "linear_mpc": "dashdot", "procwm_unguarded": "dot"}
 
-FAN_PLANS = 36
-"""How many of the plans are drawn: enough to see a pattern, few enough to follow one."""
+FAN_PLANS = 90
+"""How many of the plans are drawn, at most: enough to see a pattern, few enough to follow one."""
 
 
 def build_report(content: ControlReport) -> str:
@@ -169,21 +170,24 @@ def _guardrails(content: ControlReport) -> Section:
 def _predictions(content: ControlReport) -> Section:
     own, interval_ns = content.trajectories[0], round(content.plant.interval_s * 1e9)
     usable = [plan for plan in content.plans if np.isfinite(plan.cv).all()]
-    drawn = usable[:: max(1, -(-len(usable) // FAN_PLANS))]
+    horizon = len(usable[0].cv) if usable else 0
+    count = min(FAN_PLANS, MOST_POINTS // (horizon + 2))
+    drawn = usable[:: max(1, -(-len(usable) // count))]
+    row_at = {int(time_ns): row for row, time_ns in enumerate(own.time_ns)}
+    steps = interval_ns * np.arange(horizon + 1)
     panels = []
     for column, tag in enumerate(content.plant.outputs):
         time_ns, value = joined(
-            (plan.time_ns + interval_ns * np.arange(1, len(plan.cv) + 1), plan.cv[:, column])
+            (plan.time_ns + steps, np.append(own.outputs[row_at[plan.time_ns], column], plan.cv[:, column]))
             for plan in drawn
         )
         came = Line(
             name="what came", time_ns=own.time_ns, value=own.outputs[:, column], colour=INK, width=1.8
         )
         fan = Line(
-            name="predicted when the plan was made", time_ns=time_ns, value=value, colour=BLUE, width=1.1
+            name="predicted when the plan was made", time_ns=time_ns, value=value, colour=BLUE, width=0.9
         )
         panels.append(Panel(title=tag_title(tag), unit=tag.unit, lines=[came, fan]))
-    horizon = len(drawn[0].cv) if drawn else 0
     return Section(
         heading="Predictions made, and what came of them",
         paragraphs=[

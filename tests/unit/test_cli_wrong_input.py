@@ -103,7 +103,7 @@ def test_text_in_a_number_column_is_refused(
 ) -> None:
     text = long_log.assign(value=long_log["value"].astype(object))
     text.loc[text.index[long_log["tag"] == "LT1.PV"][10], "value"] = "shut down"
-    refused(command, plant_file, log_file(text), tmp_path, "shut down", "LT1.PV")
+    refused(command, plant_file, log_file(text), tmp_path, "shut down", "log.csv: line ")
 
 
 def test_a_tag_without_a_good_sample_is_named(

@@ -1,0 +1,102 @@
+"""Training, evaluating, guarding and replaying from the command line."""
+
+import functools
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from procwm.cli import run
+from procwm.plant.registry import scenario
+from procwm.plant.specfile import dump_plant
+from procwm.training import trainer
+from procwm.training.config import TrainingConfig
+from procwm.world.storage import load_model
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a plant file, two logs, and a model that took a handful of training steps."""
+    folder = tmp_path_factory.mktemp("learning")
+    (folder / "plant.toml").write_text(dump_plant(scenario("quadruple_tank").plant), encoding="utf-8")
+    for name, seed in (("log.parquet", "0"), ("later.csv", "1")):
+        out = str(folder / name)
+        assert run(["simulate", "quadruple_tank", "--hours", "4", "--seed", seed, "--out", out]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "TrainingConfig", functools.partial(TrainingConfig, steps=4, check_every=2))
+        learned = ["train", str(folder / "plant.toml"), str(folder / "log.parquet")]
+        assert run([*learned, "--out", str(folder / "model")]) == 0
+    return folder
+
+
+def test_training_leaves_a_model_and_nothing_else(made: Path) -> None:
+    assert {path.name for path in made.iterdir()} == {"plant.toml", "log.parquet", "later.csv", "model"}
+
+
+def test_a_folder_that_is_no_model_is_left_as_it_is(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert run(["train", str(made / "plant.toml"), str(made / "log.parquet"), "--out", str(tmp_path)]) == 2
+    assert "not a model directory" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_an_evaluation_is_one_json_object_beside_persistence_and_a_linear_model(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert run(["evaluate", str(made / "model"), str(made / "later.csv"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for scores in (found["nrmse"], found["persistence"], found["linear"]):
+        assert {"1", "5", "20"} <= set(scores)
+    assert found["nrmse"]["20"] < found["persistence"]["20"]
+    assert found["collapse"]["std"]
+
+
+def test_an_evaluation_ends_in_a_verdict(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run(["evaluate", str(made / "model"), str(made / "later.csv")]) == 0
+    assert "fit" in capsys.readouterr().out.strip().splitlines()[-1]
+
+
+def test_a_guardrail_is_learned_from_the_moments_that_were_suggested(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, guarded = tmp_path / "labels.csv", tmp_path / "guarded"
+    command = ["guardrail", str(made / "model"), str(labels), "--name", "high", "--out", str(guarded)]
+    assert run([*command, "--suggest", "32"]) == 0
+    table = pd.read_csv(labels)
+    assert len(table) == 32
+    assert table["value"].isna().all()
+    table["value"] = table["LT1.PV"] - 14.0
+    table.to_csv(labels, index=False)
+    assert run(command) == 0
+    assert load_model(guarded).guard_names == ("high",)
+    assert load_model(made / "model").guard_names == ()
+    capsys.readouterr()
+    assert run([*command, "--suggest", "32"]) == 2
+    assert "may hold labels" in capsys.readouterr().err
+
+
+def test_a_label_that_is_no_number_is_named_and_no_model_is_left(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("time,value\n2026-01-05T02:00:00Z,much\n", encoding="utf-8")
+    command = ["guardrail", str(made / "model"), str(labels), "--name", "high"]
+    assert run([*command, "--out", str(tmp_path / "guarded")]) == 2
+    said = capsys.readouterr().err
+    assert "much" in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "guarded").exists()
+
+
+def test_a_replay_leaves_a_report_and_its_figures(made: Path, tmp_path: Path) -> None:
+    command = ["replay", str(made / "model"), str(made / "later.csv"), "--decisions", "2"]
+    assert run([*command, "--out", str(tmp_path)]) == 0
+    assert "Plotly.newPlot" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    facts = json.loads((tmp_path / "replay.json").read_text(encoding="utf-8"))
+    assert facts["decisions"] == 2
+    assert {"rows", "tags", "seconds", "rows_per_s"} <= set(facts)
