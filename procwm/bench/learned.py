@@ -1,7 +1,7 @@
 """A world model with its guardrails, learned as a user would: a routine log and a few judged moments."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from procwm.data.window import held
 from procwm.plant.tags import PlantSpec
 from procwm.training.guardrail import Coverage, coverage, learn_guardrail, suggest_label_times
 from procwm.training.labels import labels
-from procwm.training.trainer import train
+from procwm.training.trainer import Progress, train
 from procwm.world.model import WorldModel
 
 LABELS = 32
@@ -36,10 +36,17 @@ class Learned:
     coverage: Mapping[str, Coverage]
 
 
-def learn(plant: PlantSpec, operated: OperatingLog, held_out: OperatingLog, *, seed: int) -> Learned:
+def learn(
+    plant: PlantSpec,
+    operated: OperatingLog,
+    held_out: OperatingLog,
+    *,
+    seed: int,
+    progress: Callable[[Progress], None] | None = None,
+) -> Learned:
     """Train on `operated`; label its most telling moments with the truth; check on `held_out`."""
     began = time.perf_counter()
-    unguarded = train(plant, operated.log, seed=seed)
+    unguarded = train(plant, operated.log, seed=seed, progress=progress)
     guarded = unguarded
     if operated.guards:
         times = suggest_label_times(unguarded, operated.log, LABELS)

@@ -28,6 +28,7 @@ from procwm.plant.specfile import dump_plant
 from procwm.report import build_report
 from procwm.report.page import write_html
 from procwm.training.evaluation import evaluate
+from procwm.training.trainer import Progress
 from procwm.world.model import WorldModel
 
 LOG_HOURS = 20.0
@@ -135,7 +136,10 @@ class Demo:
         )
 
     def _learn(self, operated: OperatingLog, later: OperatingLog) -> Learned:
-        learned = learn(self._scenario.plant, operated, later, seed=self._seed)
+        def told(state: Progress) -> None:
+            self._tell(0.1 + 0.4 * state.step / state.steps, f"learning: error {state.error:.4f}")
+
+        learned = learn(self._scenario.plant, operated, later, seed=self._seed, progress=told)
         learned.guarded.save(self._model_dir)
         learned.unguarded.save(self._unguarded_dir)
         return learned
