@@ -29,7 +29,8 @@ INTERVALS = 360
 HELD_OUT_HOURS = 8.0
 _LOG_SEED, _HELD_OUT_SEED = 1000, 2000
 """Logs and closed loops never share disturbances."""
-ORDER = ("procwm", "procwm_unguarded", "linear_mpc", "pi", "oracle_nmpc")
+ORDER = ("procwm", "procwm_unguarded", "linear_mpc", "pi", "oracle_nmpc", "oracle_unguarded")
+"""`oracle_unguarded` is the bar for the three that know no guardrail: keeping one costs something."""
 
 
 def run_control(
@@ -58,10 +59,10 @@ def run_control(
     say = progress or (lambda _: None)
     rows: list[Row] = []
     for scenario in chosen.values():
-        program = OracleProgram(scenario)
+        oracles = OracleProgram(scenario), OracleProgram(scenario, guarded=False)
         pi = ProportionalIntegral.tuned(scenario)
         for seed in seeds or SEEDS:
-            rows += study(scenario, seed, hours or HOURS, program, pi, say)
+            rows += study(scenario, seed, hours or HOURS, oracles, pi, say)
             write_results(out, "control", rows, report(rows, command))
     return out / "control.json"
 
@@ -70,11 +71,15 @@ def study(
     scenario: Scenario,
     seed: int,
     hours: float,
-    program: OracleProgram,
+    oracles: tuple[OracleProgram, OracleProgram],
     pi: ProportionalIntegral,
     say: Progress,
 ) -> list[Row]:
-    """One row per controller for one scenario and seed."""
+    """One row per controller for one scenario and seed.
+
+    Args:
+        oracles: with and without guardrails.
+    """
     where = f"{scenario.name}, seed {seed}"
     plant = scenario.plant
     say(f"{where}: {hours:g} h of routine operation")
@@ -92,7 +97,8 @@ def study(
         "procwm_unguarded": lambda _: unguarded,
         "linear_mpc": lambda _: linear,
         "pi": lambda _: pi,
-        "oracle_nmpc": lambda simulated: OracleNmpc(program, simulated),
+        "oracle_nmpc": lambda simulated: OracleNmpc(oracles[0], simulated),
+        "oracle_unguarded": lambda simulated: OracleNmpc(oracles[1], simulated),
     }
     runs = {}
     for name in ORDER:
