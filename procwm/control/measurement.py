@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from jaxtyping import Bool, Float
 
+from procwm.control.targets import number
 from procwm.data.window import Window
 from procwm.errors import SpecError
 from procwm.plant.samples import Quality, Sample
@@ -39,10 +40,10 @@ def as_samples(
     """Samples from either form; values given by tag are of this tick, and Bad where not finite.
 
     Raises:
-        SpecError: a tag is not the plant's.
+        SpecError: a tag is not the plant's, or a value is not a number.
     """
     if isinstance(samples, Mapping):
-        samples = tuple(_reading(name, float(value), time_ns) for name, value in samples.items())
+        samples = tuple(_reading(name, number(name, value), time_ns) for name, value in samples.items())
     for sample in samples:
         plant.tag(sample.tag)
     return tuple(samples)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from procwm.errors import SpecError
 from procwm.plant.samples import Setpoints
-from procwm.plant.tags import Interval, PlantSpec, Role, Tag
+from procwm.plant.tags import Interval, PlantSpec, Tag
 
 _NO_SETPOINTS: Setpoints = MappingProxyType({})
 _NO_INTERVALS: Mapping[str, Interval] = MappingProxyType({})
@@ -44,22 +45,24 @@ class Targets:
         Raises:
             SpecError: a tag is unknown, a value is outside its range, or a limit is wider than the plant's.
         """
+        zones, limits = overrides.zones or {}, overrides.limits or {}
         setpoints = {
-            name: plant.tag(name).check_target(float(value))
+            name: plant.tag(name).check_target(number(name, value))
             for name, value in (overrides.setpoints or {}).items()
         }
-        for name, zone in (overrides.zones or {}).items():
+        for name, zone in zones.items():
             replace(plant.tag(name), zone=zone)  # the tag refuses what it cannot have
-        for name, interval in (overrides.limits or {}).items():
-            _check_tighter(plant.tag(name), interval)
+        for name, interval in limits.items():
+            _check_tighter(plant, plant.tag(name), interval)
+        kept = {name: value for name, value in self.setpoints.items() if name not in zones}
         return Targets(
-            MappingProxyType({**self.setpoints, **setpoints}),
-            MappingProxyType({**self.zones, **(overrides.zones or {})}),
-            MappingProxyType({**self.limits, **(overrides.limits or {})}),
+            MappingProxyType({**kept, **setpoints}),
+            MappingProxyType({**self.zones, **zones}),
+            MappingProxyType({**self.limits, **limits}),
         )
 
     def setpoint(self, tag: Tag) -> float | None:
-        """Setpoint of a CV in force, or `None`. A zone given at run time replaces the file's setpoint."""
+        """Setpoint of a CV in force, or `None`. A zone given at run time replaces it until the next."""
         return self.setpoints.get(tag.name, None if tag.name in self.zones else tag.setpoint)
 
     def zone(self, tag: Tag) -> Interval | None:
@@ -85,10 +88,20 @@ class Targets:
         return MappingProxyType({name: value for name, value in found.items() if value is not None})
 
 
-def _check_tighter(tag: Tag, interval: Interval) -> None:
+def number(name: str, value: Any) -> float:
+    """`value` as a float; `SpecError` naming the tag where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise SpecError(f"{name}: {value!r} is not a number") from None
+
+
+def _check_tighter(plant: PlantSpec, tag: Tag, interval: Interval) -> None:
     low, high = tag.bounds
-    if tag.role not in (Role.CV, Role.MV, Role.PV):
-        raise SpecError(f"{tag.name}: a {tag.role} takes no limits; only CV, MV and PV tags do")
+    if tag not in plant.mvs + plant.outputs:
+        raise SpecError(
+            f"{tag.name}: limits can be given at run time to MVs, CVs and PVs with limits in the plant file"
+        )
     if not (low <= interval[0] < interval[1] <= high):
         raise SpecError(
             f"{tag.name}: limits [{interval[0]}, {interval[1]}] are not inside [{low}, {high}] {tag.unit}; "

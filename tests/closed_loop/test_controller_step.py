@@ -12,6 +12,7 @@ from stub_planners import StubPlanner, stepping
 from procwm.control.controller import Controller
 from procwm.control.measurement import utc
 from procwm.control.modes import Mode
+from procwm.control.targets import number
 from procwm.errors import SpecError
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec, Role, Tag
@@ -56,6 +57,21 @@ def test_a_setpoint_given_once_stays() -> None:
     run.run(1, setpoints={"L1": 61.0}).run(2)
     assert run.decisions is not None
     assert run.decisions[-1].target == {"L1": 61.0, "L2": 50.0}
+
+
+def test_a_zone_replaces_a_setpoint_until_the_next_setpoint() -> None:
+    planner = StubPlanner(stepping(0.0, 0.0))
+    run = filled(planner=planner).run(1, setpoints={"L1": 61.0})
+    for overrides in ({"zones": {"L1": (40.0, 60.0)}}, {}, {"setpoints": {"L1": 55.0}}):
+        _, run.state = run.controller.step(
+            run.plant.drain(), run.state, time=utc(run.plant.time_ns), **overrides
+        )
+        run.plant.advance()
+    *_, zone, still, setpoint = planner.problems
+    for problem in (zone, still):
+        assert np.isnan(problem.target[:, 0]).all()
+        assert (problem.zone_low[0], problem.zone_high[0]) == (40.0, 60.0)
+    assert setpoint.target[:, 0].tolist() == [55.0] * 10
 
 
 def test_the_plant_file_may_change_its_setpoints_after_training() -> None:
@@ -173,7 +189,11 @@ class Wrong:
         ),
         (STEADY, {"setpoints": {"L1": float("nan")}}, "L1: setpoint nan is outside"),
         (STEADY, {"limits": {"V1": (0.0, 100.0)}}, "may only tighten"),
-        (STEADY, {"limits": {"F1": (10.0, 20.0)}}, "F1: a DV takes no limits"),
+        (
+            STEADY,
+            {"limits": {"F1": (10.0, 20.0)}},
+            "F1: limits can be given at run time to MVs, CVs and PVs with limits",
+        ),
         (STEADY, {"zones": {"L1": (60.0, 40.0)}}, r"L1: zone is \[60.0, 40.0\]"),
     )
 
@@ -183,6 +203,12 @@ def test_a_wrong_input_is_one_clear_sentence(samples: dict, extra: dict, sentenc
     run = filled()
     with pytest.raises(SpecError, match=sentence):
         run.controller.step(samples, run.state, time=utc(run.plant.time_ns), **extra)
+
+
+@pytest.mark.parametrize("value", ["high", None, [1.0]])
+def test_what_is_no_number_is_one_clear_sentence(value: object) -> None:
+    with pytest.raises(SpecError, match=r"L1: .* is not a number"):
+        number("L1", value)
 
 
 def test_time_must_not_go_backwards() -> None:
