@@ -34,8 +34,8 @@ def _factory(name: str, scenario: Scenario, given: Path | None) -> ControllerFac
     if name == "pi":
         pi = ProportionalIntegral.tuned(scenario)
         return lambda plant: pi
-    if name == "oracle_nmpc":
-        program = OracleProgram(scenario)
+    if name in ("oracle_nmpc", "oracle_unguarded"):
+        program = OracleProgram(scenario, guarded=name == "oracle_nmpc")
         return lambda plant: OracleNmpc(program, plant)
     if name == "linear_mpc" and given is not None:
         log = read_log(given, scenario.plant)

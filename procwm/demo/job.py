@@ -6,7 +6,7 @@ import multiprocessing
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,8 @@ class Demo:
             partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         return summary
 
-    def _outcome(self, others: ProcessPoolExecutor) -> Outcome:
-        waiting = {name: self._compare(others, name) for name in ("pi", "oracle_nmpc")}
+    def _outcome(self, others: Executor) -> Outcome:
+        waiting = {name: self._compare(others, name) for name in ("pi", "oracle_nmpc", "oracle_unguarded")}
         with self._phase("record", 0.0):
             truth = self._record()
         plant = self._scenario.plant
@@ -118,7 +118,7 @@ class Demo:
         yield
         self._phases[name] = round(time.perf_counter() - began, 2)
 
-    def _compare(self, others: ProcessPoolExecutor, name: str, given: Path | None = None) -> "Future[Run]":
+    def _compare(self, others: Executor, name: str, given: Path | None = None) -> "Future[Run]":
         return others.submit(
             compared, name, self._scenario.name, seed=self._seed, intervals=INTERVALS, given=given
         )

@@ -70,6 +70,7 @@ def summary_of(outcome: Outcome) -> dict[str, Any]:
     }
     return {
         "scenario": outcome.scenario.name,
+        "plant": outcome.scenario.plant.name,
         "seed": outcome.seed,
         "interval_s": outcome.scenario.plant.interval_s,
         "intervals": len(own.step_s),

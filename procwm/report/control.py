@@ -14,6 +14,7 @@ from procwm.report.figures import (
     INK,
     MOST_POINTS,
     ORANGE,
+    PALE,
     PURPLE,
     SKY,
     Line,
@@ -31,6 +32,7 @@ COLOURS = {
     "linear_mpc": GREEN,
     "oracle_nmpc": GREY,
     "procwm_unguarded": PURPLE,
+    "oracle_unguarded": PALE,
 }
 _DASHES = {"oracle_nmpc": "dash", "linear_mpc": "dashdot", "procwm_unguarded": "dot"}
 
@@ -80,7 +82,8 @@ def _comparison(content: ControlReport) -> Section:
         heading="Beside other controllers",
         paragraphs=[
             "Every controller ran the same plant with the same seed: the same noise, dropouts, disturbances, "
-            "setpoint changes and limits. All are scored on the true values, which only the simulator knows.",
+            "setpoint changes and limits. All are scored on the true values, which only the simulator knows. "
+            "Keeping a guardrail costs something: one that knows of none may cost less, and break it.",
         ],
         tables=[Table(columns=columns, rows=rows, own_row=0)],
     )
@@ -264,6 +267,7 @@ def _line(run: Trajectory, value: np.ndarray, *, held: bool = False) -> Line:
         rank=0 if own else 1,
         dash=_DASHES.get(run.name, "solid"),
         held=held,
+        hidden=run.name == "oracle_unguarded",
     )
 
 

@@ -10,6 +10,7 @@ CONTROLLERS = {
     "pi": "decentralised PI",
     "linear_mpc": "linear MPC (identified)",
     "oracle_nmpc": "NMPC (knows the plant)",
+    "oracle_unguarded": "NMPC without guardrails",
 }
 """What the names in `summary.json` stand for."""
 
@@ -19,15 +20,19 @@ SHORT = {
     "pi": "PI",
     "linear_mpc": "linear MPC",
     "oracle_nmpc": "NMPC (knows the plant)",
+    "oracle_unguarded": "NMPC, no guardrails",
 }
 """The same, short enough for a legend."""
+
+KEEPS_GUARDRAILS = ("procwm", "oracle_nmpc")
+"""The others do not know of them: keeping one costs something, so they are not to be compared with these."""
 
 MODELS = {"nrmse": "procwm", "procwm": "procwm", "linear": "linear model", "persistence": "persistence"}
 
 
 def headline(summary: Mapping[str, Any]) -> str:
     """One sentence: how the learned controller did."""
-    plant = str(summary["scenario"]).replace("_", " ")
+    plant = str(summary.get("plant", summary["scenario"])).replace("_", " ")
     own = summary["controllers"]["procwm"]
     others = []
     if (gap := _finite(own.get("gap"))) is not None:
@@ -95,11 +100,14 @@ def told(summary: Mapping[str, Any]) -> list[str]:
 
 
 def comparison(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of the comparison table, in the order of the summary."""
-    columns = ["controller", "cost", "gap", "recovered", "violations", "step ms", "99 %"]
+    """Columns and rows of the comparison table: those that keep the guardrails first."""
+    controllers = summary["controllers"]
+    names = sorted(controllers, key=lambda name: name not in KEEPS_GUARDRAILS)
+    columns = ["controller", "guardrails", "cost", "gap", "recovered", "violations", "step ms", "99 %"]
     rows = [
         [
             CONTROLLERS.get(name, name),
+            "kept" if name in KEEPS_GUARDRAILS else "unknown",
             figure(row.get("cost")),
             percent(row.get("gap")),
             figure(row.get("recovered"), 2),
@@ -107,7 +115,8 @@ def comparison(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             figure(row.get("plan_ms_median"), 1),
             figure(row.get("plan_ms_p99"), 1),
         ]
-        for name, row in summary["controllers"].items()
+        for name in names
+        for row in [controllers[name]]
     ]
     return columns, rows
 

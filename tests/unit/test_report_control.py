@@ -71,8 +71,11 @@ def test_an_output_without_a_setpoint_has_no_setpoint_line(document: str) -> Non
 def test_predictions_are_set_beside_what_came(document: str) -> None:
     fan = next(figure for figure in figures(document) if figure["data"][0]["name"] == "what came")
     predicted = next(trace for trace in fan["data"] if trace["name"].startswith("predicted"))
-    # A plan's first row lies one interval after it was made.
-    assert predicted["x"][0] - fan["data"][0]["x"][0] == 10_000
+    # A plan is drawn from what was true when it was made; its first row lies one interval later.
+    came = fan["data"][0]
+    assert predicted["x"][:2] == came["x"][:2]
+    assert predicted["y"][0] == came["y"][0]
+    assert predicted["y"][1] == pytest.approx(came["y"][0] + 0.25)
     rows = re.search(r"<td>LT2.PV</td><td>([\d.]+)</td>", document)
     assert rows is not None
     assert float(rows[1]) == pytest.approx(0.25)
