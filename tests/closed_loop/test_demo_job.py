@@ -63,10 +63,11 @@ class OwnThread(ThreadPoolExecutor):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the demo ran, after an earlier one was broken off in its recording."""
+    """A folder in which the demo ran, after an earlier one had left a recording."""
     out = tmp_path_factory.mktemp("demo")
     earlier = LogWriter(out / "log.parquet", scenario("quadruple_tank").plant)
     earlier.append([Sample("LT1.PV", 1.0, Quality.GOOD, 1_700_000_000_000_000_000)])
+    earlier.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "LOG_HOURS", 1.5)
         patch.setattr(job, "LATER_HOURS", 0.7)
