@@ -10,11 +10,10 @@ class TrainingConfig:
     """Sizes, weights and lengths. `None` lets the log decide, by the rule named beside it.
 
     Attributes:
-        history: rows of a window; the settling time, within 24 and 64 (`preparation.Lengths`).
-        horizon: rows of a trained prediction; the settling time, within 20 and 60.
-        latent: size of the latent state; the order that the linear model needs, plus 2, within 4 and 16
-            (`identification.order`).
-        steps: optimisation steps.
+        history: rows of a window; the settling time of the slowest step response, within 24 and 64.
+        horizon: rows of a trained prediction; the same, within 20 and 60.
+        latent: size of the latent state; the order that a linear model needs, plus 2, within 4 and 16.
+        steps: optimisation steps of the run that decides how long to train.
         batch: windows a step.
         encoder_hidden, predictor_hidden: widths of the hidden layers.
         rate: largest learning rate of the networks; it warms up over a tenth of the steps and then
@@ -38,7 +37,7 @@ class TrainingConfig:
     latent: int | None = None
     steps: int = 600
     batch: int = 128
-    encoder_hidden: tuple[int, ...] = (32,)
+    encoder_hidden: tuple[int, ...] = (16,)
     predictor_hidden: tuple[int, ...] = (64, 64)
     rate: float = 3e-3
     linear_rate: float = 3e-4

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from procwm.training.config import TrainingConfig
-from procwm.training.preparation import Prepared
+from procwm.training.preparation import Material
 from procwm.training.tensors import LogTensors
 from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.losses import inverse_dynamics, latent_prediction, output_error, random_directions, sigreg
@@ -52,13 +52,13 @@ class Scales:
 class Trainee(nn.Module):
     """The parts that are trained: those of the world model, and the head of the inverse dynamics."""
 
-    def __init__(self, prepared: Prepared, config: TrainingConfig) -> None:
+    def __init__(self, material: Material, config: TrainingConfig) -> None:
         super().__init__()
-        tensors, latent = prepared.training.tensors, prepared.latent
+        tensors, latent = material.part.tensors, material.latent
         mv, dv, outputs = tensors.mv.shape[1], tensors.dv.shape[1], tensors.outputs.shape[1]
         self.encoder = MlpEncoder(
-            history=prepared.rule.history,
-            tags=len(prepared.rule.tags),
+            history=material.rule.history,
+            tags=len(material.rule.tags),
             latent=latent,
             hidden=config.encoder_hidden,
         )
@@ -69,9 +69,9 @@ class Trainee(nn.Module):
         )
         with torch.no_grad():
             for layer, identified in (
-                (self.encoder.linear, prepared.reference.encoder),
-                (self.predictor.linear, prepared.reference.step),
-                (self.readout, prepared.reference.readout),
+                (self.encoder.linear, material.reference.encoder),
+                (self.predictor.linear, material.reference.step),
+                (self.readout, material.reference.readout),
             ):
                 layer.weight.copy_(identified.weight)
                 layer.bias.copy_(identified.bias)

@@ -40,24 +40,43 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Prepared:
-    """Everything that a training needs.
+class Material:
+    """What one run learns from, and where it starts.
 
     Attributes:
         rule: of the windows.
         horizon: rows of a trained prediction.
-        latent: size of the latent state.
-        reference: the linear model identified from the training part, double precision.
-        notes: sentences about the log for an operator.
+        scaler: fitted on `part`.
+        part: rows and moments.
+        reference: the linear model identified from `part`, double precision.
     """
 
     rule: WindowRule
-    scaler: Scaler
     horizon: int
-    latent: int
-    training: Part
-    validation: Part
+    scaler: Scaler
+    part: Part
     reference: LinearDynamics
+
+    @property
+    def latent(self) -> int:
+        """Size of the latent state."""
+        return self.reference.readout.in_features
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """Everything that a training needs.
+
+    Attributes:
+        training: the log up to the held-out part, which decides how long to train.
+        validation: the held-out part, in the scale of `training`.
+        whole: all of the log, for the final weights.
+        notes: sentences about the log for an operator.
+    """
+
+    training: Material
+    validation: Part
+    whole: Material
     notes: tuple[str, ...]
 
 
@@ -81,23 +100,24 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
     rule = _with_history(rule, history)
     rows = Grid(rule, rows.time_ns, rows.values, rows.valid)
     parts = split(rows, horizon=horizon, shares=(1.0 - config.validation_share, config.validation_share, 0.0))
-    scaler = fit_scaler(plant, rule.tags, parts.train.values, parts.train.valid)
-    training = _part(parts.train, plant, scaler, horizon, LEAST_MOMENTS, "training")
-    validation = _part(parts.validation, plant, scaler, horizon, 1, "validation")
-    response = free_response(training.tensors, training.moments, horizon)
-    low, high = LATENT_SIZES
-    latent = config.latent or min(max(response.order + SPARE_LATENTS, low), high)
-    reference = state_space(training.tensors, training.moments, response, latent)
+    training = _material(parts.train, plant, horizon, config.latent)
     return Prepared(
-        rule=rule,
-        scaler=scaler,
-        horizon=horizon,
-        latent=reference.readout.in_features,
         training=training,
-        validation=validation,
-        reference=reference,
+        validation=_part(parts.validation, plant, training.scaler, horizon, 1, "validation"),
+        whole=_material(rows, plant, horizon, training.latent),
         notes=notes,
     )
+
+
+def _material(rows: Grid, plant: PlantSpec, horizon: int, latent: int | None) -> Material:
+    """Scale `rows` and identify a linear model from them; `None` takes the latent size it needs."""
+    scaler = fit_scaler(plant, rows.rule.tags, rows.values, rows.valid)
+    part = _part(rows, plant, scaler, horizon, LEAST_MOMENTS, "training")
+    response = free_response(part.tensors, part.moments, horizon)
+    low, high = LATENT_SIZES
+    size = latent or min(max(response.order + SPARE_LATENTS, low), high)
+    reference = state_space(part.tensors, part.moments, response, size)
+    return Material(rule=rows.rule, horizon=horizon, scaler=scaler, part=part, reference=reference)
 
 
 def _notes(plant: PlantSpec, rows: Grid) -> tuple[str, ...]:

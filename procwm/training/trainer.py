@@ -4,34 +4,24 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from procwm.data.series import Log
-from procwm.errors import TrainingError
 from procwm.plant.specfile import plant_fingerprint
 from procwm.plant.tags import PlantSpec
-from procwm.training.checkpoint import (
-    optimizer_tensors,
-    read_checkpoint,
-    restore_optimizer,
-    write_checkpoint,
-)
+from procwm.training.checkpoint import read_checkpoint, write_checkpoint
 from procwm.training.config import TrainingConfig
 from procwm.training.evaluation import score
 from procwm.training.feedback import chosen_feedback
-from procwm.training.objective import Trainee, losses, prediction_error, scales
-from procwm.training.preparation import Prepared, prepare
+from procwm.training.objective import Trainee, prediction_error
+from procwm.training.preparation import Material, Prepared, prepare
+from procwm.training.run import MOST_CHECKED, Run, part_of, spread
 from procwm.world.model import WorldModel
-
-VALIDATION_MOMENTS = 512
-_WARM_UP = 0.1
-_LARGEST_GRADIENT = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +29,9 @@ class Progress:
     """How far a training has come.
 
     Attributes:
-        step, steps: optimisation steps done, and in all.
-        error: output error of the averaged weights on held-out time; NaN before the first check.
+        step: optimisation steps done, those of the final weights included.
+        steps: in all; while the length of the final run is open, the most that it can come to.
+        error: output error of the averaged weights on held-out time.
     """
 
     step: int
@@ -59,7 +50,9 @@ def train(
 ) -> WorldModel:
     """Learn a world model of `plant` from `log`.
 
-    The same log, plant, seed and configuration give the same weights, interrupted or not.
+    A first run leaves out the end of the log and finds how many steps predict it best; a second one
+    takes so many steps on all of the log. The same log, plant, seed and configuration give the same
+    weights, interrupted or not.
 
     Args:
         seed: of first weights and batches.
@@ -73,196 +66,135 @@ def train(
     """
     config = config or TrainingConfig()
     identity = _identity(plant, log, seed, config)
-    # First weights are drawn from the global generator; training must not move the caller's.
+    # Layers draw their first weights when built; the caller's random state is not ours to move.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
         prepared = prepare(plant, log, config)
-        run = _Run(prepared, config, seed)
-    if checkpoint is not None and checkpoint.exists():
-        run.restore(read_checkpoint(checkpoint, identity))
-    last_written = time.monotonic()
-    while run.step < config.steps:
-        run.advance()
-        if run.step % config.check_every == 0 or run.step == config.steps:
-            run.check()
-            if progress is not None:
-                progress(Progress(step=run.step, steps=config.steps, error=run.error))
-        if checkpoint is not None and time.monotonic() - last_written > config.checkpoint_s:
-            write_checkpoint(checkpoint, run.tensors(), identity)
-            last_written = time.monotonic()
-    model = _finish(plant, prepared, run, seed)
+        training = _Training(prepared, config, seed)
+        if checkpoint is not None and checkpoint.exists():
+            training.restore(read_checkpoint(checkpoint, identity))
+        last_written = time.monotonic()
+        while not training.finished:
+            training.advance()
+            if progress is not None and training.checked:
+                progress(training.progress)
+            if checkpoint is not None and time.monotonic() - last_written > config.checkpoint_s:
+                write_checkpoint(checkpoint, training.tensors(), identity)
+                last_written = time.monotonic()
+        model = training.model(plant, seed)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return model
 
 
-class _Run:
-    """A training in progress: everything that the next step depends on."""
+class _Training:
+    """The two runs, and the best weights of the first."""
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
         self._prepared, self._config = prepared, config
-        self._trainee = Trainee(prepared, config)
-        self._average = copy.deepcopy(self._trainee).requires_grad_(False)
-        self._best = copy.deepcopy(self._average)
-        self._generator = torch.Generator().manual_seed(seed)
-        self._optimizer = _optimizer(self._trainee, config)
-        seen = _spread(prepared.training.moments, VALIDATION_MOMENTS)
-        self._scales = scales(self._trainee, prepared.training.tensors, seen, prepared.horizon, config.huber)
-        self._checked = _spread(prepared.validation.moments, VALIDATION_MOMENTS)
-        self.step = 0
-        self.error = math.nan
-        self.best_error = math.inf
-        self.best_step = 0
+        self._first = Run(prepared.training, config, seed)
+        self._final = Run(prepared.whole, config, seed)
+        self._best = copy.deepcopy(self._first.average)
+        self._checked = spread(prepared.validation.moments, MOST_CHECKED)
+        self._best_step, self._best_error = 0, math.inf
         # The identified linear model is the one to beat: where no step improves on it, it is kept.
-        self.check()
-        self.first_error = self.error
+        self._error = self._linear_error = self._check()
 
     @property
-    def best(self) -> Trainee:
-        """The averaged weights with the least error on held-out time."""
-        return self._best
+    def finished(self) -> bool:
+        """Whether the final weights are there."""
+        return self._first.step >= self._config.steps and self._final.step >= self._best_step
+
+    @property
+    def checked(self) -> bool:
+        """Whether the last step brought something to tell."""
+        return self.finished or (self._first.step + self._final.step) % self._config.check_every == 0
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come."""
+        steps = self._config.steps
+        final = self._best_step if self._first.step >= steps else steps
+        return Progress(step=self._first.step + self._final.step, steps=steps + final, error=self._error)
 
     def advance(self) -> None:
-        """One optimisation step."""
-        config, training = self._config, self._prepared.training
-        drawn = torch.randint(len(training.moments), (config.batch,), generator=self._generator)
-        terms = losses(
-            self._trainee,
-            training.tensors,
-            training.moments[drawn],
-            self._prepared.horizon,
-            config,
-            self._generator,
-            self._scales,
-        )
-        total = terms.total(config)
-        if not torch.isfinite(total):
-            raise TrainingError(
-                f"the loss is not finite after {self.step} steps; a smaller rate than {config.rate} may help"
-            )
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["peak"] * _schedule(self.step, config.steps)
-        self._optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._trainee.parameters(), _LARGEST_GRADIENT)
-        self._optimizer.step()
-        self.step += 1
-        self._follow()
-
-    def check(self) -> None:
-        """Score the averaged weights on held-out time, and keep them if they are the best so far."""
-        validation = self._prepared.validation
-        self.error = prediction_error(
-            self._average, validation.tensors, self._checked, self._prepared.horizon, self._config.huber
-        )
-        if self.error < self.best_error:
-            self.best_error, self.best_step = self.error, self.step
-            self._best.load_state_dict(self._average.state_dict())
+        """One step of the run that is due."""
+        if self._first.step >= self._config.steps:
+            self._final.advance()
+            return
+        self._first.advance()
+        if self._first.step % self._config.check_every == 0 or self._first.step == self._config.steps:
+            self._error = self._check()
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
-        named = {
-            f"{label}/{name}": value
-            for label, module in self._modules().items()
-            for name, value in module.state_dict().items()
+        parts = {
+            "first": self._first.tensors(),
+            "final": self._final.tensors(),
+            "best": self._best.state_dict(),
         }
-        numbers = (self.step, self.error, self.best_error, self.best_step, self.first_error)
-        return (
-            named
-            | optimizer_tensors(self._optimizer, self._trainee)
-            | {
-                "generator": self._generator.get_state(),
-                "numbers": torch.tensor(numbers, dtype=torch.float64),
-            }
-        )
+        numbers = (self._error, self._linear_error, self._best_error, self._best_step)
+        return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()} | {
+            "numbers": torch.tensor(numbers, dtype=torch.float64)
+        }
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `tensors` was taken."""
-        for label, module in self._modules().items():
-            prefix = f"{label}/"
-            module.load_state_dict(
-                {
-                    name.removeprefix(prefix): value
-                    for name, value in tensors.items()
-                    if name.startswith(prefix)
-                }
-            )
-        restore_optimizer(self._optimizer, self._trainee, tensors)
-        self._generator.set_state(tensors["generator"])
-        step, self.error, self.best_error, best_step, self.first_error = tensors["numbers"].tolist()
-        self.step, self.best_step = int(step), int(best_step)
+        self._first.restore(part_of(tensors, "first"))
+        self._final.restore(part_of(tensors, "final"))
+        self._best.load_state_dict(part_of(tensors, "best"))
+        self._error, self._linear_error, self._best_error, best_step = tensors["numbers"].tolist()
+        self._best_step = int(best_step)
 
-    def _modules(self) -> dict[str, Trainee]:
-        return {"trainee": self._trainee, "average": self._average, "best": self._best}
+    def model(self, plant: PlantSpec, seed: int) -> WorldModel:
+        """The final weights, with what the first run's best ones showed on held-out time."""
+        prepared = self._prepared
+        held_out = _model(plant, prepared.training, self._best)
+        model = _model(plant, prepared.whole, self._final.average)
+        model.feedback = chosen_feedback(held_out, prepared.validation.grid)
+        model.metrics = {
+            "seed": seed,
+            "steps": self._config.steps,
+            "best_step": self._best_step,
+            "linear_error": self._linear_error,
+            "validation_error": self._best_error,
+            "horizon": model.horizon,
+            "history": model.rule.history,
+            "latent": prepared.whole.latent,
+            "training_moments": len(prepared.training.part.moments),
+            "notes": list(prepared.notes),
+            "validation": score(held_out, prepared.validation.grid).as_dict(),
+        }
+        return model
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the average towards the weights; early on it is a plain mean of the last steps."""
-        keep = min(self._config.averaging, 1.0 - 1.0 / (2.0 + self.step / 10.0))
-        for average, weight in zip(self._average.parameters(), self._trainee.parameters(), strict=True):
-            average.lerp_(weight, 1.0 - keep)
-
-
-def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
-    identified = [*trainee.predictor.linear.parameters(), *trainee.readout.parameters()]
-    encoder = list(trainee.encoder.linear.parameters())
-    known = {id(parameter) for parameter in (*identified, *encoder)}
-    networks = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
-    return torch.optim.AdamW(
-        [
-            {"params": networks, "peak": config.rate, "weight_decay": config.decay},
-            {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
-            {"params": encoder, "peak": config.encoder_rate, "weight_decay": 0.0},
-        ],
-        lr=config.rate,
-        betas=(0.9, 0.99),
-    )
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Share of the largest learning rate: a linear warm-up, then a cosine to zero."""
-    warm = max(1, round(_WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    def _check(self) -> float:
+        """Score the first run's averaged weights on held-out time, and keep them if they are the best."""
+        prepared = self._prepared
+        error = prediction_error(
+            self._first.average,
+            prepared.validation.tensors,
+            self._checked,
+            prepared.training.horizon,
+            self._config.huber,
+        )
+        if error < self._best_error:
+            self._best_error, self._best_step = error, self._first.step
+            self._best.load_state_dict(self._first.average.state_dict())
+        return error
 
 
-def _spread(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"]:
-    """At most `count` of `moments`, evenly spread."""
-    if len(moments) <= count:
-        return moments
-    return moments[torch.linspace(0, len(moments) - 1, count).long()]
+def _model(plant: PlantSpec, material: Material, trainee: Trainee) -> WorldModel:
+    return WorldModel(
+        plant=plant,
+        rule=material.rule,
+        scaler=material.scaler,
+        horizon=material.horizon,
+        encoder=trainee.encoder,
+        predictor=trainee.predictor,
+        readout=trainee.readout,
+        reference=material.reference,
+    ).finished()
 
 
 def _identity(plant: PlantSpec, log: Log, seed: int, config: TrainingConfig) -> str:
     facts = asdict(config) | {"checkpoint_s": None}
     return hashlib.sha256(repr((plant_fingerprint(plant), log.identity, seed, facts)).encode()).hexdigest()
-
-
-def _finish(plant: PlantSpec, prepared: Prepared, run: _Run, seed: int) -> WorldModel:
-    best = run.best
-    model = WorldModel(
-        plant=plant,
-        rule=prepared.rule,
-        scaler=prepared.scaler,
-        horizon=prepared.horizon,
-        encoder=best.encoder,
-        predictor=best.predictor,
-        readout=best.readout,
-        reference=prepared.reference,
-        metrics={
-            "seed": seed,
-            "steps": run.step,
-            "best_step": run.best_step,
-            "linear_error": run.first_error,
-            "validation_error": run.best_error,
-            "horizon": prepared.horizon,
-            "history": prepared.rule.history,
-            "latent": prepared.latent,
-            "training_moments": len(prepared.training.moments),
-            "notes": list(prepared.notes),
-        },
-    ).finished()
-    model.feedback = chosen_feedback(model, prepared.validation.grid)
-    model.metrics["validation"] = score(model, prepared.validation.grid).as_dict()
-    return model

@@ -10,9 +10,9 @@ from procwm.data.series import Log, TagSeries
 from procwm.data.window import grid
 from procwm.errors import LogError, TrainingError
 from procwm.testing import check_world_model
-from procwm.training import trainer
 from procwm.training.config import TrainingConfig
 from procwm.training.preparation import HISTORY_ROWS, HORIZON_ROWS, prepare
+from procwm.training.run import Run
 from procwm.training.trainer import Progress, train
 from procwm.world.model import WorldModel
 
@@ -48,31 +48,37 @@ def test_another_seed_gives_other_weights() -> None:
     assert not _equal(train(PLANT, record(1500).log, seed=1, config=QUICK), trained())
 
 
+@pytest.mark.parametrize("kill_after", [33, 65])
 def test_killed_and_resumed_training_ends_with_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kill_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Killed in the first run, and in the final one."""
     checkpoint = tmp_path / "training.safetensors"
     config = dataclasses.replace(QUICK, checkpoint_s=0.0)
-    advance = trainer._Run.advance
+    advance = Run.advance
 
-    def killed(run: trainer._Run) -> None:
-        if run.step == 33:
+    done = 0
+
+    def killed(run: Run) -> None:
+        nonlocal done
+        if done == kill_after:
             raise _KilledError
+        done += 1
         advance(run)
 
-    monkeypatch.setattr(trainer._Run, "advance", killed)
+    monkeypatch.setattr(Run, "advance", killed)
     with pytest.raises(_KilledError):
         train(PLANT, record(1500).log, config=config, checkpoint=checkpoint)
-    monkeypatch.setattr(trainer._Run, "advance", advance)
+    monkeypatch.setattr(Run, "advance", advance)
     steps: list[int] = []
 
-    def resumed(run: trainer._Run) -> None:
+    def resumed(run: Run) -> None:
         steps.append(run.step)
         advance(run)
 
-    monkeypatch.setattr(trainer._Run, "advance", resumed)
+    monkeypatch.setattr(Run, "advance", resumed)
     model = train(PLANT, record(1500).log, config=config, checkpoint=checkpoint)
-    assert steps == list(range(33, QUICK.steps))
+    assert len(steps) == QUICK.steps + trained().metrics["best_step"] - kill_after
     assert _equal(model, trained())
     assert not any(tmp_path.iterdir()), "nothing is left behind"
 
@@ -81,15 +87,15 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
 def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What a training that was killed after its first step leaves."""
     path = tmp_path / "training.safetensors"
-    advance = trainer._Run.advance
+    advance = Run.advance
 
-    def killed(run: trainer._Run) -> None:
+    def killed(run: Run) -> None:
         if run.step == 1:
             raise _KilledError
         advance(run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._Run, "advance", killed)
+        patch.setattr(Run, "advance", killed)
         with pytest.raises(_KilledError):
             train(
                 PLANT, record(1500).log, config=dataclasses.replace(QUICK, checkpoint_s=0.0), checkpoint=path
@@ -111,8 +117,9 @@ def test_a_checkpoint_cut_short_is_refused(checkpoint: Path) -> None:
 def test_progress_is_told_after_every_check() -> None:
     told: list[Progress] = []
     train(PLANT, record(1500).log, config=QUICK, progress=told.append)
-    assert [progress.step for progress in told] == [20, 40, 60]
-    assert all(progress.steps == 60 and np.isfinite(progress.error) for progress in told)
+    assert [progress.step for progress in told[:4]] == [20, 40, 60, 80]
+    assert told[-1].step == told[-1].steps == 60 + trained().metrics["best_step"]
+    assert all(progress.step <= progress.steps <= 120 and np.isfinite(progress.error) for progress in told)
 
 
 def test_training_never_ends_worse_than_the_linear_model_it_starts_from() -> None:
@@ -156,10 +163,10 @@ def test_a_missing_measurement_is_no_target() -> None:
 
 def test_lengths_chosen_from_the_log_stay_within_their_rule() -> None:
     prepared = prepare(PLANT, record(1500).log, TrainingConfig())
-    assert HISTORY_ROWS[0] <= prepared.rule.history <= HISTORY_ROWS[1]
-    assert HORIZON_ROWS[0] <= prepared.horizon <= HORIZON_ROWS[1]
-    # 0.9^k * 0.85^k of the slower lag is below a tenth after some 25 to 35 intervals.
-    assert 20 <= prepared.horizon <= 40
+    assert HISTORY_ROWS[0] <= prepared.whole.rule.history <= HISTORY_ROWS[1]
+    # A step response of two lags of 10 and 6 intervals is within a tenth of its end after some 30.
+    assert HORIZON_ROWS[0] <= prepared.whole.horizon <= 40
+    assert prepared.training.latent == prepared.whole.latent
 
 
 @pytest.mark.parametrize(

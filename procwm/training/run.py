@@ -1,0 +1,138 @@
+"""One optimisation: AdamW on the whole objective, and the running average of its weights."""
+
+import copy
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from procwm.errors import TrainingError
+from procwm.training.checkpoint import optimizer_tensors, restore_optimizer
+from procwm.training.config import TrainingConfig
+from procwm.training.objective import Trainee, losses, scales
+from procwm.training.preparation import Material
+
+MOST_CHECKED = 512
+"""Moments, evenly spread, on which weights are scored."""
+_WARM_UP = 0.1
+_LARGEST_GRADIENT = 1.0
+
+
+class Run:
+    """An optimisation in progress: everything that its next step depends on.
+
+    Attributes:
+        step: steps done.
+        average: running average of the weights, which is what is scored and kept.
+    """
+
+    def __init__(self, material: Material, config: TrainingConfig, seed: int) -> None:
+        self._material, self._config = material, config
+        # First weights are drawn from the global generator; the caller's is not ours to move.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._trainee = Trainee(material, config)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._optimizer = _optimizer(self._trainee, config)
+        seen = spread(material.part.moments, MOST_CHECKED)
+        self._scales = scales(self._trainee, material.part.tensors, seen, material.horizon, config.huber)
+        self.average = copy.deepcopy(self._trainee).requires_grad_(False)
+        self.step = 0
+
+    def advance(self) -> None:
+        """One optimisation step.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        config, part = self._config, self._material.part
+        drawn = torch.randint(len(part.moments), (config.batch,), generator=self._generator)
+        terms = losses(
+            self._trainee,
+            part.tensors,
+            part.moments[drawn],
+            self._material.horizon,
+            config,
+            self._generator,
+            self._scales,
+        )
+        total = terms.total(config)
+        if not torch.isfinite(total):
+            raise TrainingError(
+                f"the loss is not finite after {self.step} steps; a smaller rate than {config.rate} may help"
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * _schedule(self.step, config.steps)
+        self._optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._trainee.parameters(), _LARGEST_GRADIENT)
+        self._optimizer.step()
+        self.step += 1
+        self._follow()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, by name."""
+        named = {
+            f"{label}/{name}": value
+            for label, module in (("trainee", self._trainee), ("average", self.average))
+            for name, value in module.state_dict().items()
+        }
+        return (
+            named
+            | optimizer_tensors(self._optimizer, self._trainee)
+            | {"generator": self._generator.get_state(), "step": torch.tensor(self.step)}
+        )
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue where `tensors` was taken."""
+        self._trainee.load_state_dict(part_of(tensors, "trainee"))
+        self.average.load_state_dict(part_of(tensors, "average"))
+        restore_optimizer(self._optimizer, self._trainee, tensors)
+        self._generator.set_state(tensors["generator"])
+        self.step = int(tensors["step"])
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the weights; early on it is a plain mean of the last steps."""
+        keep = min(self._config.averaging, 1.0 - 1.0 / (2.0 + self.step / 10.0))
+        for average, weight in zip(self.average.parameters(), self._trainee.parameters(), strict=True):
+            average.lerp_(weight, 1.0 - keep)
+
+
+def part_of(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
+    """The entries of `tensors` under `label/`, without it."""
+    prefix = f"{label}/"
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def spread(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"]:
+    """At most `count` of `moments`, evenly spread."""
+    if len(moments) <= count:
+        return moments
+    return moments[torch.linspace(0, len(moments) - 1, count).long()]
+
+
+def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
+    identified = [*trainee.predictor.linear.parameters(), *trainee.readout.parameters()]
+    encoder = list(trainee.encoder.linear.parameters())
+    known = {id(parameter) for parameter in (*identified, *encoder)}
+    networks = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
+    return torch.optim.AdamW(
+        [
+            {"params": networks, "peak": config.rate, "weight_decay": config.decay},
+            {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
+            {"params": encoder, "peak": config.encoder_rate, "weight_decay": 0.0},
+        ],
+        lr=config.rate,
+        betas=(0.9, 0.99),
+    )
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Share of the largest learning rate: a linear warm-up, then a cosine to zero."""
+    warm = max(1, round(_WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
