@@ -32,6 +32,7 @@ _TOLERANCE = 1e-5
 _IPOPT: dict[str, Any] = {
     "print_time": False,
     "error_on_fail": False,
+    "show_eval_warnings": False,
     "detect_simple_bounds": True,
     "expand": False,
     "ipopt.print_level": 0,
@@ -206,11 +207,8 @@ class OracleProgram:
         return np.where(free, zones[:, 0], target), np.where(free, zones[:, 1], target)
 
     def imagined(self, situation: Situation, mv: Float[np.ndarray, "mv horizon"]) -> Guess | None:
-        """What the true equations do under `mv`; `None` where they have no finite answer."""
-        try:
-            points = self._imagine(situation.state / self._scale, mv, situation.disturbance).full()
-        except RuntimeError:
-            return None
+        """What the true equations do under `mv`; `None` where no finite answer was found."""
+        points = self._imagine(situation.state / self._scale, mv, situation.disturbance).full()
         low, high = self._wanted_bounds(situation.target)
         middle = np.repeat(((low + high) / 2.0)[:, None], self.horizon, axis=1)
         return Guess(mv=mv, points=points, wanted=middle) if np.isfinite(points).all() else None
@@ -291,7 +289,12 @@ def _imagine(collocation: Any, horizon: int) -> Any:
     residual = casadi.Function(
         "residual", [points, casadi.vertcat(begin, mv, d)], [collocation(begin, points, mv, d)]
     )
-    newton = casadi.rootfinder("newton", "newton", residual, {"error_on_fail": True, "max_iter": 50})
+    newton = casadi.rootfinder(
+        "newton",
+        "newton",
+        residual,
+        {"error_on_fail": False, "max_iter": 50, "show_eval_warnings": False, "regularity_check": False},
+    )
     x, u, w = casadi.MX.sym("x", nx), casadi.MX.sym("u", nu), casadi.MX.sym("w", nd)
     reached = newton(casadi.repmat(x, np_ // nx, 1), casadi.vertcat(x, u, w))
     once = casadi.Function("once", [x, u, w], [reached[-nx:], reached])

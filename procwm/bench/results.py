@@ -46,7 +46,7 @@ def command_line(name: str, scenarios: Sequence[str], seeds: Sequence[int], hour
     return " ".join(words)
 
 
-def spread(values: Sequence[float], digits: int = 3) -> str:
+def spread(values: Sequence[float | int], digits: int = 3) -> str:
     """Mean and, of several values, standard deviation; a dash where nothing is known."""
     known = [value for value in values if math.isfinite(value)]
     if not known:
