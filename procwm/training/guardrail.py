@@ -25,6 +25,8 @@ HIDDEN = 12
 GAIN = 1.15
 """A curved head must beat the straight one's leave-one-out error by this factor to be preferred."""
 _SETTLED_LEAD = 5
+_MOST_TYPICAL = 5000
+"""Moments of the log that labels are compared with."""
 _SEED = 0
 
 
@@ -55,7 +57,8 @@ def learn_guardrail(
     The head is a ridge regression on the frozen latent, straight or with a few fixed bends, whichever
     predicts left-out labels better. It is fitted and calibrated on the encoded latent of each moment and
     on the ones predicted for it from several intervals before, because a planner holds its predictions
-    to it. The margin is the largest one that any of these leads asks for.
+    to it. The margin is the largest one that any of these leads asks for; a label counts for as much of
+    the log as it is the nearest label of, since moments worth judging are not typical ones.
 
     Args:
         log: holds the labelled moments and a window before them.
@@ -74,12 +77,14 @@ def learn_guardrail(
     values = torch.as_tensor(labels.value)
     counted = values > 0 if not labels.graded else torch.ones_like(values, dtype=torch.bool)
     _refuse_too_few(labels, int(counted.sum()), coverage, name)
-    latents = _latents(model, log_tensors(rows, model.plant, model.scaler, torch.float64), moments, leads)
+    tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
+    latents = _latents(model, tensors, moments, leads)
     # Layers draw their first weights when built; the caller's random state is not ours to move.
     with torch.random.fork_rng(devices=[]):
         head, held_out = _best_head(latents, values)
     residuals = (values[:, None] - held_out)[counted] if labels.graded else -held_out[counted]
-    wanted = max(margin(column.numpy(), coverage) for column in residuals.T)
+    typical = _typical(model, rows, tensors, latents[:, 0])[counted.numpy()]
+    wanted = max(margin(column.numpy(), coverage, typical) for column in residuals.T)
     return model.with_guard(GuardHead(name=name, network=head, margin=wanted, coverage=coverage))
 
 
@@ -213,6 +218,17 @@ def _latents(
     model: WorldModel, log: LogTensors, moments: Int[Tensor, " label"], leads: tuple[int, ...]
 ) -> Float[Tensor, "label lead latent"]:
     return torch.stack([_predicted(model, log, moments, lead) for lead in leads], dim=1)
+
+
+@torch.no_grad()
+def _typical(
+    model: WorldModel, rows: Grid, log: LogTensors, labelled: Float[Tensor, "label latent"]
+) -> Float[np.ndarray, " label"]:
+    """How many moments of the log each label is the nearest one of; at least 1."""
+    moments = torch.as_tensor(np.flatnonzero(_reachable(rows, 0)))
+    moments = moments[:: len(moments) // _MOST_TYPICAL + 1]
+    nearest = torch.cdist(_predicted(model, log, moments, 0), labelled).argmin(dim=1)
+    return np.bincount(nearest.numpy(), minlength=len(labelled)).clip(1).astype(np.float64)
 
 
 def _best_head(

@@ -19,7 +19,11 @@ def rank(count: int, coverage: float) -> int:
     return math.ceil(round((count + 1) * coverage, 9))
 
 
-def margin(residuals: Float[np.ndarray, " label"], coverage: float) -> float:
+def margin(
+    residuals: Float[np.ndarray, " label"],
+    coverage: float,
+    typical: Float[np.ndarray, " label"] | None = None,
+) -> float:
     """What must be added so that `prediction + margin >= truth` at a new moment with this probability.
 
     Residuals are truth minus prediction, each from a head that was fitted without that label, so the
@@ -27,15 +31,26 @@ def margin(residuals: Float[np.ndarray, " label"], coverage: float) -> float:
     Ramdas and Tibshirani, Predictive inference with the jackknife+, Annals of Statistics 49 (2021); its
     worst case is weaker, 1 - 2 (1 - coverage), its usual case this one).
 
+    Args:
+        residuals: held out.
+        coverage: the probability.
+        typical: how much of the operation each label stands for, where labels were not drawn evenly from
+            it (weighted conformal prediction: Tibshirani, Barber, Candes and Ramdas, Conformal prediction
+            under covariate shift, NeurIPS 2019); the new moment counts as the mean label does.
+
     Raises:
         TrainingError: too few residuals for this coverage.
     """
     if not 0.0 < coverage < 1.0:
         raise TrainingError(f"coverage is {coverage}; it must be between 0 and 1")
-    place = rank(len(residuals), coverage)
-    if place > len(residuals):
+    count = len(residuals)
+    if rank(count, coverage) > count:
         raise TrainingError(
-            f"{len(residuals)} labels cannot show a coverage of {coverage:g}; "
+            f"{count} labels cannot show a coverage of {coverage:g}; "
             f"at least {least_count(coverage)} are needed"
         )
-    return float(np.sort(residuals)[place - 1])
+    weight = np.ones(count) if typical is None else typical * count / typical.sum()
+    order = np.argsort(residuals)
+    # Rounded for the reason given at `least_count`.
+    place = np.searchsorted(np.cumsum(weight[order]).round(9), round((count + 1) * coverage, 9))
+    return float(residuals[order[min(int(place), count - 1)]])

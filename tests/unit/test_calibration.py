@@ -31,3 +31,24 @@ def test_the_stated_coverage_holds_on_average() -> None:
     covered = [rng.standard_normal() <= margin(rng.standard_normal(16), 0.9) for _ in range(4000)]
     # Exactly ceil(17 * 0.9) / 17 = 0.941; three standard errors are 0.011.
     assert abs(np.mean(covered) - 16 / 17) < 0.012
+
+
+def test_a_label_that_stands_for_little_of_the_operation_hardly_moves_the_margin() -> None:
+    residuals = np.array([*np.linspace(-1.0, 1.0, 30), 50.0, 60.0])
+    typical = np.array([100.0] * 30 + [1.0, 1.0])
+    assert margin(residuals, 0.9) > 0.9
+    assert margin(residuals, 0.95) == 60.0
+    assert margin(residuals, 0.95, typical) <= 1.0
+    assert margin(residuals, 0.95, typical) == margin(residuals[:30], 0.95)
+
+
+def test_labels_drawn_more_often_from_one_side_still_hold_the_coverage() -> None:
+    rng = np.random.default_rng(1)
+    covered = []
+    for _ in range(4000):
+        # Half of the labels stand for the tenth of the operation where errors are five times as large.
+        rare = np.arange(32) < 16
+        residuals = rng.standard_normal(32) * np.where(rare, 5.0, 1.0)
+        wanted = margin(residuals, 0.9, np.where(rare, 0.1, 0.9))
+        covered.append(rng.standard_normal() * (5.0 if rng.random() < 0.1 else 1.0) <= wanted)
+    assert abs(np.mean(covered) - 0.9) < 0.03
