@@ -111,7 +111,10 @@ def report_of(outcome: Outcome, summary: Mapping[str, Any]) -> ControlReport:
     return ControlReport(
         plant=plant,
         summary=summary,
-        trajectories=[_trajectory(name, run) for name, run in outcome.runs.items()],
+        # Without guardrails the oracle differs little from itself: a number in the table, not a line.
+        trajectories=[
+            _trajectory(name, run) for name, run in outcome.runs.items() if name != "oracle_unguarded"
+        ],
         measured=np.concatenate([np.array(measured), blank]),
         target=np.concatenate([own.target[:1], own.target]),
         guard_names=own.guard_names,

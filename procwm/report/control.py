@@ -14,7 +14,6 @@ from procwm.report.figures import (
     INK,
     MOST_POINTS,
     ORANGE,
-    PALE,
     PURPLE,
     SKY,
     Line,
@@ -32,7 +31,6 @@ COLOURS = {
     "linear_mpc": GREEN,
     "oracle_nmpc": GREY,
     "procwm_unguarded": PURPLE,
-    "oracle_unguarded": PALE,
 }
 _DASHES = {"oracle_nmpc": "dash", "linear_mpc": "dashdot", "procwm_unguarded": "dot"}
 
@@ -181,21 +179,25 @@ def _predictions(content: ControlReport) -> Section:
     panels = []
     for column, tag in enumerate(content.plant.outputs):
         time_ns, value = joined(
-            (plan.time_ns + steps, np.append(own.outputs[row_at[plan.time_ns], column], plan.cv[:, column]))
+            (
+                plan.time_ns + steps,
+                np.append(content.measured[row_at[plan.time_ns], column], plan.cv[:, column]),
+            )
             for plan in drawn
         )
         came = Line(
-            name="what came", time_ns=own.time_ns, value=own.outputs[:, column], colour=INK, width=1.8
+            name="measured", time_ns=own.time_ns, value=content.measured[:, column], colour=INK, width=1.8
         )
         fan = Line(
-            name="predicted when the plan was made", time_ns=time_ns, value=value, colour=BLUE, width=0.9
+            name="predicted as the plan was made", time_ns=time_ns, value=value, colour=BLUE, width=0.9
         )
         panels.append(Panel(title=tag_title(tag), unit=tag.unit, lines=[came, fan]))
     return Section(
         heading="Predictions made, and what came of them",
         paragraphs=[
             "A plan is made again in every interval, so a prediction far ahead need not come true: the "
-            "setpoint may change, and so may the plan. Where neither does, blue should lie on black.",
+            "setpoint may change, and so may the plan. Where neither does, blue should lie on black. What is "
+            "predicted is what the instruments will report, late where they are late.",
         ],
         tables=[_prediction_errors(content, usable)],
         figures=[
@@ -210,21 +212,19 @@ def _predictions(content: ControlReport) -> Section:
 
 
 def _prediction_errors(content: ControlReport, plans: list[PlanTrace]) -> Table:
-    """Root mean squared difference between predicted and true outputs, by steps ahead."""
-    own = content.trajectories[0]
-    row_at = {int(time_ns): row for row, time_ns in enumerate(own.time_ns)}
+    """Root mean squared difference between predicted and measured outputs, by steps ahead."""
+    row_at = {int(time_ns): row for row, time_ns in enumerate(content.trajectories[0].time_ns)}
     interval_ns = round(content.plant.interval_s * 1e9)
     horizons = [k for k in (1, 5, 20) if plans and k <= len(plans[0].cv)]
 
     def error(column: int, ahead: int) -> float:
-        pairs = [
-            (plan.cv[ahead - 1, column], own.outputs[row_at[due], column])
-            for plan in plans
-            if (due := plan.time_ns + ahead * interval_ns) in row_at
+        due = [row_at.get(plan.time_ns + ahead * interval_ns, -1) for plan in plans]
+        differences = [
+            plan.cv[ahead - 1, column] - content.measured[row, column]
+            for plan, row in zip(plans, due, strict=True)
+            if row >= 0 and np.isfinite(content.measured[row, column])
         ]
-        return (
-            float(np.sqrt(np.mean([(said - came) ** 2 for said, came in pairs]))) if pairs else float("nan")
-        )
+        return float(np.sqrt(np.mean(np.square(differences)))) if differences else float("nan")
 
     return Table(
         columns=["tag", *(f"error {k} ahead" for k in horizons), "unit"],
@@ -267,7 +267,6 @@ def _line(run: Trajectory, value: np.ndarray, *, held: bool = False) -> Line:
         rank=0 if own else 1,
         dash=_DASHES.get(run.name, "solid"),
         held=held,
-        hidden=run.name == "oracle_unguarded",
     )
 
 

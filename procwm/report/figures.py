@@ -24,7 +24,9 @@ INK, GREY, PALE = "#1a2026", "#7b858e", "#c3cad0"
 MOST_POINTS = 3000
 """Longer lines are thinned for the page: a screen has fewer columns than that."""
 
-_PANEL_PX, _GAP_PX, _TOP_PX, _BOTTOM_PX = 176, 38, 62, 46
+_PANEL_PX, _GAP_PX, _TOP_PX, _BOTTOM_PX = 176, 38, 60, 46
+_ONE_ROW, _LEGEND_ROW_PX = 5, 18
+"""Names of a legend that surely fit beside each other, and what another row of them takes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,10 +87,12 @@ def time_figure(
         span_ns: the stretch of time to show; all of it where `None`.
     """
     count = len(panels)
-    height = _TOP_PX + count * _PANEL_PX + (count - 1) * _GAP_PX + _BOTTOM_PX
-    drawable = height - _TOP_PX - _BOTTOM_PX
+    names = {line.name for panel in panels for line in panel.lines}
+    top_px = _TOP_PX if len(names) <= _ONE_ROW else _TOP_PX + _LEGEND_ROW_PX
+    height = top_px + count * _PANEL_PX + (count - 1) * _GAP_PX + _BOTTOM_PX
+    drawable = height - top_px - _BOTTOM_PX
     data: list[dict[str, Any]] = []
-    layout = _layout(height)
+    layout = _layout(height, top_px)
     layout["xaxis"] = _axis("time (UTC)") | {"type": "date", "anchor": f"y{count if count > 1 else ''}"}
     if span_ns:
         layout["xaxis"]["range"] = [span_ns[0] // 1_000_000, span_ns[1] // 1_000_000]
@@ -169,10 +173,10 @@ def number(value: float) -> float | None:
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
-def _layout(height: int) -> dict[str, Any]:
+def _layout(height: int, top_px: int = _TOP_PX) -> dict[str, Any]:
     return {
         "height": height,
-        "margin": {"l": 62, "r": 16, "t": _TOP_PX, "b": _BOTTOM_PX},
+        "margin": {"l": 62, "r": 16, "t": top_px, "b": _BOTTOM_PX},
         "font": {"family": "system-ui, Segoe UI, Roboto, Arial, sans-serif", "size": 12.5, "color": INK},
         "paper_bgcolor": "#fff",
         "plot_bgcolor": "#fff",

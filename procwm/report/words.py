@@ -16,11 +16,10 @@ CONTROLLERS = {
 
 SHORT = {
     "procwm": "procwm",
-    "procwm_unguarded": "procwm, no guardrails",
+    "procwm_unguarded": "procwm unguarded",
     "pi": "PI",
     "linear_mpc": "linear MPC",
-    "oracle_nmpc": "NMPC (knows the plant)",
-    "oracle_unguarded": "NMPC, no guardrails",
+    "oracle_nmpc": "oracle NMPC",
 }
 """The same, short enough for a legend."""
 
@@ -132,7 +131,8 @@ def figure(value: Any, digits: int | None = None) -> str:
 def percent(value: Any) -> str:
     """A share for a table, or a dash."""
     known = _finite(value)
-    return "–" if known is None else f"{known:+.1%}"
+    # Adding 0.0 turns -0.0, which is what rounding leaves of a small negative share, into 0.0.
+    return "–" if known is None else f"{round(known, 3) + 0.0:+.1%}"
 
 
 def _finite(value: Any) -> float | None:

