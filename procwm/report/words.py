@@ -65,15 +65,15 @@ def violations(summary: Mapping[str, Any]) -> str:
     own = int(controllers["procwm"]["violations"])
     sentence = "It broke no limit and no guardrail"
     if own:
-        sentence = f"It was outside a limit or a guardrail {_times(own)}"
+        sentence = f"It broke a limit or a guardrail {_times(own)}"
     without = int(controllers.get("procwm_unguarded", {}).get("violations", 0))
     if without:
-        sentence += f"; without the learned guardrails the same controller was {_times(without)}"
+        sentence += f"; the same controller without the learned guardrails did {_times(without)}"
     return sentence + "."
 
 
 def _times(count: int) -> str:
-    return {0: "never", 1: "once"}.get(count, f"{count} times")
+    return "once" if count == 1 else f"{count} times"
 
 
 def speed(summary: Mapping[str, Any]) -> str:

@@ -129,6 +129,6 @@ def test_violations_are_not_hidden() -> None:
     summary["controllers"]["procwm"]["violations"] = 7
     summary["controllers"]["procwm_unguarded"] = dict(summary["controllers"]["procwm"], violations=40)
     assert words.violations(summary) == (
-        "It was outside a limit or a guardrail 7 times; "
-        "without the learned guardrails the same controller was 40 times."
+        "It broke a limit or a guardrail 7 times; "
+        "the same controller without the learned guardrails did 40 times."
     )
