@@ -154,7 +154,7 @@ def _guardrails(content: ControlReport) -> Section:
         heading="Guardrails",
         paragraphs=[
             "No instrument measures these quantities. The controller learned them from a few labelled "
-            "moments, and adds a margin so that the stated share of unsafe moments is recognised.",
+            "moments, and adds a margin so that at the stated share of moments the truth is not understated.",
         ],
         tables=[Table(columns=columns, rows=rows)] if rows else [],
         figures=[
