@@ -7,27 +7,21 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError, TrainingError
+from procwm.training.head_fit import View, as_network, best_quadratic
 from procwm.training.labels import Labels
 from procwm.training.tensors import LogTensors, log_tensors
 from procwm.world.calibration import least_count, margin
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 
-RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
-"""Weights tried, relative to unit variance of a feature."""
-HIDDEN = 12
-"""Bends of the curved head."""
-GAIN = 1.15
-"""A curved head must beat the straight one's leave-one-out error by this factor to be preferred."""
 _SETTLED_LEAD = 5
-_MOST_TYPICAL = 5000
-"""Moments of the log that labels are compared with."""
-_SEED = 0
+_MOST_SAMPLED = 5000
+"""Moments of the log that stand for all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +48,11 @@ def learn_guardrail(
 ) -> WorldModel:
     """`model` with a guardrail learned from judged moments of `log`.
 
-    The head is a ridge regression on the frozen latent, straight or with a few fixed bends, whichever
-    predicts left-out labels better. It is fitted and calibrated on the encoded latent of each moment and
-    on the ones predicted for it from several intervals before, because a planner holds its predictions
-    to it. The margin is the largest one that any of these leads asks for; a label counts for as much of
-    the log as it is the nearest label of, since moments worth judging are not typical ones.
+    The head is a quadratic form of the frozen latent, as straight as left-out labels ask for
+    (`head_fit`). It is fitted and calibrated on the encoded latent of each moment and on the ones
+    predicted for it from several intervals before, because a planner holds its predictions to it; the
+    margin is the mean of those that these leads ask for. Moments worth judging are harder than typical
+    ones, so the coverage on typical ones is larger than the one asked for.
 
     Args:
         log: holds the labelled moments and a window before them.
@@ -81,11 +75,12 @@ def learn_guardrail(
     latents = _latents(model, tensors, moments, leads)
     # Layers draw their first weights when built; the caller's random state is not ours to move.
     with torch.random.fork_rng(devices=[]):
-        head, held_out = _best_head(latents, values)
+        form, held_out = best_quadratic(latents, values, [_tags_of(model, rows, tensors)])
+        network = as_network(form, latents)
     residuals = (values[:, None] - held_out)[counted] if labels.graded else -held_out[counted]
     typical = _typical(model, rows, tensors, latents[:, 0])[counted.numpy()]
     wanted = max(margin(column.numpy(), coverage, typical) for column in residuals.T)
-    return model.with_guard(GuardHead(name=name, network=head, margin=wanted, coverage=coverage))
+    return model.with_guard(GuardHead(name=name, network=network, margin=wanted, coverage=coverage))
 
 
 def suggest_label_times(model: WorldModel, log: Log, count: int) -> Int64[np.ndarray, " label"]:
@@ -220,74 +215,28 @@ def _latents(
     return torch.stack([_predicted(model, log, moments, lead) for lead in leads], dim=1)
 
 
+def _sampled(rows: Grid) -> Int[Tensor, " moment"]:
+    """Moments of the log with a window, evenly spread."""
+    moments = torch.as_tensor(np.flatnonzero(_reachable(rows, 0)))
+    return moments[:: len(moments) // _MOST_SAMPLED + 1]
+
+
+@torch.no_grad()
+def _tags_of(model: WorldModel, rows: Grid, log: LogTensors) -> View:
+    """Every tag as the latent shows it, by least squares on the log: no label is spent on it."""
+    moments = _sampled(rows)
+    latent = _predicted(model, log, moments, 0)
+    mean = latent.mean(dim=0)
+    inputs = torch.cat((latent - mean, torch.ones_like(latent[:, :1])), dim=1)
+    # Latents may be collinear: the driver must be one that does not need full rank.
+    solution = torch.linalg.lstsq(inputs, log.values[moments], driver="gelsd").solution
+    return View(solution[:-1].T, solution[-1] - mean @ solution[:-1])
+
+
 @torch.no_grad()
 def _typical(
     model: WorldModel, rows: Grid, log: LogTensors, labelled: Float[Tensor, "label latent"]
 ) -> Float[np.ndarray, " label"]:
     """How many moments of the log each label is the nearest one of; at least 1."""
-    moments = torch.as_tensor(np.flatnonzero(_reachable(rows, 0)))
-    moments = moments[:: len(moments) // _MOST_TYPICAL + 1]
-    nearest = torch.cdist(_predicted(model, log, moments, 0), labelled).argmin(dim=1)
+    nearest = torch.cdist(_predicted(model, log, _sampled(rows), 0), labelled).argmin(dim=1)
     return np.bincount(nearest.numpy(), minlength=len(labelled)).clip(1).astype(np.float64)
-
-
-def _best_head(
-    latents: Float[Tensor, "label lead latent"], values: Float[Tensor, " label"]
-) -> tuple[nn.Sequential, Float[Tensor, "label lead"]]:
-    """The head with the least leave-one-out error, and what it predicts for the labels left out."""
-    found: list[tuple[float, int, nn.Sequential | None, float, Tensor]] = []
-    for bends, handicap in ((None, 1.0), (_bends(latents.shape[-1]), GAIN)):
-        features = latents if bends is None else bends(latents)
-        for weight in RIDGES:
-            held_out = _left_out(features, values, weight)
-            error = float((values[:, None] - held_out).square().mean().sqrt()) * handicap
-            found.append((error, len(found), bends, weight, held_out))
-    _, _, bends, weight, held_out = min(found, key=lambda candidate: candidate[:2])
-    features = latents if bends is None else bends(latents)
-    coefficients, offset = _fit(features.flatten(0, 1), values.repeat_interleave(latents.shape[1]), weight)
-    last = nn.Linear(features.shape[-1], 1).double()
-    with torch.no_grad():
-        last.weight.copy_(coefficients[None])
-        last.bias.copy_(offset)
-    layers = [last] if bends is None else [*bends, last]
-    return nn.Sequential(*layers), held_out
-
-
-@torch.no_grad()
-def _left_out(
-    features: Float[Tensor, "label lead feature"], values: Float[Tensor, " label"], weight: float
-) -> Float[Tensor, "label lead"]:
-    """Each label predicted, at every lead, by a fit that saw none of its leads."""
-    predicted = torch.empty(features.shape[:2], dtype=torch.float64)
-    for label in range(len(values)):
-        others = torch.arange(len(values)) != label
-        coefficients, offset = _fit(
-            features[others].flatten(0, 1), values[others].repeat_interleave(features.shape[1]), weight
-        )
-        predicted[label] = features[label] @ coefficients + offset
-    return predicted
-
-
-@torch.no_grad()
-def _fit(
-    features: Float[Tensor, "row feature"], values: Float[Tensor, " row"], weight: float
-) -> tuple[Float[Tensor, " feature"], Float[Tensor, ""]]:
-    mean, middle = features.mean(dim=0), values.mean()
-    centered = features - mean
-    gram = centered.T @ centered / len(values)
-    gram.diagonal().add_(weight)
-    coefficients = torch.linalg.solve(gram, centered.T @ (values - middle) / len(values))
-    return coefficients, middle - mean @ coefficients
-
-
-def _bends(latent: int) -> nn.Sequential:
-    """Fixed features that a ridge regression can bend with: nearly straight ones, and random curved ones."""
-    generator = torch.Generator().manual_seed(_SEED)
-    layer = nn.Linear(latent, latent + HIDDEN).double()
-    with torch.no_grad():
-        directions = torch.randn((HIDDEN, latent), generator=generator, dtype=torch.float64)
-        layer.weight[:latent] = 0.3 * torch.eye(latent, dtype=torch.float64)
-        layer.weight[latent:] = directions / latent**0.5
-        layer.bias[:latent] = 0.0
-        layer.bias[latent:] = torch.randn(HIDDEN, generator=generator, dtype=torch.float64)
-    return nn.Sequential(layer, nn.Tanh()).requires_grad_(False)
