@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
 def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0) -> None:
     """Learn a world model. An interrupted training goes on where it stopped when called again."""
     from procwm.data.log import read_log
+    from procwm.report import words
     from procwm.training.trainer import Progress
     from procwm.training.trainer import train as learn
 
@@ -48,7 +49,8 @@ def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0) -> N
         model = learn(plant, log, seed=seed, checkpoint=checkpoint, progress=told)
     model.metrics[_LOGS] = [str(path.resolve()) for path in logs]
     model.save(out)
-    typer.echo(f"{out}: learned from {log.hours:.1f} h of log; {model.metrics['validation']['verdict']}")
+    learned = f"learned from {words.duration(log.hours)} of log"
+    typer.echo(f"{out}: {learned}; {model.metrics['validation']['verdict']}")
 
 
 def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:

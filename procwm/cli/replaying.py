@@ -11,7 +11,7 @@ from procwm.control.modes import Mode
 from procwm.data.files import replacing
 from procwm.data.log import read_log
 from procwm.plant.tags import PlantSpec
-from procwm.report import build_replay_report
+from procwm.report import build_replay_report, words
 from procwm.report.page import write_html
 from procwm.runtime.replay import replay
 from procwm.training.evaluation import evaluate
@@ -35,7 +35,10 @@ def replayed(
     texts = {
         name: {str(lead): value for lead, value in curve.items()} for name, curve in by_model.items() if curve
     }
-    how = [f"Log: {log.hours:.1f} h, {', '.join(path.name for path in logs)}.", f"Model: {scores.verdict}."]
+    how = [
+        f"Log: {words.duration(log.hours)}, {', '.join(path.name for path in logs)}.",
+        f"Model: {scores.verdict}.",
+    ]
     write_html(out / "report.html", build_replay_report(plant, result, scores=texts, how=how))
     facts = {
         "plant": plant.name,

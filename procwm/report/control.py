@@ -46,7 +46,7 @@ def build_report(content: ControlReport) -> str:
     return render(
         Page(
             title=f"procwm on {content.plant.name}",
-            kicker=f"{content.plant.name} · controlled over OPC UA for {hours:.1f} h "
+            kicker=f"{content.plant.name} · controlled over OPC UA for {words.duration(hours)} "
             f"({len(own.time_ns) - 1} control intervals) · seed {summary['seed']}",
             headline=words.headline(summary),
             lead=" ".join((words.learning(summary), words.violations(summary), words.speed(summary))),

@@ -128,6 +128,11 @@ def figure(value: Any, digits: int | None = None) -> str:
     return f"{known:.3g}" if digits is None else f"{known:.{digits}f}"
 
 
+def duration(hours: float) -> str:
+    """A length of time in the unit that suits it."""
+    return f"{hours:.1f} h" if hours >= 1.0 else f"{hours * 60:.0f} min"
+
+
 def percent(value: Any) -> str:
     """A share for a table, or a dash."""
     known = _finite(value)
