@@ -45,7 +45,7 @@ def build_replay_report(
     return render(
         Page(
             title=f"procwm replay of {plant.name}",
-            kicker=f"{plant.name} · replay of {words.duration(hours)} of log ({len(time_ns)} control intervals)",
+            kicker=f"{plant.name} · replay of {words.duration(hours)} of log ({len(time_ns)} intervals)",
             headline=_headline(scores),
             lead="Nothing was written to a plant: the controller saw the log as if it were live, and what it "
             "would have written is shown beside what was in force. What the plant would then have done, a "
