@@ -48,11 +48,11 @@ def learn_guardrail(
 ) -> WorldModel:
     """`model` with a guardrail learned from judged moments of `log`.
 
-    The head is a quadratic form of the frozen latent, as straight as left-out labels ask for
-    (`head_fit`). It is fitted and calibrated on the encoded latent of each moment and on the ones
-    predicted for it from several intervals before, because a planner holds its predictions to it; the
-    margin is the mean of those that these leads ask for. Moments worth judging are harder than typical
-    ones, so the coverage on typical ones is larger than the one asked for.
+    The head is a quadratic form of the frozen latent, or of the tags that a linear probe reads from it,
+    as straight as left-out labels ask for (`head_fit`). It is fitted and calibrated on the encoded latent
+    of each moment and on the ones predicted for it from several intervals before, because a planner holds
+    its predictions to it; the margin is the largest one that any of these leads asks for. A label counts
+    for as much of the log as it is the nearest label of, since moments worth judging are not typical ones.
 
     Args:
         log: holds the labelled moments and a window before them.
