@@ -16,7 +16,7 @@ from procwm.world.model import WorldModel
 
 LABELS = 32
 """Moments that somebody judges."""
-COVERAGE = 0.95
+COVERAGE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
