@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from procwm.bench import Progress, metrics
-from procwm.bench.closed_loop import ControllerFactory, Run, closed_loop
+from procwm.bench.closed_loop import WARM_UP, ControllerFactory, Run, closed_loop
 from procwm.bench.learned import COVERAGE, LABELS, Learned, learn
 from procwm.bench.linear_model import identify_linear
 from procwm.bench.linear_mpc import LinearMpc
@@ -89,7 +89,7 @@ def study(
     learned = learn(plant, operated, held_out, seed=seed)
     say(f"{where}: identifying the linear model")
     began = time.perf_counter()
-    linear = LinearMpc(identify_linear(plant, operated.log, history=65))
+    linear = LinearMpc(identify_linear(plant, operated.log, history=WARM_UP + 1))
     linear_s = time.perf_counter() - began
     guarded, unguarded = Controller(plant, learned.guarded), Controller(plant, learned.unguarded)
     factories: dict[str, ControllerFactory] = {

@@ -143,9 +143,22 @@ def test_the_oracle_beats_pi(name: str) -> None:
     assert run(name, "oracle_nmpc").cost < run(name, "pi").cost
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_the_oracle_keeps_the_guardrails(name: str) -> None:
-    assert run(name, "oracle_nmpc").guard_violations == 0
+def test_the_oracle_keeps_a_guardrail_that_it_would_break_without_knowing_it() -> None:
+    bold = [TargetChange(tick=0, tag="LT1.PV", value=14.0), TargetChange(tick=0, tag="LT2.PV", value=11.5)]
+
+    def broken(oracle: OracleProgram) -> int:
+        return closed_loop(
+            quadruple_tank,
+            lambda plant: OracleNmpc(oracle, plant),
+            seed=1,
+            intervals=16,
+            warm_up=5,
+            program=bold,
+            unmeasured=False,
+        ).guard_violations
+
+    assert broken(OracleProgram(quadruple_tank, guarded=False, horizon=20)) > 0
+    assert broken(program("quadruple_tank")) == 0
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
