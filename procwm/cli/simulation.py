@@ -1,6 +1,7 @@
 """Commands about simulated plants: scenarios, simulate, serve, plant."""
 
 import asyncio
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -87,7 +88,8 @@ def serve(
     seed: Seed = 0,
 ) -> None:
     """Serve a simulated plant over OPC UA until interrupted."""
-    simulated = registry.scenario(scenario).simulate(seed=seed, operation=operation)
+    # A client on the wall clock would take samples of any other date for stale ones.
+    simulated = registry.scenario(scenario).simulate(seed=seed, operation=operation, start_ns=time.time_ns())
 
     async def served() -> None:
         async with registry.server("opcua")(simulated, endpoint=endpoint, speed=speed) as server:
