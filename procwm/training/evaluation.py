@@ -29,6 +29,9 @@ _STILL = 1e-9
 _TOLERANCE = 1.05
 """A model may be this much worse than the better of persistence and linear before it is called worse."""
 
+_NEGLIGIBLE = 0.02
+"""A difference of errors below this share of a standard deviation changes no decision."""
+
 
 class Fitness(StrEnum):
     """What a model may be used for."""
@@ -198,7 +201,7 @@ def _judged(errors: Mapping[str, Mapping[int, float]], diagnosed: Collapse) -> t
         return Fitness.NOTHING, "the latent state has collapsed: most of it no longer varies"
     others = {name: by_lead for name, by_lead in errors.items() if name != "model"}
     best = {lead: min((by_lead[lead], name) for name, by_lead in others.items()) for lead in own}
-    worse = [lead for lead in own if own[lead] > _TOLERANCE * best[lead][0]]
+    worse = [lead for lead in own if own[lead] > max(_TOLERANCE * best[lead][0], best[lead][0] + _NEGLIGIBLE)]
     if own[last] >= errors["persistence"][last]:
         return Fitness.NOTHING, (
             f"at {last} intervals its error is {own[last]:.3f}, no better than persistence, "

@@ -11,7 +11,6 @@ from procwm.data.dataset import anchors
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import screen
 from procwm.data.series import Log
-from procwm.data.split import split
 from procwm.data.window import Grid, WindowRule, default_hold_s, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec
@@ -26,7 +25,7 @@ HORIZON_ROWS = (20, 60)
 LATENT_SIZES = (4, 16)
 SPARE_LATENTS = 2
 """Above the order that a linear model needs, for what it does not see."""
-LEAST_MOMENTS = 200
+LEAST_MOMENTS = 64
 """Fewer training moments than this teach nothing that would hold on another day."""
 
 
@@ -99,11 +98,13 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
     history, horizon = _lengths(plant, rows, config)
     rule = _with_history(rule, history)
     rows = Grid(rule, rows.time_ns, rows.values, rows.valid)
-    parts = split(rows, horizon=horizon, shares=(1.0 - config.validation_share, config.validation_share, 0.0))
-    training = _material(parts.train, plant, horizon, config.latent)
+    # Windows of the held-out part may look back into training rows; what is predicted there may not.
+    held_out = int((1.0 - config.validation_share) * len(rows))
+    training = _material(rows.slice(0, held_out), plant, horizon, config.latent)
+    validation = rows.slice(max(0, held_out - history), len(rows))
     return Prepared(
         training=training,
-        validation=_part(parts.validation, plant, training.scaler, horizon, 1, "validation"),
+        validation=_part(validation, plant, training.scaler, horizon, 1, "validation"),
         whole=_material(rows, plant, horizon, training.latent),
         notes=notes,
     )

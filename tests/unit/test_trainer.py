@@ -135,7 +135,7 @@ def test_a_log_with_a_frozen_mv_is_refused_by_tag() -> None:
 
 def test_a_log_that_is_too_short_says_how_much_is_needed() -> None:
     with pytest.raises((TrainingError, LogError), match="at least"):
-        train(PLANT, record(150).log, config=QUICK)
+        train(PLANT, record(80).log, config=QUICK)
 
 
 def test_two_stretches_with_a_gap_between_them_are_learned_from() -> None:
