@@ -9,7 +9,9 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class ModelInput:
-    """A batch of windows: scaled values, 0 where invalid, and 1 where valid, else 0.
+    """A batch of windows: scaled values, and 1 where valid, else 0.
+
+    An invalid value is the last valid one before it in its window, 0 where there is none.
 
     Row -1 is the present. The MV columns hold what was in force during the interval that ended there.
     """
