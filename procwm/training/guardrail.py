@@ -12,10 +12,9 @@ from torch import Tensor
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError, TrainingError
-from procwm.training.head_fit import as_network, best_quadratic
+from procwm.training.head_fit import View, as_network, best_quadratic
 from procwm.training.labels import Labels
 from procwm.training.tensors import LogTensors, log_tensors
-from procwm.training.views import salient, tags_shown
 from procwm.world.calibration import least_count, margin
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
@@ -49,11 +48,11 @@ def learn_guardrail(
 ) -> WorldModel:
     """`model` with a guardrail learned from judged moments of `log`.
 
-    The head is a quadratic form of the frozen latent, as it is or through one of the `views`, as straight
-    as left-out labels ask for (`head_fit`). It is fitted and calibrated on the encoded latent of each
-    moment and on the ones predicted for it from several intervals before, because a planner holds its
-    predictions to it; the margin is the largest one that any of these leads asks for. A label counts for
-    as much of the log as it is the nearest label of, since moments worth judging are not typical ones.
+    The head is a quadratic form of the frozen latent, or of the tags that a linear probe reads from it,
+    as straight as left-out labels ask for (`head_fit`). It is fitted and calibrated on the encoded latent
+    of each moment and on the ones predicted for it from several intervals before, because a planner holds
+    its predictions to it; the margin is the largest one that any of these leads asks for. A label counts
+    for as much of the log as it is the nearest label of, since moments worth judging are not typical ones.
 
     Args:
         log: holds the labelled moments and a window before them.
@@ -74,10 +73,9 @@ def learn_guardrail(
     _refuse_too_few(labels, int(counted.sum()), coverage, name)
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
     latents = _latents(model, tensors, moments, leads)
-    views = [view(model, tensors, _sampled(rows)) for view in (tags_shown, salient)]
     # Layers draw their first weights when built; the caller's random state is not ours to move.
     with torch.random.fork_rng(devices=[]):
-        form, held_out = best_quadratic(latents, values, views)
+        form, held_out = best_quadratic(latents, values, [_tags_of(model, rows, tensors)])
         network = as_network(form, latents)
     residuals = (values[:, None] - held_out)[counted] if labels.graded else -held_out[counted]
     typical = _typical(model, rows, tensors, latents[:, 0])[counted.numpy()]
@@ -221,6 +219,18 @@ def _sampled(rows: Grid) -> Int[Tensor, " moment"]:
     """Moments of the log with a window, evenly spread."""
     moments = torch.as_tensor(np.flatnonzero(_reachable(rows, 0)))
     return moments[:: len(moments) // _MOST_SAMPLED + 1]
+
+
+@torch.no_grad()
+def _tags_of(model: WorldModel, rows: Grid, log: LogTensors) -> View:
+    """Every tag as the latent shows it, by least squares on the log: no label is spent on it."""
+    moments = _sampled(rows)
+    latent = _predicted(model, log, moments, 0)
+    mean = latent.mean(dim=0)
+    inputs = torch.cat((latent - mean, torch.ones_like(latent[:, :1])), dim=1)
+    # Latents may be collinear: the driver must be one that does not need full rank.
+    solution = torch.linalg.lstsq(inputs, log.values[moments], driver="gelsd").solution
+    return View(solution[:-1].T, solution[-1] - mean @ solution[:-1])
 
 
 @torch.no_grad()
