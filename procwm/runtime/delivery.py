@@ -1,7 +1,9 @@
 """Setpoints on their way to the plant, and what is known to be in force when the way is blocked."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from procwm.errors import LinkError, OutcomeUnknownError
@@ -13,6 +15,8 @@ _log = logging.getLogger(__name__)
 
 _ROUNDING = 1e-6
 """Of an MV's span: a difference between written and accepted that is none."""
+_LEADS = 32
+"""Cycles over which the lead of the plant's clock is learned."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,14 @@ class Delivery:
     """Writes setpoints, and tells the controller in samples whatever it could not assume itself.
 
     A controller takes it that what it decided is in force. Where that is not so, `corrections` gives samples
-    that say what is, to go with those of the next tick. After a write with an unknown outcome nothing is
-    written until the plant has reported every MV: the write may still happen.
+    that say what is, to go with those of the next tick.
+
+    After a write with an unknown outcome nothing is written until every MV has been read back: the write may
+    still happen. A report counts as read back only if the plant made it after the write was given up. Its
+    source time is the plant's, and that clock may lead or lag ours. The freshest MV report of a tick is at
+    most one control interval old, so the plant's clock leads ours by at most `freshest source time - tick +
+    one interval`; a report must be later, by the plant's clock, than the moment the write was given up plus
+    the largest lead seen in the last ticks. Where clocks agree this costs one interval more of holding.
 
     Attributes:
         written: writes the plant accepted.
@@ -46,6 +56,9 @@ class Delivery:
         self._mvs = {tag.name: tag for tag in link.spec.mvs}
         self._in_force: dict[str, float] = {}
         self._stamp_ns: dict[str, int] = {}
+        self._interval_ns = round(link.spec.interval_s * 1e9)
+        self._leads: deque[int] = deque(maxlen=_LEADS)
+        self._given_up_ns = 0
         self._awaited: set[str] = set()
         self._failures = 0
         self._corrections: tuple[Sample, ...] = ()
@@ -71,22 +84,31 @@ class Delivery:
         corrections, self._corrections = self._corrections, ()
         return corrections
 
-    def observe(self, samples: Sequence[Sample]) -> None:
-        """Take note of MVs that the plant reports."""
-        read_back = []
-        for sample in samples:
-            if sample.tag in self._mvs and sample.quality is Quality.GOOD:
-                newest = sample.source_ns >= self._stamp_ns.get(sample.tag, sample.source_ns)
-                if sample.tag in self._awaited or newest:
-                    self._in_force[sample.tag] = sample.value
-                    self._stamp_ns[sample.tag] = max(sample.source_ns, self._stamp_ns.get(sample.tag, 0))
-                    read_back.append(sample.tag)
-        if self._awaited and self._awaited <= set(read_back):
-            self._awaited = set()
-            self._correct()
+    def observe(self, samples: Sequence[Sample], now_ns: int) -> None:
+        """Take note of MVs that the plant reports, at the tick `now_ns`."""
+        reports = [
+            sample
+            for sample in samples
+            if sample.tag in self._mvs and sample.quality is Quality.GOOD and math.isfinite(sample.value)
+        ]
+        for sample in reports:
+            if sample.source_ns >= self._stamp_ns.get(sample.tag, sample.source_ns):
+                self._in_force[sample.tag] = sample.value
+                self._stamp_ns[sample.tag] = sample.source_ns
+        if self._awaited:
+            self._awaited -= {sample.tag for sample in reports if sample.source_ns > self._given_up_ns}
+            if not self._awaited:
+                self._correct()
+        elif reports:
+            self._leads.append(max(sample.source_ns for sample in reports) - now_ns)
 
-    async def deliver(self, setpoints: Setpoints) -> Delivered:
-        """Write `setpoints` and say what came of it; never raises for a lost link."""
+    async def deliver(self, setpoints: Setpoints, now_ns: Callable[[], int]) -> Delivered:
+        """Write `setpoints` and say what came of it; never raises for a lost link.
+
+        Args:
+            setpoints: engineering units, by MV.
+            now_ns: tells the present, UTC.
+        """
         if self._awaited:
             self._correct()
             names = ", ".join(sorted(self._awaited))
@@ -97,7 +119,8 @@ class Delivery:
             accepted = await self._link.write(setpoints)
         except OutcomeUnknownError as error:
             self.unknown += 1
-            self._awaited = set(self._mvs)
+            self._awaited = set(setpoints)
+            self._given_up_ns = now_ns() + max(self._leads, default=0) + self._interval_ns
             return self._refused(error)
         except LinkError as error:
             self.failed += 1

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import statistics
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
@@ -102,13 +103,16 @@ class _Run:
 
     async def cycle(self, time_ns: int) -> Cycle:
         """One tick: drain, decide, write."""
+        began_ns = time.perf_counter_ns()
         samples, fault = await self._drained()
         before = self.delivery.corrections()
-        self.delivery.observe(samples)
+        self.delivery.observe(samples, time_ns)
         decision = await self._decided((*before, *samples, *self.delivery.corrections()), time_ns)
         delivered = Delivered(None)
         if decision.setpoints is not None:
-            delivered = await self.delivery.deliver(decision.setpoints)
+            delivered = await self.delivery.deliver(
+                decision.setpoints, lambda: time_ns + time.perf_counter_ns() - began_ns
+            )
         self._count(decision)
         cycle = Cycle(
             tick=self.tick,

@@ -1,6 +1,7 @@
 """The runtime around a controller: faults of the link, restarts, targets, summary."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,32 @@ async def test_after_an_unknown_outcome_nothing_is_written_until_the_mvs_are_rea
     assert summary.unknown == 1
     before = plant.moves[10][0]
     assert plant.writes[3][1]["V1"] == pytest.approx(before + 1.0), "it goes on from what is in force"
+
+
+@pytest.mark.parametrize("lead_s", [-25.0, -3.0, 0.0, 4.0, 7.0])
+async def test_a_report_queued_before_a_write_of_unknown_outcome_is_no_read_back_of_it(lead_s: float) -> None:
+    """The write happens, and what the plant reported just before it arrives only after it."""
+    lead_ns = round(lead_s * 1e9)
+    queued: list[Sample] = []
+
+    def skewed(tick: int, samples: list[Sample]) -> list[Sample]:
+        stamped = [replace(s, source_ns=s.source_ns + lead_ns) for s in samples]
+        reports = [s for s in stamped if s.tag in ("V1", "V2")]
+        if tick == 6:
+            # One millisecond before the write, still on its way when the tick's samples are drained.
+            queued.extend(replace(s, source_ns=s.source_ns + 9_999_000_000) for s in reports)
+        if tick in (7, 8, 9):
+            late, queued[:] = list(queued), []
+            return [s for s in stamped if s not in reports] + late
+        return stamped
+
+    plant = FaultyPlant(during(6, 6, "happened"), change=skewed)
+    _, cycles = await go(plant, 16)
+    resumed = [tick for tick, _ in plant.writes if tick > 6]
+    assert resumed, [c.fault for c in cycles]
+    assert resumed[0] >= 10, "the queued report says nothing about the write"
+    first = next(setpoints for tick, setpoints in plant.writes if tick == resumed[0])
+    assert first["V1"] == pytest.approx(plant.moves[resumed[0]][0] + 1.0), "it goes on from what is in force"
 
 
 async def test_what_the_plant_makes_of_a_write_counts() -> None:
