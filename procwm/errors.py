@@ -3,7 +3,7 @@
     ProcwmError
     ├── SpecError        a plant file, a tag, a limit or an option is wrong
     ├── LogError         a log cannot be read, or does not hold what the plant file asks for
-    ├── ArtifactError    a model directory is incomplete, altered, or made for another plant
+    ├── ArtifactError    a model directory or a saved state is incomplete, altered, or made for another plant
     ├── TrainingError    a log cannot teach a model of this plant
     ├── LinkError        the plant cannot be reached, or refused a request
     │   └── OutcomeUnknownError   a write whose effect could not be read back
@@ -28,7 +28,7 @@ class LogError(ProcwmError):
 
 
 class ArtifactError(ProcwmError):
-    """A model directory is incomplete, altered, or made for another plant."""
+    """A model directory or a saved state is incomplete, altered, or made for another plant."""
 
 
 class TrainingError(ProcwmError):

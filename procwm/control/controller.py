@@ -1,6 +1,7 @@
 """The controller as a pure step: samples and a state in, a decision and the next state out."""
 
 import logging
+import threading
 import time as wall
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from procwm.control import modes
 from procwm.control.decision import Decision
 from procwm.control.fallback import RUNGS, fallback
 from procwm.control.gate import Gate
+from procwm.control.identity import identity
 from procwm.control.measurement import Measurements, as_samples, nanoseconds, utc
 from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
@@ -62,6 +64,10 @@ class _Outcome:
 class Controller:
     """Constrained control of one plant with its learned model.
 
+    It keeps nothing between steps, so several states can be stepped by one controller, and several threads
+    may share one: their steps are taken one after the other. A process makes its own controller from the
+    model's files; states and decisions travel between processes.
+
     Args:
         plant: tags, targets and limits.
         model: a finished world model of that plant.
@@ -92,6 +98,8 @@ class Controller:
         self.mode, self._return_after = mode, return_after
         self._gate = Gate(plant=plant, guard_names=model.guard_names)
         self._perception = Perception(plant, model)
+        self.identity = identity(plant, model)
+        self._one_at_a_time = threading.Lock()
 
     def start(self, last_mv: Mapping[str, float], *, history: Sequence[Sample] = ()) -> ControllerState:
         """The state before the first step. The first move counts from `last_mv`: the transfer is bumpless.
@@ -116,6 +124,7 @@ class Controller:
                 raise SpecError(f"{name} is a {self.plant.tag(name).role}; last_mv takes MV tags only")
         center, _ = self.model.scaler.part(names_of(self.plant.dvs))
         return ControllerState(
+            identity=self.identity,
             mode=modes.begin(self.mode),
             buffer=SampleBuffer(self.model.rule),
             unseen=as_samples(history, self.plant, 0),
@@ -125,6 +134,17 @@ class Controller:
             targets=Targets(),
             disturbance=self._perception.start(),
         )
+
+    def restore(self, data: bytes) -> ControllerState:
+        """The state that `ControllerState.to_bytes` wrote, to go on from.
+
+        Raises:
+            ArtifactError: the bytes are no state, cut short or altered, or were made with another model or
+                plant file.
+        """
+        state = ControllerState.from_bytes(data)
+        self.identity.check(state.identity, "the state")
+        return state
 
     def request(
         self, state: ControllerState, mode: Mode, *, reason: str = "operator request"
@@ -156,8 +176,18 @@ class Controller:
         Raises:
             SpecError: an unknown tag, a value outside its range, a naive time or one that goes backwards.
         """
+        with self._one_at_a_time:
+            return self._step(samples, state, time, Overrides(setpoints, zones, limits))
+
+    def _step(
+        self,
+        samples: Mapping[str, float] | Sequence[Sample],
+        state: ControllerState,
+        time: datetime,
+        overrides: Overrides,
+    ) -> tuple[Decision, ControllerState]:
         began = wall.perf_counter()
-        state, seen = self._advanced(samples, state, time, Overrides(setpoints, zones, limits))
+        state, seen = self._advanced(samples, state, time, overrides)
         if seen.latent is None:
             outcome = _Outcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
             return self._decision(outcome, state, seen, began), state
@@ -175,8 +205,9 @@ class Controller:
         setpoints: Setpoints | None = None,
     ) -> ControllerState:
         """A cycle without a decision: what a step would have learned about the plant, in less time."""
-        state, _ = self._advanced(samples, state, time, Overrides(setpoints, None, None))
-        return state
+        with self._one_at_a_time:
+            state, _ = self._advanced(samples, state, time, Overrides(setpoints, None, None))
+            return state
 
     def _advanced(
         self,

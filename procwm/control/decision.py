@@ -50,6 +50,17 @@ class Decision:
     step_s: float = 0.0
     time_ns: int = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A read-only view cannot be pickled; what it shows can.
+        return {
+            name: dict(value) if isinstance(value, MappingProxyType) else value
+            for name, value in vars(self).items()
+        }
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, MappingProxyType(value) if isinstance(value, dict) else value)
+
 
 @runtime_checkable
 class SteppedController(Protocol):

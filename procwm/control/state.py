@@ -1,14 +1,17 @@
 """What one control cycle leaves to the next."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from procwm.control.codec import decode, encode
 from procwm.control.disturbance import Disturbance
+from procwm.control.identity import Identity
 from procwm.control.modes import ModeState
 from procwm.control.targets import Targets
 from procwm.data.window import SampleBuffer
+from procwm.errors import ArtifactError
 from procwm.planning.problem import Plan
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import Tag
@@ -16,9 +19,10 @@ from procwm.plant.tags import Tag
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ControllerState:
-    """All that one step leaves to the next: a value, engineering units.
+    """All that one step leaves to the next: a value, engineering units; pickled as `to_bytes` writes it.
 
     Attributes:
+        identity: of the controller that made it.
         mode: asked for and in force.
         buffer: recent samples.
         in_force: MVs as the plant last reported them, or as written since, over the axis `mv`.
@@ -32,6 +36,7 @@ class ControllerState:
         unseen: samples given at the start, which the first cycle will see.
     """
 
+    identity: Identity
     mode: ModeState
     buffer: SampleBuffer
     in_force: tuple[float, ...]
@@ -43,6 +48,25 @@ class ControllerState:
     age: int = 0
     time_ns: int | None = None
     unseen: tuple[Sample, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """This state as bytes that `from_bytes` reads back to the last bit, in any process."""
+        return encode({field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "ControllerState":
+        """The state that `to_bytes` wrote; `Controller.restore` also checks whose it is.
+
+        Raises:
+            ArtifactError: the bytes are no state, of another version, cut short or altered.
+        """
+        try:
+            return cls(**decode(data))
+        except TypeError as error:
+            raise ArtifactError(f"the state cannot be read ({error}); start without it") from None
+
+    def __reduce__(self) -> tuple[Callable[[bytes], "ControllerState"], tuple[bytes]]:
+        return ControllerState.from_bytes, (self.to_bytes(),)
 
     def observed(self, mvs: Sequence[Tag], samples: Sequence[Sample], now_ns: int) -> "ControllerState":
         """This state with `samples` in its buffer, and the MVs that they report in force."""
