@@ -39,6 +39,7 @@ def plant_file() -> str:
         ("[plant]", "PlantTable"),
         ("[[tag]], one for every tag", "TagTable"),
         ("[opcua]", "OpcUaTable"),
+        ("[control]", "ControlTable"),
     )
     parts = [
         "# Plant file",

@@ -4,7 +4,7 @@ import logging
 import threading
 import time as wall
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -13,15 +13,17 @@ from jaxtyping import Float
 
 from procwm.control import modes
 from procwm.control.decision import Decision
-from procwm.control.fallback import RUNGS, fallback
+from procwm.control.fallback import RUNGS, Predict, fallback
 from procwm.control.gate import Gate
+from procwm.control.health import Health, Permits, health
 from procwm.control.identity import identity
-from procwm.control.measurement import Measurements, as_samples, nanoseconds, utc
+from procwm.control.measurement import as_samples, nanoseconds, utc
 from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.posing import pose
 from procwm.control.state import ControllerState
 from procwm.control.targets import Overrides, Targets
+from procwm.control.travel import remaining, travelled
 from procwm.data.window import SampleBuffer
 from procwm.errors import SpecError
 from procwm.planning.planner import MpcPlanner
@@ -37,8 +39,8 @@ _DEADLINE_SHARE = 0.5
 _LONGEST_DEADLINE_S = 1.0
 _OVERRUN = 2.0
 """A planner looks at the time between iterations; one that took this many deadlines is late."""
-_SOONEST_SHARE = 0.5
-"""Of the control interval: a step that comes sooner after the last decides nothing."""
+_HOLD_INTERVALS = 10
+"""Control intervals without a usable plan, where the plant file does not say."""
 _OVERFLOW_IS_AN_ANSWER = np.errstate(over="ignore", invalid="ignore")
 """A prediction that is not finite is looked for and refused; it is no mishap to be warned of."""
 
@@ -51,6 +53,7 @@ class _Outcome:
         reason, proposed, plan, rung: as in `Decision`.
         fresh: whether this cycle's plan was usable.
         shed: whether nothing safe was found.
+        held: as in `Decision`.
     """
 
     reason: str
@@ -59,6 +62,7 @@ class _Outcome:
     rung: str = ""
     fresh: bool = False
     shed: bool = False
+    held: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Controller:
@@ -130,6 +134,7 @@ class Controller:
             unseen=as_samples(history, self.plant, 0),
             in_force=tuple(in_force),
             reported_ns=(-1,) * len(in_force),
+            lost_ns=(-1,) * len(in_force),
             dv=tuple(center.tolist()),
             targets=Targets(),
             disturbance=self._perception.start(),
@@ -162,6 +167,8 @@ class Controller:
         setpoints: Setpoints | None = None,
         zones: Mapping[str, Interval] | None = None,
         limits: Mapping[str, Interval] | None = None,
+        on: Mapping[str, bool] | None = None,
+        permits: Permits | None = None,
     ) -> tuple[Decision, ControllerState]:
         """One control cycle.
 
@@ -172,12 +179,16 @@ class Controller:
             time: of the tick, aware, later than the last one.
             setpoints, zones: overrides by CV, for this and later steps.
             limits: overrides by tag, never wider than those of the plant file.
+            on: CVs and MVs to switch on or off. A CV that is off is not controlled, and its limits still
+                hold; an MV that is off is not written.
+            permits: what the world outside allows in this cycle; everything where `None`.
 
         Raises:
             SpecError: an unknown tag, a value outside its range, a naive time or one that goes backwards.
         """
         with self._one_at_a_time:
-            return self._step(samples, state, time, Overrides(setpoints, zones, limits))
+            overrides = Overrides(setpoints, zones, limits, on)
+            return self._step(samples, state, time, overrides, permits or Permits())
 
     def _step(
         self,
@@ -185,13 +196,17 @@ class Controller:
         state: ControllerState,
         time: datetime,
         overrides: Overrides,
+        permits: Permits,
     ) -> tuple[Decision, ControllerState]:
         began = wall.perf_counter()
         state, seen = self._advanced(samples, state, time, overrides)
-        if seen.latent is None:
+        latent = seen.latent
+        if latent is None:
             outcome = _Outcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
             return self._decision(outcome, state, seen, began), state
-        outcome = self._outcome(state, seen.measured, seen.latent)
+        fit = health(self.plant, state, seen.measured, permits)
+        seen = replace(seen, measured=fit.measured)
+        outcome = replace(self._outcome(state, fit, latent), held=fit.held)
         state = self._after(state, outcome)
         return self._decision(outcome, state, seen, began), state
 
@@ -225,28 +240,22 @@ class Controller:
         state = replace(state, targets=state.targets.with_(self.plant, overrides))
         return self._perception.look(state, arrived, now_ns)
 
-    def _outcome(
-        self, state: ControllerState, measured: Measurements, latent: Float[np.ndarray, " latent"]
-    ) -> _Outcome:
+    def _outcome(self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"]) -> _Outcome:
+        measured = fit.measured
         if state.mode.actual is Mode.OFF:
             return _Outcome(reason="the controller is off")
+        if fit.shed:
+            return _Outcome(reason=fit.shed, shed=True)
         if not measured.enough:
             rows = f"{measured.filled} of {measured.history} rows"
             if state.last_good is None:
                 return _Outcome(reason=f"filling the history: {rows}")
             return _Outcome(reason=f"too little was measured lately: {rows}", shed=True)
         if not measured.controlled[: len(self.plant.cvs)].any():
-            return _Outcome(reason="no CV is measured", shed=True)
+            return _Outcome(reason="no CV is measured and switched on", shed=True)
         if not np.isfinite(latent).all():
             return _Outcome(reason="the model's state is not finite", shed=True)
-        problem = pose(
-            self.plant,
-            state.targets,
-            measured,
-            latent=latent,
-            last_mv=np.array(state.in_force),
-            bias=state.disturbance.bias,
-        )
+        problem = self._problem(state, fit, latent)
         predict = Evaluator(self.model, problem).predict
         plan, refusal = self._plan(problem, state)
         if plan is not None and refusal is None:
@@ -254,18 +263,55 @@ class Controller:
             refusal = self._gate.prediction_refusal(prediction)
             plan = replace(plan, cv=prediction.cv[0], guard=prediction.guard[0])
         if plan is not None and refusal is None:
-            proposed = self._gate.setpoints(plan.mv[0], problem)
+            proposed = self._gate.setpoints(plan.mv[0], problem, fit.held)
             return _Outcome(
                 reason=plan.note or str(plan.status), proposed=proposed, plan=plan, rung=plan.rung, fresh=True
             )
-        rung = fallback(problem, predict, self._gate, last_good=state.last_good, age=state.age, offered=plan)
+        return self._fallen_back(problem, predict, fit, state, plan, str(refusal))
+
+    def _problem(
+        self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"]
+    ) -> ControlProblem:
+        assert state.time_ns is not None, "a problem is posed after the present has been looked at"
+        hourly = [np.inf if t.max_move_per_hour is None else t.max_move_per_hour for t in self.plant.mvs]
+        return pose(
+            self.plant,
+            state.targets,
+            fit.measured,
+            latent=latent,
+            last_mv=np.array(state.in_force),
+            bias=state.disturbance.bias,
+            held=fit.held,
+            reach=remaining(state.travel, np.array(hourly), state.time_ns),
+        )
+
+    def _fallen_back(
+        self,
+        problem: ControlProblem,
+        predict: Predict,
+        fit: Health,
+        state: ControllerState,
+        offered: Plan | None,
+        refusal: str,
+    ) -> _Outcome:
+        """What to do without a usable plan; following or holding the last one ends after `hold_for_s`."""
+        rung = fallback(
+            problem, predict, self._gate, last_good=state.last_good, age=state.age, offered=offered
+        )
         if rung is None:
             return _Outcome(
-                reason=f"{refusal}; nothing to fall back on is predicted safe", plan=plan, shed=True
+                reason=f"{refusal}; nothing to fall back on is predicted safe", plan=offered, shed=True
             )
-        proposed = self._gate.setpoints(rung.plan.mv[0], problem)
+        longest_s = self.plant.control.hold_for_s or _HOLD_INTERVALS * self.plant.interval_s
+        if rung.name != "recovery" and state.unplanned * self.plant.interval_s >= longest_s:
+            return _Outcome(
+                reason=f"{refusal}; no usable plan for more than {longest_s:g} s", plan=offered, shed=True
+            )
         return _Outcome(
-            reason=f"{refusal}; {RUNGS[rung.name]}", proposed=proposed, plan=rung.plan, rung=rung.name
+            reason=f"{refusal}; {RUNGS[rung.name]}",
+            proposed=self._gate.setpoints(rung.plan.mv[0], problem, fit.held),
+            plan=rung.plan,
+            rung=rung.name,
         )
 
     def _plan(self, problem: ControlProblem, state: ControllerState) -> tuple[Plan | None, str | None]:
@@ -292,26 +338,42 @@ class Controller:
             mode = modes.shed(mode, outcome.reason)
         elif outcome.fresh:
             mode = modes.recovered(mode, self._return_after)
-        in_force = state.in_force
-        if mode.actual is Mode.AUTO and outcome.proposed is not None:
-            in_force = tuple(outcome.proposed[tag.name] for tag in self.plant.mvs)
+        in_force, travel = state.in_force, state.travel
+        if mode.actual is Mode.AUTO and outcome.proposed is not None and state.time_ns is not None:
+            before = zip(self.plant.mvs, state.in_force, strict=True)
+            in_force = tuple(outcome.proposed.get(tag.name, value) for tag, value in before)
+            moves = [new - old for new, old in zip(in_force, state.in_force, strict=True)]
+            travel = travelled(travel, moves, state.time_ns)
         last_good, age = (outcome.plan, 1) if outcome.fresh else (state.last_good, state.age + 1)
-        return replace(state, mode=mode, in_force=in_force, last_good=last_good, age=age)
+        unplanned = 0 if outcome.fresh else state.unplanned + (outcome.plan is not None)
+        return replace(
+            state,
+            mode=mode,
+            in_force=in_force,
+            travel=travel,
+            last_good=last_good,
+            age=age,
+            unplanned=unplanned,
+        )
 
     def _decision(self, outcome: _Outcome, state: ControllerState, seen: Seen, began: float) -> Decision:
         output = zip(names_of(self.plant.outputs), seen.measured.output.tolist(), strict=True)
         return Decision(
-            setpoints=outcome.proposed if state.mode.actual is Mode.AUTO else None,
+            # With every MV held there is a plan and nothing to write.
+            setpoints=(outcome.proposed or None) if state.mode.actual is Mode.AUTO else None,
             reason=outcome.reason,
             plan=outcome.plan,
             mode=state.mode.actual,
             requested=state.mode.requested,
+            mode_reason=state.mode.reason,
             rung=outcome.rung,
             proposed=outcome.proposed,
+            held=outcome.held,
             target=state.targets.in_force(self.plant),
+            limits=state.targets.limits_in_force(self.plant),
             measured=MappingProxyType({name: value for name, value in output if np.isfinite(value)}),
             bias=state.disturbance.bias,
-            notes=seen.measured.notes,
+            notes=(*seen.measured.notes, *seen.doubts),
             step_s=wall.perf_counter() - began,
             time_ns=seen.time_ns,
         )

@@ -12,8 +12,11 @@ from jaxtyping import Float
 from procwm.control.modes import Mode
 from procwm.planning.problem import Plan
 from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.tags import Interval
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
+_NOBODY: Mapping[str, str] = MappingProxyType({})
+_NO_LIMITS: Mapping[str, Interval] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,9 +29,12 @@ class Decision:
         plan: the trajectory behind `setpoints` or `proposed`, or the one that was refused.
         mode: in force during this cycle.
         requested: mode asked for.
+        mode_reason: of the last change of mode, or of being shed.
         rung: which part of the ladder decided: that of the plan, `tail`, `hold`, `recovery`, or empty.
         proposed: what AUTO would write; in SHADOW and ADVISORY nothing else is said.
+        held: by MV, why it is not written.
         target: setpoints in force, by CV.
+        limits: in force, by MV and output that has any.
         measured: outputs at this tick that have a valid measurement.
         bias: disturbance estimate added to the predicted outputs, `None` before there is one.
         notes: what an operator should know besides the reason, such as a CV that is not measured.
@@ -41,9 +47,12 @@ class Decision:
     plan: Plan | None = None
     mode: Mode = Mode.AUTO
     requested: Mode = Mode.AUTO
+    mode_reason: str = ""
     rung: str = ""
     proposed: Setpoints | None = None
+    held: Mapping[str, str] = field(default_factory=lambda: _NOBODY)
     target: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    limits: Mapping[str, Interval] = field(default_factory=lambda: _NO_LIMITS)
     measured: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     bias: Float[np.ndarray, "horizon cv"] | None = None
     notes: tuple[str, ...] = ()

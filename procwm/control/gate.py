@@ -1,5 +1,6 @@
 """The last check before the plant. It refuses and never edits: a clipped move is not the one planned."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -52,7 +53,8 @@ class Gate:
                 asked, allowed = column[outside.argmax()], f"[{low[index]:g}, {high[index]:g}]"
                 return f"{tag.name}: the plan asks for {asked:g} {tag.unit}, outside {allowed}"
             if largest > problem.max_move[index] + slack[index]:
-                return f"{tag.name}: the plan moves by {largest:g} {tag.unit}, max_move is {tag.max_move:g}"
+                allowed = f"{problem.max_move[index]:g}"
+                return f"{tag.name}: the plan moves by {largest:g} {tag.unit}, allowed are {allowed}"
         return None
 
     def prediction_refusal(self, prediction: Prediction) -> str | None:
@@ -66,14 +68,23 @@ class Gate:
                 return f"guardrail {name} is predicted at {guard[row, index]:.3g} in {row + 1} intervals"
         return None
 
-    def setpoints(self, mv: Float[np.ndarray, " mv"], problem: ControlProblem) -> Setpoints:
-        """The first row of a trajectory that passed, freed of what rounding left beyond a hard limit."""
+    def setpoints(
+        self, mv: Float[np.ndarray, " mv"], problem: ControlProblem, held: Collection[str]
+    ) -> Setpoints:
+        """The first row of a trajectory that passed, freed of what rounding left beyond a hard limit.
+
+        MVs that are `held` are not in it: they are not written at all.
+        """
         low, high = _bounds(problem)
         low = np.maximum(low, problem.last_mv - problem.max_move)
         high = np.minimum(high, problem.last_mv + problem.max_move)
         exact = np.clip(mv, low, high)
         return MappingProxyType(
-            {tag.name: float(value) for tag, value in zip(self.plant.mvs, exact, strict=True)}
+            {
+                tag.name: float(value)
+                for tag, value in zip(self.plant.mvs, exact, strict=True)
+                if tag.name not in held
+            }
         )
 
 

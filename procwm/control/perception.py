@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from procwm.control.admission import admitted
 from procwm.control.disturbance import Disturbance, DisturbanceEstimator
 from procwm.control.measurement import Measurements, measurements
 from procwm.control.modes import Mode
@@ -28,11 +29,13 @@ class Seen:
         time_ns: of the tick.
         measured: the present of the window.
         latent: the model's state; `None` where this interval had its step already.
+        doubts: why reported values are not believed, a sentence each.
     """
 
     time_ns: int
     measured: Measurements
     latent: Float[np.ndarray, " latent"] | None
+    doubts: tuple[str, ...] = ()
 
 
 class Perception:
@@ -61,11 +64,12 @@ class Perception:
 
         The first look lives through the samples from before it, so that it knows what the model gets wrong.
         """
-        arrived = (*state.unseen, *samples)
-        state = replace(state, unseen=())
+        arrived, steady, doubts = admitted((*state.unseen, *samples), self._plant, state.steady, now_ns)
+        state = replace(state, unseen=(), steady=steady)
         if state.time_ns is None:
             state = self._caught_up(state, arrived, now_ns)
-        return self._tick(state, arrived, now_ns)
+        state, seen = self._tick(state, arrived, now_ns)
+        return state, replace(seen, doubts=doubts)
 
     def _caught_up(self, state: ControllerState, samples: Sequence[Sample], now_ns: int) -> ControllerState:
         """`state` one interval before the first step, having lived through the samples from before."""

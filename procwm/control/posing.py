@@ -1,5 +1,7 @@
 """This cycle's planning problem, from what is measured, known and asked for."""
 
+from collections.abc import Collection
+
 import numpy as np
 from jaxtyping import Float
 
@@ -17,15 +19,29 @@ def pose(
     latent: Float[np.ndarray, " latent"],
     last_mv: Float[np.ndarray, " mv"],
     bias: Float[np.ndarray, "horizon cv"],
+    held: Collection[str],
+    reach: Float[np.ndarray, " mv"],
 ) -> ControlProblem:
     """The problem of one cycle, engineering units.
 
     An output that is no longer controlled keeps its limits and loses its target. DVs are held.
+
+    Args:
+        plant: tags, limits and weights.
+        targets: overrides in force.
+        measured: the present.
+        latent: the model's state.
+        last_mv: MVs in force.
+        bias: disturbance estimate.
+        held: MVs that are not to be moved.
+        reach: how far each MV may still move within the hour.
     """
     horizon, outputs = len(bias), plant.outputs
     zones = [targets.zone(tag) or (-np.inf, np.inf) for tag in outputs]
     soft = [targets.soft_limits(tag) for tag in outputs]
     hard = [targets.bounds(tag) for tag in plant.mvs]
+    fixed = np.array([tag.name in held for tag in plant.mvs])
+    max_move = np.array([np.inf if tag.max_move is None else tag.max_move for tag in plant.mvs])
     weight = np.array([tag.weight if tag in plant.cvs else 0.0 for tag in outputs])
     target = np.where(measured.controlled, targets.setpoint_row(plant), np.nan)
     return ControlProblem(
@@ -40,9 +56,9 @@ def pose(
         high=np.array([high for _, high in soft]),
         weight=np.where(measured.controlled, weight, 0.0),
         span=np.array([tag.span for tag in outputs]),
-        mv_low=np.array([low for low, _ in hard]),
-        mv_high=np.array([high for _, high in hard]),
-        max_move=np.array([np.inf if tag.max_move is None else tag.max_move for tag in plant.mvs]),
+        mv_low=np.where(fixed, last_mv, [low for low, _ in hard]),
+        mv_high=np.where(fixed, last_mv, [high for _, high in hard]),
+        max_move=np.minimum(max_move, reach),
         move_weight=np.array([tag.move_weight for tag in plant.mvs]),
         mv_span=np.array([tag.span for tag in plant.mvs]),
     )

@@ -1,15 +1,17 @@
 """What one control cycle leaves to the next."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
+from procwm.control.admission import NO_STEADY, Steady
 from procwm.control.codec import decode, encode
 from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import ModeState
 from procwm.control.targets import Targets
+from procwm.control.travel import Travel
 from procwm.data.window import SampleBuffer
 from procwm.errors import ArtifactError
 from procwm.planning.problem import Plan
@@ -26,13 +28,17 @@ class ControllerState:
         mode: asked for and in force.
         buffer: recent samples.
         in_force: MVs as the plant last reported them, or as written since, over the axis `mv`.
-        reported_ns: source time of the last report of each MV.
+        reported_ns: source time of the last good report of each MV.
+        lost_ns: source time since when each MV's newest report has not been good; -1 where it is.
         dv: measured disturbances as last known, over the axis `dv`.
         targets: overrides in force.
         disturbance: what the model gets wrong.
         last_good: the last plan whose first move was written.
         age: cycles since `last_good` was made.
+        unplanned: cycles in a row whose own plan was not usable.
         time_ns: of the last cycle; `None` before the first.
+        steady: tags that can freeze, and since when each has had its value.
+        travel: moves of each MV summed over minutes, for the last hour, by the time of the minute's end.
         unseen: samples given at the start, which the first cycle will see.
     """
 
@@ -41,13 +47,17 @@ class ControllerState:
     buffer: SampleBuffer
     in_force: tuple[float, ...]
     reported_ns: tuple[int, ...]
+    lost_ns: tuple[int, ...]
     dv: tuple[float, ...]
     targets: Targets
     disturbance: Disturbance
     last_good: Plan | None = None
     age: int = 0
+    unplanned: int = 0
     time_ns: int | None = None
     unseen: tuple[Sample, ...] = ()
+    steady: Steady = field(default_factory=lambda: NO_STEADY)
+    travel: Travel = ()
 
     def to_bytes(self) -> bytes:
         """This state as bytes that `from_bytes` reads back to the last bit, in any process."""
@@ -70,18 +80,28 @@ class ControllerState:
 
     def observed(self, mvs: Sequence[Tag], samples: Sequence[Sample], now_ns: int) -> "ControllerState":
         """This state with `samples` in its buffer, and the MVs that they report in force."""
-        in_force, reported_ns = list(self.in_force), list(self.reported_ns)
+        in_force, reported_ns, lost_ns = list(self.in_force), list(self.reported_ns), list(self.lost_ns)
         row = {tag.name: index for index, tag in enumerate(mvs)}
-        reports = [sample for sample in samples if sample.tag in row and _usable(sample)]
+        reports = [sample for sample in samples if sample.tag in row]
         for sample in sorted(reports, key=lambda report: report.source_ns):
             index = row[sample.tag]
             # A reconnected server sends old values again: only a newer report counts.
-            if sample.source_ns > reported_ns[index]:
-                in_force[index], reported_ns[index] = sample.value, sample.source_ns
+            if sample.source_ns <= max(reported_ns[index], lost_ns[index]):
+                continue
+            if _usable(sample):
+                in_force[index], reported_ns[index], lost_ns[index] = sample.value, sample.source_ns, -1
+            elif lost_ns[index] < 0:
+                lost_ns[index] = sample.source_ns
         known = zip(mvs, in_force, strict=True)
         believed = [Sample(tag.name, value, Quality.GOOD, now_ns) for tag, value in known]
         buffer = self.buffer.push([*samples, *believed], now_ns=now_ns)
-        return replace(self, buffer=buffer, in_force=tuple(in_force), reported_ns=tuple(reported_ns))
+        return replace(
+            self,
+            buffer=buffer,
+            in_force=tuple(in_force),
+            reported_ns=tuple(reported_ns),
+            lost_ns=tuple(lost_ns),
+        )
 
 
 def _usable(sample: Sample) -> bool:

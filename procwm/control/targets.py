@@ -23,6 +23,7 @@ class Overrides:
     setpoints: Setpoints | None = None
     zones: Mapping[str, Interval] | None = None
     limits: Mapping[str, Interval] | None = None
+    on: Mapping[str, bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,26 @@ class Targets:
         setpoints: of CVs.
         zones: of CVs.
         limits: of MVs and outputs; only ever inside those of the plant file.
+        off: names of the CVs and MVs that are switched off.
     """
 
     setpoints: Setpoints = field(default_factory=lambda: _NO_SETPOINTS)
     zones: Mapping[str, Interval] = field(default_factory=lambda: _NO_INTERVALS)
     limits: Mapping[str, Interval] = field(default_factory=lambda: _NO_INTERVALS)
+    off: tuple[str, ...] = ()
 
     def with_(self, plant: PlantSpec, overrides: Overrides) -> "Targets":
         """These targets with `overrides` on top.
 
         Raises:
-            SpecError: a tag is unknown, a value is outside its range, or a limit is wider than the plant's.
+            SpecError: a tag is unknown, a value is outside its range, a limit is wider than the plant's, or a
+                tag that is no CV or MV is switched.
         """
+        off = set(self.off)
+        for name, on in (overrides.on or {}).items():
+            if plant.tag(name) not in plant.mvs + plant.cvs:
+                raise SpecError(f"{name}: only CVs and MVs can be switched on and off")
+            (off.discard if on else off.add)(name)
         zones, limits = overrides.zones or {}, overrides.limits or {}
         setpoints = {
             name: plant.tag(name).check_target(number(name, value))
@@ -59,6 +68,7 @@ class Targets:
             MappingProxyType({**kept, **setpoints}),
             MappingProxyType({**self.zones, **zones}),
             MappingProxyType({**self.limits, **limits}),
+            tuple(sorted(off)),
         )
 
     def setpoint(self, tag: Tag) -> float | None:
@@ -76,6 +86,13 @@ class Targets:
     def soft_limits(self, tag: Tag) -> Interval:
         """Softened limits of an output in force; -inf and +inf where it has none."""
         return self.limits.get(tag.name, tag.limits or (-np.inf, np.inf))
+
+    def limits_in_force(self, plant: PlantSpec) -> Mapping[str, Interval]:
+        """Limits of every MV, and of every output that has any."""
+        found = {tag.name: self.bounds(tag) for tag in plant.mvs}
+        outputs = {tag.name: self.soft_limits(tag) for tag in plant.outputs}
+        found |= {name: limits for name, limits in outputs.items() if np.isfinite(limits).any()}
+        return MappingProxyType(found)
 
     def setpoint_row(self, plant: PlantSpec) -> Float[np.ndarray, " cv"]:
         """Setpoints over the axis `cv`; NaN where there is none."""

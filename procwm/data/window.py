@@ -140,6 +140,18 @@ class SampleBuffer:
                 values[:, column] = held(self._usable[tag], rows, hold_s)
         return Window(end_ns, values, np.isfinite(values))
 
+    def lost_ns(self, tag: str, now_ns: int) -> int:
+        """For how long `tag` has had no valid value: 0 while its newest sample is Good and not too old."""
+        series = self._usable.get(tag)
+        heard = 0 if series is None else int(np.searchsorted(series.time_ns, now_ns, side="right"))
+        if series is None or heard == 0:
+            return now_ns
+        age_ns = now_ns - int(series.time_ns[heard - 1])
+        newest = self._latest[tag]
+        superseded = int(series.time_ns[heard - 1]) < newest.source_ns <= now_ns
+        hold_ns = _hold_ns(self.rule.hold_s[self.rule.tags.index(tag)])
+        return max(age_ns, 1) if superseded or age_ns > hold_ns else 0
+
     def latest(self, tag: str) -> Sample | None:
         """The sample of `tag` with the newest source time, whatever its quality."""
         return self._latest.get(tag)

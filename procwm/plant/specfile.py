@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from procwm.errors import SpecError
+from procwm.plant.contract import ControlSettings, OnLoss
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 
 Number = Annotated[float, Strict()]
@@ -44,6 +45,26 @@ class TagTable(_Table):
     move_weight: Number = Field(0.0, description="of an MV's squared move, relative to the width of `range`")
     node: str | None = Field(None, description="OPC UA node id")
     max_hold_s: Number | None = Field(None, description="for how long a Good value counts as the present one")
+    max_move_per_hour: Number | None = Field(None, description="largest sum of an MV's moves in any hour")
+    critical: Annotated[bool, Strict()] = Field(False, description="its loss takes the whole controller down")
+    on_loss: OnLoss | None = Field(
+        None,
+        description="without a valid value: predict (CV, PV), hold (MV, DV), drop (CV) or shed; "
+        "the default is the first that its role has",
+    )
+    loss_s: Number | None = Field(
+        None, description="for how long `on_loss` may last; then a CV is dropped, and a critical tag sheds"
+    )
+    use_uncertain: Annotated[bool, Strict()] = Field(
+        False, description="whether a value of quality Uncertain counts as measured"
+    )
+    frozen_after_s: Number | None = Field(
+        None, description="a value exactly the same for longer is taken for frozen; never without it"
+    )
+    cascade_node: str | None = Field(
+        None, description="OPC UA node of the mode of the loop whose setpoint this MV is"
+    )
+    cascade_value: Number = Field(1.0, description="the value there that lets the MV be written")
 
 
 class OpcUaTable(_Table):
@@ -52,12 +73,34 @@ class OpcUaTable(_Table):
     endpoint: str = Field(description="URL such as opc.tcp://127.0.0.1:4840")
 
 
+class ControlTable(_Table):
+    """The table `[control]`."""
+
+    hold_for_s: Number | None = Field(
+        None, description="for how long the controller goes on without a usable plan; then it sheds"
+    )
+    silent_for_s: Number | None = Field(
+        None, description="for how long writes may fail or samples stay away; then it sheds"
+    )
+    clock_skew_s: Number | None = Field(
+        None, description="a sample stamped further ahead of our clock is refused"
+    )
+    heartbeat_node: str | None = Field(None, description="OPC UA node of the counter the plant watches")
+    plant_heartbeat_node: str | None = Field(
+        None, description="OPC UA node of a value that the plant keeps changing"
+    )
+    plant_heartbeat_s: Number | None = Field(
+        None, description="for how long it may stand still; then the controller sheds"
+    )
+
+
 class PlantFile(_Table):
     """A whole plant file; `PlantFile.model_json_schema()` describes it to editors."""
 
     plant: PlantTable
     tag: list[TagTable]
     opcua: OpcUaTable | None = None
+    control: ControlTable | None = None
 
 
 def load_plant(path: str | Path) -> PlantSpec:
@@ -87,6 +130,7 @@ def parse_plant(text: str, *, source: str = "plant file") -> PlantSpec:
             interval_s=file.plant.interval_s,
             tags=tuple(Tag(**dict(tag)) for tag in file.tag),
             opcua=None if file.opcua is None else OpcUaSettings(**dict(file.opcua)),
+            control=ControlSettings(**dict(file.control or ())),
         )
     except SpecError as error:
         raise SpecError(f"{source}: {error}") from None
@@ -102,6 +146,9 @@ def dump_plant(plant: PlantSpec) -> str:
         blocks.append(
             "[opcua]\n" + _lines({f.name: getattr(plant.opcua, f.name) for f in fields(plant.opcua)})
         )
+    control = _departures(plant.control, {})
+    if control:
+        blocks.append("[control]\n" + _lines(control))
     return "\n".join(blocks)
 
 
@@ -149,7 +196,9 @@ def _learned(plant: PlantSpec) -> list[dict[str, Any]]:
     ]
 
 
-def _departures(part: Tag | OpcUaSettings, given: Mapping[str, object]) -> dict[str, object]:
+def _departures(
+    part: Tag | OpcUaSettings | ControlSettings, given: Mapping[str, object]
+) -> dict[str, object]:
     values = {f.name: (getattr(part, f.name), f.default) for f in fields(part) if f.name not in given}
     return {key: value for key, (value, default) in values.items() if value != default}
 
@@ -161,6 +210,8 @@ def _lines(table: Mapping[str, object]) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return repr(value)
@@ -188,11 +239,14 @@ def _sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
             hint = f"did you mean {close[0]}?" if close else f"known keys are {', '.join(known)}"
             return f"{place}unknown key {key}; {hint}"
         case "enum":
-            return f"{place}{key} is {mistake['input']!r}; it must be one of {', '.join(Role)}"
+            choices = ", ".join(OnLoss if key == "on_loss" else Role)
+            return f"{place}{key} is {mistake['input']!r}; it must be one of {choices}"
         case "tuple_type" | "too_long":
             return f"{place}{key} is {mistake['input']!r}; it must be two numbers, [low, high]"
         case "float_type":
             return f"{place}{key} is {mistake['input']!r}; it must be a number"
+        case "bool_type":
+            return f"{place}{key} is {mistake['input']!r}; it must be true or false"
         case "string_type":
             return f"{place}{key} is {mistake['input']!r}; it must be a text in quotes"
         case "list_type":
@@ -214,6 +268,8 @@ def _place(location: Sequence[int | str], table: Mapping[str, Any]) -> tuple[str
             return "[plant]: ", key, PlantTable
         case ("opcua", str(key), *_):
             return "[opcua]: ", key, OpcUaTable
+        case ("control", str(key), *_):
+            return "[control]: ", key, ControlTable
         case (str(key), *_):
             return "", {"plant": "[plant]", "tag": "[[tag]]"}.get(key, key), PlantFile
         case _:

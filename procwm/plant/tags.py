@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from procwm.errors import SpecError
+from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal
 
 Interval = tuple[float, float]
 """A closed interval `(low, high)` in engineering units."""
@@ -23,6 +24,15 @@ class Role(StrEnum):
     """Measured disturbance."""
     PV = "PV"
     """Any other measurement; with `limits` it is constrained like a CV without a target."""
+
+
+_ON_LOSS = {
+    Role.CV: (OnLoss.PREDICT, OnLoss.DROP, OnLoss.SHED),
+    Role.PV: (OnLoss.PREDICT, OnLoss.SHED),
+    Role.MV: (OnLoss.HOLD, OnLoss.SHED),
+    Role.DV: (OnLoss.HOLD, OnLoss.SHED),
+}
+"""What may be done about a lost tag; the first is the default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +52,15 @@ class Tag:
         move_weight: of an MV's squared move, relative to its span.
         node: OPC UA node id, or `None` where the tag is not served.
         max_hold_s: for how long a good value counts as the present one; `None` lets the log decide.
+        max_move_per_hour: largest sum of an MV's moves within any hour; `None` is no limit.
+        critical: whether its loss takes the whole controller down.
+        on_loss: what to do without a valid value; `None` is predict for a CV or PV, hold for an MV or DV.
+        loss_s: for how long `on_loss` may last; then a CV is dropped, and a critical tag sheds. `None` is
+            half a window for a CV or PV, 2 control intervals for an MV or DV.
+        use_uncertain: whether a value of quality Uncertain counts as measured.
+        frozen_after_s: a value that stays exactly the same for longer is taken for frozen; `None` is never.
+        cascade_node: OPC UA node of the mode of the loop whose setpoint this MV is.
+        cascade_value: the value there that lets the MV be written.
     """
 
     name: str
@@ -56,6 +75,14 @@ class Tag:
     move_weight: float = 0.0
     node: str | None = None
     max_hold_s: float | None = None
+    max_move_per_hour: float | None = None
+    critical: bool = False
+    on_loss: OnLoss | None = None
+    loss_s: float | None = None
+    use_uncertain: bool = False
+    frozen_after_s: float | None = None
+    cascade_node: str | None = None
+    cascade_value: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -69,7 +96,8 @@ class Tag:
         for label, value in (("weight", self.weight), ("move_weight", self.move_weight)):
             if not (math.isfinite(value) and value >= 0):
                 raise SpecError(f"{self.name}: {label} is {value}; it must be a number of at least 0")
-        for label, bound in (("max_move", self.max_move), ("max_hold_s", self.max_hold_s)):
+        for label in ("max_move", "max_hold_s", "max_move_per_hour", "loss_s", "frozen_after_s"):
+            bound = getattr(self, label)
             if bound is not None and not (math.isfinite(bound) and bound > 0):
                 raise SpecError(f"{self.name}: {label} is {bound}; it must be a number above 0")
         self._check_role()
@@ -93,12 +121,20 @@ class Tag:
             "limits": (self.limits is not None, (Role.CV, Role.MV, Role.PV)),
             "max_move": (self.max_move is not None, (Role.MV,)),
             "move_weight": (self.move_weight != 0.0, (Role.MV,)),
+            "max_move_per_hour": (self.max_move_per_hour is not None, (Role.MV,)),
+            "cascade_node": (self.cascade_node is not None, (Role.MV,)),
+            "frozen_after_s": (self.frozen_after_s is not None, (Role.CV, Role.DV, Role.PV)),
         }
         for label, (given, roles) in allowed.items():
             if given and self.role not in roles:
                 raise SpecError(
                     f"{self.name}: a {self.role} takes no {label}; only {' or '.join(roles)} tags do"
                 )
+        if self.on_loss is not None and self.on_loss not in _ON_LOSS[self.role]:
+            raise SpecError(
+                f"{self.name}: on_loss of a {self.role} is {' or '.join(_ON_LOSS[self.role])}, "
+                f"not {self.on_loss}"
+            )
 
     def check_target(self, value: float) -> float:
         """Return `value` if this tag can be asked for it, else raise `SpecError`."""
@@ -115,6 +151,11 @@ class Tag:
     def span(self) -> float:
         """Width of the instrument's range, engineering units."""
         return self.range[1] - self.range[0]
+
+    @property
+    def loss_policy(self) -> OnLoss:
+        """`on_loss` where given, else the default of its role."""
+        return self.on_loss or _ON_LOSS[self.role][0]
 
     @property
     def bounds(self) -> Interval:
@@ -141,6 +182,7 @@ class PlantSpec:
     interval_s: float
     tags: tuple[Tag, ...]
     opcua: OpcUaSettings | None = field(default=None)
+    control: ControlSettings = field(default_factory=ControlSettings)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.interval_s) and self.interval_s > 0):
@@ -192,8 +234,25 @@ class PlantSpec:
             raise SpecError(f"plant {self.name} has no tag {name}; its tags are {known}") from None
 
     @cached_property
+    def signals(self) -> tuple[Signal, ...]:
+        """What the runtime watches beside the tags: the modes of loops below, and the plant's heartbeat."""
+        found = [
+            Signal(name=cascade_signal(tag.name), node=tag.cascade_node)
+            for tag in self.mvs
+            if tag.cascade_node is not None
+        ]
+        if self.control.plant_heartbeat_node is not None:
+            found.append(Signal(name=PLANT_HEARTBEAT, node=self.control.plant_heartbeat_node))
+        return tuple(found)
+
+    @cached_property
     def _by_name(self) -> dict[str, Tag]:
         return {tag.name: tag for tag in self.tags}
+
+
+def cascade_signal(mv: str) -> str:
+    """Name of the signal that carries the mode of the loop below `mv`."""
+    return f"{mv} mode"
 
 
 def names_of(tags: Sequence[Tag]) -> tuple[str, ...]:

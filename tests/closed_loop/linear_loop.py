@@ -132,7 +132,7 @@ class LinearPlant:
         return self.enter(setpoints)
 
     def enter(self, setpoints: Setpoints) -> Setpoints:
-        self.mv = np.array([setpoints["V1"], setpoints["V2"]])
+        self.mv = np.array([setpoints.get("V1", self.mv[0]), setpoints.get("V2", self.mv[1])])
         return dict(setpoints)
 
     async def ticks(self, interval_s: float) -> AsyncIterator[int]:

@@ -126,8 +126,11 @@ def test_a_bad_report_of_an_mv_is_no_report() -> None:
     def broken(tick: int, samples: list[Sample]) -> list[Sample]:
         return [replace(s, value=99.0, quality=Quality.BAD) if s.tag == "V1" else s for s in samples]
 
-    run = loop(planner=StubPlanner(stepping(1.0, 0.0)), change=broken).run(HISTORY)
-    assert run.moves[-1, 0] == pytest.approx(52.0)
+    run = loop(planner=StubPlanner(stepping(0.0, 1.0)), change=broken).run(HISTORY)
+    assert run.decisions is not None
+    assert run.decisions[-1].setpoints == {"V2": pytest.approx(52.0)}
+    assert run.decisions[-1].held == {"V1": "its setpoint cannot be read back"}
+    assert run.state.in_force[0] == 50.0
 
 
 def test_an_old_report_sent_again_is_no_news() -> None:

@@ -72,7 +72,7 @@ def test_a_plan_that_did_not_come_out_is_refused_in_its_own_words(status: PlanSt
 
 def test_a_move_beyond_max_move_is_refused() -> None:
     assert (
-        GATE.refusal(plan(55.1, 55.1, 55.1, 55.1), problem()) == "V: the plan moves by 5.1 %, max_move is 5"
+        GATE.refusal(plan(55.1, 55.1, 55.1, 55.1), problem()) == "V: the plan moves by 5.1 %, allowed are 5"
     )
 
 
@@ -104,11 +104,11 @@ def test_an_mv_outside_its_limits_must_come_back_as_fast_as_it_may() -> None:
 def test_rounding_passes_and_does_not_reach_the_plant() -> None:
     over = 90.0 + 5e-5
     assert GATE.refusal(plan(over, over, over, over), problem(89.0)) is None
-    assert GATE.setpoints(np.array([over]), problem(89.0)) == {"V": 90.0}
+    assert GATE.setpoints(np.array([over]), problem(89.0), ()) == {"V": 90.0}
 
 
 def test_rounding_never_moves_an_mv_by_more_than_max_move() -> None:
-    assert GATE.setpoints(np.array([55.0 + 5e-5]), problem())["V"] == 55.0
+    assert GATE.setpoints(np.array([55.0 + 5e-5]), problem(), ())["V"] == 55.0
 
 
 def test_a_prediction_that_is_not_finite_is_refused() -> None:

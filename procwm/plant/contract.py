@@ -1,0 +1,66 @@
+"""What a plant file says about running the controller: lost measurements, watchdogs, time limits."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from procwm.errors import SpecError
+
+
+class OnLoss(StrEnum):
+    """What to do while a tag has no valid value."""
+
+    PREDICT = "predict"
+    """The model stands in for at most `loss_s`; then the tag is dropped."""
+    HOLD = "hold"
+    """The last good value stands in; an MV is not written."""
+    DROP = "drop"
+    """A CV is not controlled; its limits still hold for what the model predicts."""
+    SHED = "shed"
+    """The plant is given back at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """A number that the runtime watches and no model ever sees.
+
+    Attributes:
+        name: of its samples.
+        node: OPC UA node id.
+    """
+
+    name: str
+    node: str
+
+
+PLANT_HEARTBEAT = "plant heartbeat"
+"""Name of the signal that must keep changing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlSettings:
+    """How the controller of a plant runs; `None` stands for the default that is named.
+
+    Attributes:
+        hold_for_s: for how long the controller goes on without a usable plan of this cycle, following or
+            holding the last; then it sheds. 10 control intervals.
+        silent_for_s: for how long writes may fail, or the link bring no sample, before the controller sheds.
+            3 control intervals.
+        clock_skew_s: a sample stamped further ahead of our clock than this is refused. 1 control interval.
+        heartbeat_node: OPC UA node of the counter that the plant watches; written in every healthy cycle.
+        plant_heartbeat_node: OPC UA node of a value that the plant keeps changing.
+        plant_heartbeat_s: for how long it may stand still before the controller sheds. 3 control intervals.
+    """
+
+    hold_for_s: float | None = None
+    silent_for_s: float | None = None
+    clock_skew_s: float | None = None
+    heartbeat_node: str | None = None
+    plant_heartbeat_node: str | None = None
+    plant_heartbeat_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for label in ("hold_for_s", "silent_for_s", "clock_skew_s", "plant_heartbeat_s"):
+            value = getattr(self, label)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise SpecError(f"[control]: {label} is {value}; it must be a number above 0")
