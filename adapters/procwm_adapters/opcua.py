@@ -14,8 +14,10 @@ from asyncua.common.subscription import DataChangeEvent, Subscription
 
 from procwm.errors import LinkError, SpecError
 from procwm.plant.samples import Quality, Sample, Setpoints
+from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import PlantSpec, Role
 from procwm_adapters.inbox import Inbox
+from procwm_adapters.opcua_client import SecureClient
 from procwm_adapters.opcua_errors import FAILURES, linked
 from procwm_adapters.opcua_nodes import TagNode, examine, node_ids, read
 from procwm_adapters.opcua_values import nanoseconds, overflowed, sample_of
@@ -79,10 +81,10 @@ class OpcUaLink:
         self._ids = node_ids(spec)
         self._publishing_s = publishing_s or min(1.0, max(0.05, spec.interval_s / 10.0))
         self._server_queue = server_queue
-        self._client = Client(_endpoint(spec), timeout=timeout_s, watchdog_intervall=watchdog_s)
+        settings = _settings(spec)
+        self._client = SecureClient(settings, timeout=timeout_s, watchdog_intervall=watchdog_s)
         self._client.session_timeout = int(_SESSION_S * 1000)
-        # As it may be shown: without the credentials that a URL can hold.
-        self._endpoint: str = self._client.server_url.geturl()
+        self._endpoint = settings.endpoint
         self._reconnect = {
             "auto_reconnect": True,
             "reconnect_max_delay": reconnect_delay_s,
@@ -120,7 +122,7 @@ class OpcUaLink:
         return self._inbox.dropped + self._overflows
 
     async def __aenter__(self) -> Self:
-        with linked(self._endpoint, "connecting"):
+        with linked(self._endpoint, "connecting"), self._client.connecting():
             await self._client.connect(**self._reconnect)
         try:
             with linked(self._endpoint, "subscribing"):
@@ -265,7 +267,7 @@ def _awaited(value: Any) -> bool:
     return status is not None and status.value == ua.StatusCodes.BadWaitingForInitialData
 
 
-def _endpoint(spec: PlantSpec) -> str:
+def _settings(spec: PlantSpec) -> OpcUaSettings:
     if spec.opcua is None:
         raise SpecError(
             f'plant {spec.name}: no OPC UA server; add [opcua] with endpoint = "opc.tcp://host:4840"'
@@ -279,4 +281,4 @@ def _endpoint(spec: PlantSpec) -> str:
         raise SpecError(
             f'plant {spec.name}: endpoint "{spec.opcua.endpoint}" is not a URL such as "opc.tcp://host:4840"'
         )
-    return spec.opcua.endpoint
+    return spec.opcua

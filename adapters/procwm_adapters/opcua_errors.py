@@ -14,6 +14,14 @@ from procwm.errors import LinkError
 # Without a handler Python prints the library's tracebacks of every lost connection on stderr.
 logging.getLogger("asyncua").addHandler(logging.NullHandler())
 
+
+def _holds_no_secret(record: logging.LogRecord) -> bool:
+    """Whether a line of the library may be logged: the request to log in is written with its password."""
+    return not any(isinstance(value, ua.ActivateSessionRequest) for value in record.args or ())
+
+
+logging.getLogger("asyncua.client.ua_client.UASocketProtocol").addFilter(_holds_no_secret)
+
 SENTENCES: Mapping[type[Exception], str] = {
     ua.uaerrors.UaStatusCodeErrors: "the server answered {error}",
     ua.UaStatusCodeError: "the server answered {error}",

@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from procwm.plant.samples import Quality, Sample
 from procwm.plant.scenario import SimulatedPlant
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_adapters.opcua_errors import linked
+from procwm_adapters.opcua_guard import GuardedServer
 from procwm_adapters.opcua_values import opcua_time, status_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ LARGEST_ADVANCE = 200
 
 
 class PlantServer:
-    """Serves `plant` over OPC UA, without security; use it as `async with PlantServer(plant) as server:`.
+    """Serves `plant` over OPC UA; use it as `async with PlantServer(plant) as server:`.
 
     Every tag is an analog item with its unit and range, at the plant file's node id or, without one,
     at `ns=2;s=<tag>`. MVs can be written; what the plant accepts is what the node then holds.
@@ -50,7 +52,13 @@ class PlantServer:
     """
 
     def __init__(
-        self, plant: SimulatedPlant, *, endpoint: str = "opc.tcp://127.0.0.1:0", speed: float | None = None
+        self,
+        plant: SimulatedPlant,
+        *,
+        endpoint: str = "opc.tcp://127.0.0.1:0",
+        speed: float | None = None,
+        pki: Path | None = None,
+        users: Path | None = None,
     ) -> None:
         """Nothing is served before the server is entered.
 
@@ -58,13 +66,18 @@ class PlantServer:
             plant: from now on only this server advances it.
             endpoint: URL to serve at; with port 0 any free port is taken.
             speed: simulated seconds per second, above 0; `None` is lockstep.
+            pki: folder of certificates, for secured connections only; `None` lets everybody in, without
+                security.
+            users: with `pki`, a private file of lines `name:password` of who may log in.
         """
+        if users is not None and pki is None:
+            raise SpecError(f"{users}: users need secured connections; name a folder of certificates")
         if speed is not None and not speed > 0:
             raise SpecError(f"speed is {speed}; it must be above 0")
         self._plant = plant
         self._endpoint = endpoint
         self._speed = speed
-        self._server = Server()
+        self._server = _open_server() if pki is None else GuardedServer(pki, users)
         self._nodes: dict[str, Any] = {}
         self._own: dict[str, Any] = {}
         self._intervals = 0
@@ -199,8 +212,6 @@ class PlantServer:
     async def _build(self) -> None:
         self._server.set_endpoint(self._endpoint)
         self._server.set_server_name(f"procwm simulation of {self._spec.name}")
-        self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-        self._server.set_identity_tokens([ua.AnonymousIdentityToken])
         # The server's clock is simulated time, set with every interval.
         self._server.disable_clock()
         await self._server.init()
@@ -249,6 +260,13 @@ class PlantServer:
         except ProcwmError:
             return ua.StatusCode(ua.StatusCodes.BadInvalidState)
         return [ua.Variant(reached, ua.VariantType.Int64)]
+
+
+def _open_server() -> Server:
+    server = Server()
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    server.set_identity_tokens([ua.AnonymousIdentityToken])
+    return server
 
 
 def _with_node(tag: Tag) -> Tag:

@@ -85,6 +85,13 @@ def serve(
     operation: Annotated[
         Operation, typer.Option(help="Who moves the MVs: you, through OPC UA, or simulated operators.")
     ] = Operation.EXTERNAL,
+    pki: Annotated[
+        Path | None,
+        typer.Option(help="Folder of certificates; with it, only secured connections are let in."),
+    ] = None,
+    users: Annotated[
+        Path | None, typer.Option(help="With --pki: private file of lines NAME:PASSWORD of who may log in.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Serve a simulated plant over OPC UA until interrupted."""
@@ -92,7 +99,8 @@ def serve(
     simulated = registry.scenario(scenario).simulate(seed=seed, operation=operation, start_ns=time.time_ns())
 
     async def served() -> None:
-        async with registry.server("opcua")(simulated, endpoint=endpoint, speed=speed) as server:
+        serving = registry.server("opcua")(simulated, endpoint=endpoint, speed=speed, pki=pki, users=users)
+        async with serving as server:
             assert server.spec.opcua is not None
             where = server.spec.opcua.endpoint
             typer.echo(

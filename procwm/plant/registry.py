@@ -1,23 +1,31 @@
-"""Links, scenarios, servers and clocks by name, as installed packages offer them through entry points.
+"""Links, scenarios, servers, clocks and historians by name, as installed packages offer them.
 
 A package adds a link with the entry-point group `procwm.plants` (a class or function that takes a
 `PlantSpec`), a scenario with `procwm.scenarios` (a `Scenario`), a server of simulated plants with
-`procwm.servers` (takes a `SimulatedPlant`) and a clock that follows one with `procwm.clocks` (takes a link).
+`procwm.servers` (takes a `SimulatedPlant`), a clock that follows one with `procwm.clocks` (takes a link),
+a reader of a plant's historian with `procwm.histories` (takes a `PlantSpec`) and the certificates of a
+link with `procwm.certificates` (takes a folder).
 """
 
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from procwm.errors import SpecError
+from procwm.plant.certificates import CertificateStore
+from procwm.plant.history import PlantHistory
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.scenario import Scenario
 from procwm.plant.serving import PlantServer
+from procwm.plant.tags import PlantSpec
 
 LINKS = "procwm.plants"
 SCENARIOS = "procwm.scenarios"
 SERVERS = "procwm.servers"
 CLOCKS = "procwm.clocks"
+HISTORIES = "procwm.histories"
+CERTIFICATES = "procwm.certificates"
 
 
 def links() -> dict[str, Callable[..., PlantLink]]:
@@ -50,6 +58,18 @@ def server(name: str) -> Callable[..., PlantServer]:
 def clock(name: str) -> Callable[..., Clock]:
     """The clock called `name` of simulations behind a link; `SpecError` where none is installed."""
     made: Callable[..., Clock] = _load(_entry(CLOCKS, "clock", name))
+    return made
+
+
+def history(name: str) -> Callable[[PlantSpec], PlantHistory]:
+    """The reader of historians called `name`; `SpecError` where none is installed."""
+    made: Callable[[PlantSpec], PlantHistory] = _load(_entry(HISTORIES, "history", name))
+    return made
+
+
+def certificates(name: str) -> Callable[[Path], CertificateStore]:
+    """The folder of certificates of the link called `name`; `SpecError` where none is installed."""
+    made: Callable[[Path], CertificateStore] = _load(_entry(CERTIFICATES, "link with certificates", name))
     return made
 
 

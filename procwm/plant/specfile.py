@@ -5,7 +5,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from procwm.errors import SpecError
 from procwm.plant.contract import ControlSettings, OnLoss
-from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
+from procwm.plant.settings import POLICIES, OpcUaSettings
+from procwm.plant.tags import PlantSpec, Role, Tag
 
 Number = Annotated[float, Strict()]
 """A TOML integer or float; never a text that looks like one."""
@@ -71,6 +72,20 @@ class OpcUaTable(_Table):
     """The table `[opcua]`."""
 
     endpoint: str = Field(description="URL such as opc.tcp://127.0.0.1:4840")
+    policy: str | None = Field(None, description=f"security policy: {', '.join(POLICIES)}; none without it")
+    mode: str = Field("SignAndEncrypt", description="SignAndEncrypt or Sign; counts with a policy only")
+    pki: str = Field("pki", description="folder of certificates; paths are relative to the plant file")
+    certificate: str | None = Field(None, description="own certificate, where it is not the one in `pki`")
+    key: str | None = Field(None, description="private key of `certificate`")
+    user: str | None = Field(None, description="user name to log in with; anonymous without it")
+    password_file: str | None = Field(
+        None, description="file with the password; the variable PROCWM_OPCUA_PASSWORD goes before it"
+    )
+    user_certificate: str | None = Field(None, description="certificate to log in with, in place of `user`")
+    user_key: str | None = Field(
+        None, description="file with its private key; the variable PROCWM_OPCUA_USER_KEY goes before it"
+    )
+    read_only: Annotated[bool, Strict()] = Field(False, description="write nothing; MVs need not be writable")
 
 
 class ControlTable(_Table):
@@ -111,7 +126,10 @@ def load_plant(path: str | Path) -> PlantSpec:
         raise SpecError(f"{path}: byte {error.start} is not UTF-8 text; save the file as UTF-8") from None
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
-    return parse_plant(text, source=str(path))
+    plant = parse_plant(text, source=str(path))
+    if plant.opcua is None:
+        return plant
+    return replace(plant, opcua=replace(plant.opcua, folder=str(Path(path).parent)))
 
 
 def parse_plant(text: str, *, source: str = "plant file") -> PlantSpec:
@@ -143,9 +161,9 @@ def dump_plant(plant: PlantSpec) -> str:
         given = {"name": tag.name, "role": tag.role.value, "unit": tag.unit, "range": tag.range}
         blocks.append("[[tag]]\n" + _lines(given | _departures(tag, given)))
     if plant.opcua is not None:
-        blocks.append(
-            "[opcua]\n" + _lines({f.name: getattr(plant.opcua, f.name) for f in fields(plant.opcua)})
-        )
+        settings = {"endpoint": plant.opcua.endpoint}
+        placed = settings | {"folder": plant.opcua.folder}
+        blocks.append("[opcua]\n" + _lines(settings | _departures(plant.opcua, placed)))
     control = _departures(plant.control, {})
     if control:
         blocks.append("[control]\n" + _lines(control))
@@ -212,6 +230,8 @@ def _toml(value: object) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return repr(value)
@@ -245,6 +265,8 @@ def _sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
             return f"{place}{key} is {mistake['input']!r}; it must be two numbers, [low, high]"
         case "float_type":
             return f"{place}{key} is {mistake['input']!r}; it must be a number"
+        case "bool_type":
+            return f"{place}{key} is {mistake['input']!r}; it must be true or false"
         case "bool_type":
             return f"{place}{key} is {mistake['input']!r}; it must be true or false"
         case "string_type":

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from procwm.errors import SpecError
+from procwm.plant.settings import OpcUaSettings as OpcUaSettings
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal
 
 Interval = tuple[float, float]
@@ -161,17 +162,6 @@ class Tag:
     def bounds(self) -> Interval:
         """`limits` where given, else `range`."""
         return self.limits or self.range
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpcUaSettings:
-    """Where the plant is served.
-
-    Attributes:
-        endpoint: URL such as `opc.tcp://127.0.0.1:4840`.
-    """
-
-    endpoint: str
 
 
 @dataclass(frozen=True, kw_only=True)

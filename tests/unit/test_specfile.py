@@ -152,3 +152,52 @@ def test_the_schema_describes_every_key() -> None:
     schema = PlantFile.model_json_schema()
     assert set(schema["required"]) == {"plant", "tag"}
     assert schema["$defs"]["TagTable"]["properties"]["range"]["description"]
+
+
+SECURED = """policy = "Aes256Sha256RsaPss"
+mode = "Sign"
+pki = "certificates"
+user = "mpc"
+password_file = "secrets/mpc"
+read_only = true
+"""
+
+
+def test_security_is_read_and_written_and_its_paths_are_relative_to_the_plant_file(tmp_path: Path) -> None:
+    path = tmp_path / "plant.toml"
+    path.write_text(TANK + SECURED, encoding="utf-8")
+    settings = load_plant(path).opcua
+    assert settings is not None
+    assert (settings.policy, settings.mode, settings.user) == ("Aes256Sha256RsaPss", "Sign", "mpc")
+    assert settings.read_only
+    assert settings.path(settings.pki) == tmp_path / "certificates"
+    dumped = dump_plant(load_plant(path))
+    assert parse_plant(dumped) == load_plant(path)
+    assert str(tmp_path) not in dumped
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('policy = "Basic256"', 'policy is "Basic256"; it must be one of Basic256Sha256, Aes128'),
+        (
+            'policy = "Basic256Sha256"\nmode = "None"',
+            'mode is "None"; it must be one of Sign, SignAndEncrypt',
+        ),
+        ('user = "mpc"', "mpc would log in over a connection that anyone can read and change; add policy"),
+        ('user = "a"\nuser_certificate = "b.der"', "user and user_certificate are two ways to log in"),
+        ('certificate = "a.der"', "certificate and key belong together"),
+        ('password = "secret"', "unknown key password; did you mean password_file?"),
+        ("read_only = 1", "read_only is 1; it must be true or false"),
+    ],
+)
+def test_a_mistake_in_the_security_is_one_sentence(line: str, sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_plant(TANK + line + "\n")
+    assert sentence in str(caught.value)
+
+
+def test_a_password_in_the_endpoint_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SpecError, match="endpoint holds a user or a password") as caught:
+        parse_plant(TANK.replace("opc.tcp://", "opc.tcp://mpc:geheim@"))
+    assert "geheim" not in str(caught.value)
