@@ -230,8 +230,6 @@ def _toml(value: object) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return repr(value)
@@ -265,8 +263,6 @@ def _sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
             return f"{place}{key} is {mistake['input']!r}; it must be two numbers, [low, high]"
         case "float_type":
             return f"{place}{key} is {mistake['input']!r}; it must be a number"
-        case "bool_type":
-            return f"{place}{key} is {mistake['input']!r}; it must be true or false"
         case "bool_type":
             return f"{place}{key} is {mistake['input']!r}; it must be true or false"
         case "string_type":

@@ -7,8 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from procwm.errors import SpecError
-from procwm.plant.settings import OpcUaSettings as OpcUaSettings
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal
+from procwm.plant.settings import OpcUaSettings as OpcUaSettings
 
 Interval = tuple[float, float]
 """A closed interval `(low, high)` in engineering units."""
