@@ -66,19 +66,22 @@ def _excitation(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
 
 
 def _screened(screening: Screening, plant: PlantSpec) -> Iterator[Finding]:
+    trusted = screening.trusted()
     for tag in plant.tags:
         series = screening.log.series[tag.name]
+        nothing_left = not len(trusted.series[tag.name].usable)
         for reason in Reason:
             count = screening.count(tag.name, reason)
             if count:
                 share = count / len(series)
                 first = iso_utc(int(series.time_ns[np.argmax(screening.masks[tag.name][reason])]))
+                severity = Severity.WARNING if share > _BAD_SHARE else Severity.NOTE
                 yield Finding(
-                    severity=Severity.WARNING if share > _BAD_SHARE else Severity.NOTE,
+                    severity=Severity.ERROR if nothing_left else severity,
                     tag=tag.name,
                     sentence=f"{tag.name}: {count} samples ({share:.1%}): {reason.value}, first at {first}",
                 )
-        if tag.role in (Role.CV, Role.PV) and np.ptp(series.usable.value) == 0:
+        if tag.role is not Role.MV and np.ptp(series.usable.value) == 0:
             yield Finding(
                 severity=Severity.ERROR if tag.role is Role.CV else Severity.WARNING,
                 tag=tag.name,

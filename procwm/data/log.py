@@ -1,7 +1,8 @@
 """Logs from files: long or wide, Parquet or CSV, UTC.
 
 Long files have the columns `time, tag, value, quality` (and may have `unit`); wide ones have `time` and one
-column for every tag, where a blank cell is no sample. A time without a zone is taken as UTC.
+column for every tag, where a blank cell is no sample. A time without a zone is taken as UTC. Fields of a CSV
+are separated by commas, semicolons or tabs; beside the latter two numbers may have a decimal comma.
 """
 
 import difflib
@@ -99,7 +100,10 @@ def _read_part(path: Path, plant: PlantSpec) -> _Part:
             _check_unit(header.path, plant, name, stated)
     time = header.named("time")
     if time is None:
-        raise LogError(f"{path}: no column time; its columns are {_listed(header.columns)}")
+        raise LogError(
+            f"{path}: no column time; its columns are {_listed(header.columns)}: "
+            "give the one with the times the heading time"
+        )
     if header.named("tag") and header.named("value"):
         wanted = [column for name in _LONG if (column := header.named(name))]
         texts = [column for column in wanted if column != header.named("value")]

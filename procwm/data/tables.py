@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,11 @@ from procwm.errors import LogError
 _UNIT = re.compile(r"^(?P<name>.+?)\s*\[(?P<unit>[^\[\]]*)\]$")
 _NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "#N/A")
 _PARQUET_MAGIC = b"PAR1"
+_SEPARATORS = (",", ";", "\t")
+"""Between fields; the one that splits the first line most often is taken, the earlier where two tie."""
+_COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
+_LOOKED_AT = 1000
+"""Lines that tell the decimal mark."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +34,8 @@ class Header:
     Attributes:
         path: of the file.
         is_csv: whether it is CSV; else Parquet.
+        separator: between the fields of a CSV.
+        decimal: mark of a CSV's numbers.
         columns: names as they stand in the file.
         units: engineering units by column, where a Parquet file states them.
         tag_units: units by tag, a JSON object, where a recording states them.
@@ -39,6 +46,8 @@ class Header:
     columns: tuple[str, ...]
     units: Mapping[str, str] = field(default_factory=dict)
     tag_units: bytes | None = None
+    separator: str = ","
+    decimal: str = "."
 
     def named(self, name: str) -> str | None:
         """The column called `name` (whatever its case and spacing), or `None`."""
@@ -78,7 +87,7 @@ class Table:
 
     def _refuse_text(self, column: str, values: pa.ChunkedArray) -> None:
         for row, text in enumerate(values.to_pylist()):
-            if text is not None and not _is_number(text):
+            if text is not None and not _is_number(text.replace(self.header.decimal, ".")):
                 raise self.error(row, f"column {column} holds the text {text!r} where a number belongs")
 
     def texts(self, column: str) -> pa.DictionaryArray:
@@ -166,17 +175,26 @@ def _parquet_header(path: Path) -> Header:
 def _csv_header(path: Path) -> Header:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            columns = tuple(next(csv.reader(file)))
+            lines = list(islice(file, _LOOKED_AT))
+        rows = {separator: next(csv.reader(lines, delimiter=separator)) for separator in _SEPARATORS}
     except UnicodeDecodeError as error:
         raise LogError(f"{path}: byte {error.start} is not UTF-8 text; save the file as UTF-8") from None
     except (StopIteration, csv.Error):
-        columns = ()
+        rows = {",": []}
+    separator = max(rows, key=lambda mark: len(rows[mark]))
+    columns = tuple(rows[separator])
     if not columns:
         raise LogError(f"{path}: the first line names no columns")
     twice = next((column for column in columns if columns.count(column) > 1), None)
     if twice is not None:
         raise LogError(f"{path}: line 1: column {twice!r} is named twice")
-    return Header(path, True, columns)
+    return Header(path, True, columns, separator=separator, decimal=_decimal(lines, separator))
+
+
+def _decimal(lines: Sequence[str], separator: str) -> str:
+    """The decimal mark of a CSV: a comma where the fields are separated by something else and one has it."""
+    fields = chain.from_iterable(csv.reader(lines[1:], delimiter=separator))
+    return "," if separator != "," and any(_COMMA_NUMBER.fullmatch(text.strip()) for text in fields) else "."
 
 
 def _read_csv(header: Header, columns: Sequence[str], texts: Sequence[str]) -> pa.Table:
@@ -191,7 +209,9 @@ def _read_csv(header: Header, columns: Sequence[str], texts: Sequence[str]) -> p
             header.path,
             # Rows are numbered only when one thread reads.
             read_options=arrow_csv.ReadOptions(use_threads=False),
-            parse_options=arrow_csv.ParseOptions(invalid_row_handler=remember, ignore_empty_lines=True),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=header.separator, invalid_row_handler=remember, ignore_empty_lines=True
+            ),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=list(columns),
                 column_types=dict.fromkeys(texts, pa.string()),
@@ -199,6 +219,7 @@ def _read_csv(header: Header, columns: Sequence[str], texts: Sequence[str]) -> p
                 strings_can_be_null=True,
                 true_values=[],
                 false_values=[],
+                decimal_point=header.decimal,
                 timestamp_parsers=[],
             ),
         )

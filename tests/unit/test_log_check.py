@@ -69,7 +69,12 @@ def test_a_cv_that_never_changes_is_an_error() -> None:
         ),
         ({"bad": 100}, Severity.WARNING, "y has no fresh Good sample in 10.0% of the control intervals"),
         ({"bad": 1}, Severity.NOTE, "y: 1 samples (0.1%): quality is not Good"),
-        ({"y": HEALTHY["y"] + 6.0}, Severity.WARNING, "outside the instrument's range"),
+        ({"y": HEALTHY["y"] + 5.0}, Severity.WARNING, "outside the instrument's range"),
+        (
+            {"y": HEALTHY["y"] + 273.15},
+            Severity.ERROR,
+            "y: 1000 samples (100.0%): outside the instrument's range",
+        ),
         ({"seconds": SECONDS * 20}, Severity.NOTE, "y is sampled every 20 s, the control interval is 1 s"),
         (
             {"seconds": SECONDS + 5000 * (SECONDS > 600)},

@@ -137,6 +137,18 @@ def test_a_heading_may_carry_the_unit(tmp_path: Path, heading: str) -> None:
     assert log.series["TC1.PV"].value.tolist() == [20.5, 21.5]
 
 
+@pytest.mark.parametrize(("separator", "decimal"), [(";", "."), (";", ","), ("\t", ","), ("\t", ".")])
+@pytest.mark.parametrize("text", ["wide", "long"])
+def test_fields_and_decimals_may_be_marked_otherwise(
+    tmp_path: Path, text: str, separator: str, decimal: str
+) -> None:
+    plain = WIDE if text == "wide" else LONG
+    marked = plain.replace(",", separator).replace(".5", f"{decimal}5")
+    assert_equal(
+        read_log(saved(tmp_path, marked, "marked.csv"), PLANT), read_log(saved(tmp_path, plain), PLANT)
+    )
+
+
 def test_a_wrong_unit_is_refused_wherever_it_is_stated(tmp_path: Path) -> None:
     sentence = r"TC1\.PV is in K, the plant file says degC"
     with pytest.raises(LogError, match=sentence):
@@ -167,6 +179,10 @@ def test_a_wrong_unit_is_refused_wherever_it_is_stated(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("", "the file is empty"),
+        (
+            WIDE.replace(",", ";").replace("21.5", "1.021,5"),
+            "line 3: column TC1.PV holds the text '1.021,5' where a number belongs",
+        ),
         ("\n", "the first line names no columns"),
         ("time,TC1.PV,TC1.SP\n", "the file has a header and no rows"),
         (WIDE.replace("TC1.PV", "TC1_PV"), "no samples of the tag TC1.PV; nearest are TC1_PV"),
