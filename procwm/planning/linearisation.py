@@ -1,56 +1,15 @@
-"""A transcript run in numpy: latent trajectories, and Jacobians of all intervals at once."""
+"""A transcript run in numpy: latent trajectories, and their derivatives at all intervals in one batch."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 
 from procwm.planning.moves import MoveSpace
+from procwm.planning.network import Derivatives, value
 from procwm.planning.problem import ControlProblem
-from procwm.planning.transcription import Activation, Affine, Layers, Transcript
-
-
-def value(layers: Layers, inputs: Float[np.ndarray, "*batch in"]) -> Float[np.ndarray, "*batch out"]:
-    """`layers` applied to every row."""
-    for layer in layers:
-        if isinstance(layer, Affine):
-            inputs = inputs @ layer.weight.T + layer.bias
-        elif layer is Activation.TANH:
-            inputs = np.tanh(inputs)
-        else:
-            inputs = inputs * _sigmoid(inputs)
-    return inputs
-
-
-def jacobian(layers: Layers, inputs: Float[np.ndarray, "batch in"]) -> Float[np.ndarray, "batch out in"]:
-    """Derivative of `layers` at every row.
-
-    Swept from the last layer to the first: every product then has a constant right factor, so that the
-    whole batch is one matrix product.
-    """
-    slopes: list[Affine | Float[np.ndarray, "batch width"]] = []
-    for layer in layers:
-        slopes.append(layer if isinstance(layer, Affine) else _slope(layer, inputs))
-        inputs = value((layer,), inputs)
-    batch, out = inputs.shape
-    swept = np.tile(np.eye(out), (batch, 1))
-    for slope in reversed(slopes):
-        swept = swept @ slope.weight if isinstance(slope, Affine) else swept * np.repeat(slope, out, axis=0)
-    return swept.reshape(batch, out, -1)
-
-
-def _slope(
-    activation: Activation, inputs: Float[np.ndarray, "batch width"]
-) -> Float[np.ndarray, "batch width"]:
-    if activation is Activation.TANH:
-        slope: np.ndarray = 1.0 - np.tanh(inputs) ** 2
-        return slope
-    sigmoid = _sigmoid(inputs)
-    return sigmoid * (1.0 + inputs * (1.0 - sigmoid))
-
-
-def _sigmoid(inputs: Float[np.ndarray, "batch width"]) -> Float[np.ndarray, "batch width"]:
-    return 0.5 * (1.0 + np.tanh(0.5 * inputs))  # exp(-x) would overflow
+from procwm.planning.transcription import Affine, Transcript
 
 
 def scaled_dv(transcript: Transcript, problem: ControlProblem) -> Float[np.ndarray, "horizon dv"]:
@@ -62,15 +21,23 @@ def scaled_dv(transcript: Transcript, problem: ControlProblem) -> Float[np.ndarr
 def imagine(
     transcript: Transcript, problem: ControlProblem, mv: Float[np.ndarray, "batch horizon mv"]
 ) -> Float[np.ndarray, "batch horizon latent"]:
-    """Latent states under each MV trajectory (engineering units)."""
-    batch = len(mv)
+    """Latent states under each MV trajectory (engineering units).
+
+    What MVs and DVs add to the first layer and to the linear part is computed for all intervals at once.
+    """
+    batch, size = len(mv), transcript.latent
     dv = np.broadcast_to(scaled_dv(transcript, problem), (batch, *problem.dv.shape))
     driven = np.concatenate(((mv - transcript.mv_center) / transcript.mv_width, dv), axis=2)
-    latent = np.broadcast_to(problem.latent, (batch, transcript.latent))
-    states = np.empty((batch, problem.horizon, transcript.latent))
+    first, *later = transcript.network
+    assert isinstance(first, Affine)
+    weight = np.vstack((transcript.linear.weight, first.weight))
+    drive = driven @ weight[:, size:].T + np.concatenate((transcript.linear.bias, first.bias))
+    by_state = weight[:, :size].T + np.eye(size, len(weight))
+    latent = np.broadcast_to(problem.latent, (batch, size))
+    states = np.empty((batch, problem.horizon, size))
     for row in range(problem.horizon):
-        inputs = np.concatenate((latent, driven[:, row]), axis=1)
-        latent = latent + value((transcript.linear,), inputs) + value(transcript.network, inputs)
+        moved = latent @ by_state + drive[:, row]
+        latent = moved[:, :size] + value(tuple(later), moved[:, size:])
         states[:, row] = latent
     return states
 
@@ -93,44 +60,123 @@ def guard_values(
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """One MV trajectory with its prediction, and how that changes with the knots.
+    """One MV trajectory, where it leads, and how that changes with the knots.
 
     The axis `knot_mv` runs over knots, then MVs, each relative to `mv_span`.
+
+    Attributes:
+        transcript, space: of the model and of the problem.
+        mv: engineering units.
+        latent: scaled; where `mv` leads.
     """
 
+    transcript: Transcript
+    space: MoveSpace
     mv: Float[np.ndarray, "horizon mv"]
-    cv: Float[np.ndarray, "horizon cv"]
-    guard: Float[np.ndarray, "horizon guard"]
-    cv_slope: Float[np.ndarray, "horizon cv knot_mv"]
-    guard_slope: Float[np.ndarray, "horizon guard knot_mv"]
+    latent: Float[np.ndarray, "horizon latent"]
+
+    @cached_property
+    def cv(self) -> Float[np.ndarray, "horizon cv"]:
+        """Outputs, engineering units, disturbance estimate included."""
+        return outputs(self.transcript, self.space.problem, self.latent)
+
+    @cached_property
+    def guard(self) -> Float[np.ndarray, "horizon guard"]:
+        """Guardrails, margin included."""
+        none = np.zeros((len(self.latent), 0))
+        return np.concatenate([none, *(head.value for head in self._heads)], axis=1)
+
+    @cached_property
+    def cv_slope(self) -> Float[np.ndarray, "horizon cv knot_mv"]:
+        """Outputs by knots."""
+        slope: np.ndarray = self.transcript.readout.weight @ self._latent_slope
+        return slope
+
+    @cached_property
+    def guard_slope(self) -> Float[np.ndarray, "horizon guard knot_mv"]:
+        """Guardrails by knots."""
+        none = np.zeros((len(self.latent), 0, self.transcript.latent))
+        by_latent = np.concatenate([none, *(head.jacobian for head in self._heads)], axis=1)
+        slope: np.ndarray = by_latent @ self._latent_slope
+        return slope
+
+    def pulled_back(
+        self, by_cv: Float[np.ndarray, "horizon cv"], by_guard: Float[np.ndarray, "horizon guard"]
+    ) -> Float[np.ndarray, "horizon latent"]:
+        """Costates: gradient by each latent state of `sum by_cv * cv + sum by_guard * guard`.
+
+        From the last row to the first, without any Jacobian; Bryson and Ho, Applied Optimal Control (1975).
+        """
+        size, linear = self.transcript.latent, self.transcript.linear.weight
+        own = by_cv @ self.transcript.readout.weight
+        for column, head in enumerate(self._heads):
+            if by_guard[:, column].any():
+                own = own + np.stack([head.pullback(k, by_guard[k, [column]]) for k in range(len(own))])
+        costate = np.empty_like(self.latent)
+        costate[-1] = own[-1]
+        for row in range(len(own) - 1, 0, -1):
+            after = costate[row]
+            before = after @ linear + self._network.pullback(row, after)
+            costate[row - 1] = own[row - 1] + after + before[:size]
+        return costate
+
+    def knot_slope(self, costate: Float[np.ndarray, "horizon latent"]) -> Float[np.ndarray, " knot_mv"]:
+        """Gradient by the knots of what `costate` was pulled back from."""
+        transcript, size = self.transcript, self.transcript.latent
+        by_input = costate @ transcript.linear.weight + self._network.pullback_all(costate)
+        by_mv = by_input[:, size : size + transcript.mv] * self._mv_scale
+        return np.asarray(self.space.blocks.matrix.T @ by_mv).ravel()
+
+    def curvature(
+        self, costate: Float[np.ndarray, "horizon latent"], by_guard: Float[np.ndarray, "horizon guard"]
+    ) -> Float[np.ndarray, "knot_mv knot_mv"]:
+        """What the bends of the network and of guardrails add to the Hessian by the knots."""
+        size, mvs = self.transcript.latent, self.transcript.mv
+        bends = self._network.curvature(costate)[:, : size + mvs, : size + mvs]
+        slope, matrix = self._latent_slope, self.space.blocks.matrix
+        by_knot = matrix[:, None, :, None] * np.diag(self._mv_scale)[None, :, None, :]
+        before = np.concatenate((np.zeros_like(slope[:1]), slope[:-1]))
+        inputs = np.concatenate((before, by_knot.reshape(len(matrix), mvs, -1)), axis=1)
+        total = _gram(inputs, bends @ inputs)
+        for column, head in enumerate(self._heads):
+            if by_guard[:, column].any():
+                total += _gram(slope, head.curvature(by_guard[:, [column]]) @ slope)
+        return np.asarray(0.5 * (total + total.T))
+
+    @property
+    def _mv_scale(self) -> Float[np.ndarray, " mv"]:
+        """Scaled MV per knot relative to `mv_span`."""
+        scale: np.ndarray = self.space.problem.mv_span / self.transcript.mv_width
+        return scale
+
+    @cached_property
+    def _network(self) -> Derivatives:
+        problem, transcript = self.space.problem, self.transcript
+        before = np.vstack((problem.latent, self.latent[:-1]))
+        scaled = (self.mv - transcript.mv_center) / transcript.mv_width
+        return Derivatives(transcript.network, np.hstack((before, scaled, scaled_dv(transcript, problem))))
+
+    @cached_property
+    def _heads(self) -> tuple[Derivatives, ...]:
+        return tuple(Derivatives(layers, self.latent) for layers in self.transcript.guards)
+
+    @cached_property
+    def _latent_slope(self) -> Float[np.ndarray, "horizon latent knot_mv"]:
+        transcript, size = self.transcript, self.transcript.latent
+        step = transcript.linear.weight + self._network.jacobian
+        by_state = np.eye(size) + step[:, :, :size]
+        by_mv = step[:, :, size : size + transcript.mv] * self._mv_scale
+        by_knot = by_mv[:, :, None, :] * self.space.blocks.matrix[:, None, :, None]
+        slope = by_knot.reshape(len(step), size, -1)
+        for row in range(1, len(slope)):
+            slope[row] += by_state[row] @ slope[row - 1]
+        return np.asarray(slope)
 
 
-def linearise(
-    transcript: Transcript,
-    space: MoveSpace,
-    mv: Float[np.ndarray, "horizon mv"],
-    latent: Float[np.ndarray, "horizon latent"],
-) -> Trajectory:
-    """Outputs and guardrails along `latent`, which is where `mv` leads, and their derivatives by knots."""
-    problem, size = space.problem, transcript.latent
-    before = np.vstack((problem.latent, latent[:-1]))
-    scaled = (mv - transcript.mv_center) / transcript.mv_width
-    inputs = np.hstack((before, scaled, scaled_dv(transcript, problem)))
-    step = transcript.linear.weight + jacobian(transcript.network, inputs)
-    by_state = np.eye(size) + step[:, :, :size]
-    by_mv = step[:, :, size : size + transcript.mv] * (problem.mv_span / transcript.mv_width)
-    by_knot = by_mv[:, :, None, :] * space.blocks.matrix[:, None, :, None]
-    by_knot = by_knot.reshape(len(mv), size, -1)
-    slope = np.empty_like(by_knot)
-    slope[0] = by_knot[0]
-    for row in range(1, len(mv)):
-        slope[row] = by_state[row] @ slope[row - 1] + by_knot[row]
-    none = np.zeros((len(mv), 0, size))
-    by_latent = np.concatenate([none, *(jacobian(layers, latent) for layers in transcript.guards)], axis=1)
-    return Trajectory(
-        mv=mv,
-        cv=outputs(transcript, problem, latent),
-        guard=guard_values(transcript, latent),
-        cv_slope=transcript.readout.weight @ slope,
-        guard_slope=by_latent @ slope,
-    )
+def _gram(
+    left: Float[np.ndarray, "horizon size knot_mv"], right: Float[np.ndarray, "horizon size knot_mv"]
+) -> Float[np.ndarray, "knot_mv knot_mv"]:
+    """`sum_k left_k' right_k` as one product."""
+    variables = left.shape[2]
+    total: np.ndarray = left.reshape(-1, variables).T @ right.reshape(-1, variables)
+    return total

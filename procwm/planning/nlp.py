@@ -11,7 +11,6 @@ those of `Objective`, and the program is smooth where the objective has kinks in
 """
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import casadi as ca
@@ -22,26 +21,17 @@ from procwm.planning.linearisation import imagine, outputs, scaled_dv
 from procwm.planning.moves import MoveBlocks, MoveSpace
 from procwm.planning.objective import Objective
 from procwm.planning.prediction import GUARD_TOLERANCE
+from procwm.planning.solution import Solution, Stop
 from procwm.planning.transcription import Transcript, guard_values, next_latent
 
 _RECOVERY_PENALTY = 1e3
 """Per unit of guardrail and row: far above what any objective gains by breaking one."""
-_CONVERGED = ("Solve_Succeeded", "Solved_To_Acceptable_Level")
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Where a solver stopped.
-
-    Attributes:
-        knots: within hard limits to rounding.
-        converged: whether the solver claims an optimum. Claims are checked by who uses them.
-        iterations: taken.
-    """
-
-    knots: Float[np.ndarray, "knot mv"]
-    converged: bool
-    iterations: int
+_STOPPED = {
+    "Solve_Succeeded": Stop.OPTIMAL,
+    "Solved_To_Acceptable_Level": Stop.OPTIMAL,
+    "User_Requested_Stop": Stop.DEADLINE,
+    "Maximum_Iterations_Exceeded": Stop.ITERATIONS,
+}
 
 
 class Program:
@@ -167,7 +157,8 @@ class Program:
         )
         knots = np.asarray(answer["x"]).ravel()[: start.size].reshape(start.shape) * mv_span
         stats = self._solver.stats()
-        return Solution(space.clip(knots), stats["return_status"] in _CONVERGED, int(stats["iter_count"]))
+        stopped = _STOPPED.get(stats["return_status"], Stop.FAILED)
+        return Solution(space.clip(knots), stopped, int(stats["iter_count"]))
 
     @property
     def _slack_shape(self) -> tuple[int, int]:

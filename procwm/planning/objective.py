@@ -47,6 +47,22 @@ class Objective:
         total: np.ndarray = (goal + limits).sum(axis=(-1, -2)) + first.sum(axis=-1) + later.sum(axis=(-1, -2))
         return np.asarray(total)
 
+    def cv_slope(self, cv: Float[np.ndarray, "*batch horizon cv"]) -> Float[np.ndarray, "*batch horizon cv"]:
+        """Derivative of the cost by every output."""
+        goal = self.goal_weight * excess(cv, self.goal_low, self.goal_high)
+        return np.asarray(2.0 * (goal + self.limit_weight * excess(cv, self.low, self.high)))
+
+    def cv_curvature(
+        self, cv: Float[np.ndarray, "*batch horizon cv"]
+    ) -> Float[np.ndarray, "*batch horizon cv"]:
+        """Second derivative of the cost by every output; it jumps where an output leaves an interval."""
+        point = self.goal_low == self.goal_high
+        goal = point | (cv < self.goal_low) | (cv > self.goal_high)
+        limits = (cv < self.low) | (cv > self.high)
+        return np.asarray(
+            2.0 * (np.where(goal, self.goal_weight, 0.0) + np.where(limits, self.limit_weight, 0.0))
+        )
+
 
 def excess(
     value: Float[np.ndarray, "*rows cv"],

@@ -1,38 +1,47 @@
 """The planner: a start from the last plan or from sampling, a program that finishes it, and a check.
 
-Its ladder: the last plan shifted, or resting; sampling where neither is good; sequential quadratic
-programming; IPOPT where that is not proven optimal. Every rung's answer is predicted again by the model, and
-the best so far is what a deadline leaves.
+Its ladder: the last plan shifted, or resting; sequential quadratic programming from there; the same from
+what sampling finds, on a cold start and where the answer is a surprise or not proven optimal; IPOPT where it
+still is not. Every rung's answer is predicted again, and the best so far is what a deadline leaves.
 """
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
+from threadpoolctl import ThreadpoolController
 
 from procwm.errors import SpecError
 from procwm.planning.moves import MoveBlocks, MoveSpace, move_blocks
 from procwm.planning.nlp import Program
-from procwm.planning.prediction import GUARD_TOLERANCE, Evaluator
-from procwm.planning.problem import ControlProblem, Plan, PlanStatus
+from procwm.planning.objective import Objective, objective
+from procwm.planning.prediction import GUARD_TOLERANCE, Evaluator, transcribed
+from procwm.planning.problem import ControlProblem, Multipliers, Optimality, Plan, PlanStatus
 from procwm.planning.sampling import SamplingConfig, Search, search
-from procwm.planning.sqp import GaussNewton
-from procwm.planning.transcription import transcribe
+from procwm.planning.solution import Solution, Stop
+from procwm.planning.sqp import SequentialProgram
+from procwm.planning.transcription import Transcript, transcribe
 from procwm.planning.warm_start import shifted, unexpected
+from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
 
 _RESERVE = 0.1
 """Share of the deadline kept back for the last check."""
+_PUSHED = 1e-9
+"""Multipliers above this are of active limits."""
+_BLAS = ThreadpoolController()
+"""More threads than one make small matrix products slower, and wait for each other on a busy machine."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Solvers:
     """What is built once for a model and a horizon."""
 
+    transcript: Transcript
     blocks: MoveBlocks
-    sqp: GaussNewton
+    sqp: SequentialProgram
     ipopt: Program
 
 
@@ -90,22 +99,24 @@ class MpcPlanner:
         cycle = _Cycle(
             began=began,
             deadline_s=deadline_s,
-            evaluator=Evaluator(self._model, problem),
+            model=self._model,
+            objective=objective(problem),
             space=MoveSpace(solvers.blocks, problem),
             solvers=solvers,
             generator=np.random.default_rng(self._seed),
             sampling=self._sampling,
         )
         # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return cycle.plan(*cycle.best(warm_start))
+        with np.errstate(over="ignore", invalid="ignore"), _BLAS.limit(limits=1):
+            return cycle.plan(cycle.best(warm_start))
 
     def _built(self, horizon: int) -> _Solvers:
         if horizon not in self._solvers:
             blocks = move_blocks(horizon, self._lengths)
             self._solvers[horizon] = _Solvers(
+                transcript=self._transcript,
                 blocks=blocks,
-                sqp=GaussNewton(self._transcript, blocks),
+                sqp=SequentialProgram(self._transcript),
                 ipopt=Program(self._transcript, blocks),
             )
         return self._solvers[horizon]
@@ -119,6 +130,8 @@ class _Candidate:
         rung: where it came from.
         violation: sum over the horizon of what guardrails are exceeded by; 0 where safe.
         cost: +inf where the prediction is not finite.
+        stopped: what ended the optimisation that it comes from, if any.
+        optimality: as checked there.
     """
 
     rung: str
@@ -128,6 +141,13 @@ class _Candidate:
     guard: Float[np.ndarray, "horizon guard"]
     violation: float
     cost: float
+    stopped: Stop | None = None
+    optimality: Optimality | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether the optimality conditions hold, guardrails included."""
+        return self.safe and self.stopped is Stop.OPTIMAL
 
     @property
     def finite(self) -> bool:
@@ -149,7 +169,8 @@ class _Cycle:
 
     began: float
     deadline_s: float
-    evaluator: Evaluator
+    model: WorldModel
+    objective: Objective
     space: MoveSpace
     solvers: _Solvers
     generator: np.random.Generator
@@ -157,31 +178,34 @@ class _Cycle:
     check_s: float = 0.0
     searched: Search | None = None
 
-    def best(self, warm_start: Plan | None) -> tuple[_Candidate, bool]:
-        """The best candidate in the time there is, and whether the optimality conditions hold there."""
-        best, expected = self._start(warm_start)
-        if not expected:
-            best = self._search(best)
-        best, proven = self._sqp(best)
-        if not proven and self.searched is None:
-            best, proven = self._sqp(self._search(best))
-        if not proven:
-            best, proven = self._sqp(self._ipopt(best))
-        return best, proven
+    def best(self, warm_start: Plan | None) -> _Candidate:
+        """The best candidate in the time there is."""
+        start = self._start(warm_start)
+        best = self._better(start, self._sqp(start))
+        if warm_start is None or not best.proven or unexpected(warm_start, best.cost):
+            found = self._search(best)
+            if found is not None:
+                best = self._better(self._better(best, found), self._sqp(found))
+        if not best.proven:
+            best = self._better(best, self._ipopt(best))
+            if best.safe:
+                best = self._better(best, self._sqp(best))
+        return best
 
-    def _start(self, warm_start: Plan | None) -> tuple[_Candidate, bool]:
-        """The better of the last plan and of resting, and whether it is as good as was to be expected."""
+    def _start(self, warm_start: Plan | None) -> _Candidate:
+        """The better of the last plan and of resting."""
         previous = shifted(warm_start, self.space) if warm_start is not None else None
-        starts = {"hold": self.space.hold} | ({} if previous is None else {"previous": previous})
-        best = self._checked(starts)
-        expected = warm_start is not None and best.safe and not unexpected(warm_start, best.cost)
-        return best, expected
+        return self._checked({"hold": self.space.hold} | ({} if previous is None else {"previous": previous}))
 
-    def _checked(self, knots: Mapping[str, Float[np.ndarray, "knot mv"]]) -> _Candidate:
-        """The best of one or more candidates, as the model itself predicts them."""
+    def _checked(
+        self, knots: Mapping[str, Float[np.ndarray, "knot mv"]], solution: Solution | None = None
+    ) -> _Candidate:
+        """The best of one or more candidates, as the model predicts them."""
         began = time.perf_counter()
         stacked = np.stack(tuple(knots.values()))
-        prediction = self.evaluator.predict(self.space.expand(stacked))
+        prediction = transcribed(
+            self.solvers.transcript, self.space.problem, self.objective, self.space.expand(stacked)
+        )
         self.check_s = max(self.check_s, time.perf_counter() - began)
         first = prediction.ranking[0]
         return _Candidate(
@@ -192,53 +216,55 @@ class _Cycle:
             guard=prediction.guard[first],
             violation=float(prediction.violation[first]),
             cost=float(prediction.cost[first]),
+            stopped=solution.stopped if solution is not None else None,
+            optimality=solution.optimality if solution is not None else None,
         )
 
     def _better(self, best: _Candidate, other: _Candidate) -> _Candidate:
         """`other` where it keeps hard limits and is no worse, else `best`."""
         return other if self.space.admits(other.mv) and other.rank <= best.rank else best
 
-    def _search(self, best: _Candidate) -> _Candidate:
-        """The better of `best` and what sampling finds around it."""
+    def _search(self, best: _Candidate) -> _Candidate | None:
+        """What sampling finds around `best`; `None` where no prediction is finite."""
         starts = np.stack((best.knots, self.space.hold))
         self.searched = search(
-            self.evaluator, self.space, starts, self.generator, deadline=self._deadline, config=self.sampling
+            Evaluator(self.model, self.space.problem),
+            self.space,
+            starts,
+            self.generator,
+            deadline=self._deadline,
+            config=self.sampling,
         )
-        if not self.searched.finite:
-            return best
-        return self._better(best, self._checked({"sampling": self.searched.knots}))
+        return self._checked({"sampling": self.searched.knots}) if self.searched.finite else None
 
-    def _sqp(self, best: _Candidate) -> tuple[_Candidate, bool]:
-        """The better of `best` and what it leads to, and whether the optimality conditions hold there."""
-        if not best.finite:
-            return best, False
-        solution = self.solvers.sqp.solve(
-            self.space, self.evaluator.objective, best.knots, deadline=self._deadline
-        )
+    def _sqp(self, start: _Candidate) -> _Candidate:
+        """What `start` leads to."""
+        if not start.finite:
+            return start
+        solution = self.solvers.sqp.solve(self.space, self.objective, start.knots, deadline=self._deadline)
         if solution.iterations == 0:
-            return best, solution.converged and best.safe
-        finished = self._checked({"sqp": solution.knots})
-        better = self._better(best, finished)
-        return better, solution.converged and better is finished and better.safe
+            return replace(start, stopped=solution.stopped, optimality=solution.optimality)
+        return self._checked({"sqp": solution.knots}, solution)
 
     def _ipopt(self, best: _Candidate) -> _Candidate:
-        """The better of `best` and the reference program's answer; guardrails give way where it is unsafe."""
+        """The reference program's answer near `best`; guardrails give way where that is unsafe."""
         if not best.finite or time.perf_counter() > self._deadline:
             return best
         solution = self.solvers.ipopt.solve(
-            self.space, self.evaluator.objective, best.knots, deadline=self._deadline, recover=not best.safe
+            self.space, self.objective, best.knots, deadline=self._deadline, recover=not best.safe
         )
-        return self._better(best, self._checked({"ipopt" if best.safe else "recovery": solution.knots}))
+        return self._checked({"ipopt" if best.safe else "recovery": solution.knots})
 
     @property
     def _deadline(self) -> float:
         """Of `time.perf_counter()`, for everything but the last check."""
         return self.began + self.deadline_s - max(_RESERVE * self.deadline_s, 2.0 * self.check_s)
 
-    def plan(self, best: _Candidate, proven: bool) -> Plan:
+    def plan(self, best: _Candidate) -> Plan:
         """`best` with its status."""
+        active = self._active(best.optimality.multipliers) if best.optimality is not None else ()
         elapsed_s = time.perf_counter() - self.began
-        status = self._status(best, proven, elapsed_s)
+        status = self._status(best, elapsed_s)
         return Plan(
             status=status,
             mv=best.mv,
@@ -248,16 +274,35 @@ class _Cycle:
             solve_s=elapsed_s,
             rung=best.rung,
             note=self._note(best),
+            stopped=best.stopped or "",
+            optimality=best.optimality,
+            active=active,
         )
 
-    def _status(self, best: _Candidate, proven: bool, elapsed_s: float) -> PlanStatus:
+    def _status(self, best: _Candidate, elapsed_s: float) -> PlanStatus:
         if not best.finite:
             return PlanStatus.DIVERGED
         if elapsed_s > self.deadline_s:
             return PlanStatus.LATE
         if not best.safe:
             return PlanStatus.INFEASIBLE
-        return PlanStatus.OPTIMAL if proven else PlanStatus.FEASIBLE
+        return PlanStatus.OPTIMAL if best.proven else PlanStatus.FEASIBLE
+
+    def _active(self, multipliers: Multipliers) -> tuple[str, ...]:
+        """Hard limits with a multiplier that is more than rounding, in words."""
+        mvs = names_of(self.model.plant.mvs)
+        parts = (
+            (mvs, "high limit", multipliers.range),
+            (mvs, "low limit", -multipliers.range),
+            (mvs, "largest move", np.abs(multipliers.move)),
+            (self.model.guard_names, "guardrail", multipliers.guard),
+        )
+        return tuple(
+            f"{name} {limit}"
+            for names, limit, values in parts
+            for name, pushed in zip(names, np.max(values, axis=0) > _PUSHED, strict=True)
+            if pushed
+        )
 
     def _note(self, best: _Candidate) -> str:
         notes = []

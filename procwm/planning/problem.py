@@ -68,6 +68,38 @@ class PlanStatus(StrEnum):
         return self in (PlanStatus.OPTIMAL, PlanStatus.FEASIBLE)
 
 
+@dataclass(frozen=True, eq=False)
+class Multipliers:
+    """What one unit more of a limit would save: above 0 at upper limits, below 0 at lower ones, else 0.
+
+    A knot is the end of a block of moves.
+
+    Attributes:
+        range: of MV limits, cost per `mv_span`.
+        move: of the largest change over each block, cost per `mv_span`.
+        guard: of guardrails, cost per unit.
+    """
+
+    range: Float[np.ndarray, "knot mv"]
+    move: Float[np.ndarray, "knot mv"]
+    guard: Float[np.ndarray, "horizon guard"]
+
+
+@dataclass(frozen=True, eq=False)
+class Optimality:
+    """How far a plan is from the Karush-Kuhn-Tucker conditions, as checked at the plan itself.
+
+    Attributes:
+        residual: largest component of the Lagrangian's gradient, cost per `mv_span` of a knot.
+        gap: what the cost could still fall by, to second order: `r' H^-1 r / 2 + sum |multiplier| room`.
+        multipliers: of the limits that are active.
+    """
+
+    residual: float
+    gap: float
+    multipliers: Multipliers
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
     """An MV trajectory with what it is predicted to do.
@@ -81,6 +113,9 @@ class Plan:
         solve_s: wall time spent.
         rung: which part of the planner produced it, e.g. `program`, `sampling`, `previous`.
         note: one sentence for an operator where there is something to say.
+        stopped: what ended the optimisation, in words; empty where there was none.
+        optimality: at this plan, where an optimisation produced it.
+        active: hard limits that the plan rests on, in words.
     """
 
     status: PlanStatus
@@ -91,6 +126,9 @@ class Plan:
     solve_s: float
     rung: str
     note: str = field(default="")
+    stopped: str = field(default="")
+    optimality: Optimality | None = field(default=None)
+    active: tuple[str, ...] = field(default=())
 
     @property
     def worst_guard(self) -> float:

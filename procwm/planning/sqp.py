@@ -1,47 +1,55 @@
-"""Sequential quadratic programming over the knots alone: states are eliminated, curvature is Gauss-Newton.
+"""Sequential quadratic programming over the knots alone: states are eliminated, curvature is exact.
 
-Every iteration predicts the trajectory, differentiates all intervals in one batch, and minimises a convex
-model of the objective under linear limits and linearised guardrails; a line search on the objective plus an
-exact penalty on guardrails makes sure that it gets somewhere. Nocedal and Wright, Numerical Optimization
-(2006), chapter 18; the condensed form is that of Bock and Plitt (IFAC 1984).
+Every iteration differentiates all intervals in one batch and minimises a convex model of the Lagrangian
+under linear limits and linearised guardrails. A line search on the objective plus an exact penalty on
+guardrails, and damping where that fails, make sure that it gets somewhere. It stops where the optimality
+conditions hold at the new point, which one sweep of costates shows without another linearisation. Nocedal
+and Wright, Numerical Optimization (2006), chapter 18; the condensed form is that of Bock and Plitt (IFAC
+1984); a single iteration from the last plan is the real-time iteration of Diehl et al. (2005).
 """
 
 import time
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from procwm.planning.linearisation import Trajectory, guard_values, imagine, linearise, outputs
-from procwm.planning.moves import MoveBlocks, MoveSpace
-from procwm.planning.nlp import Solution
+from procwm.planning.linearisation import Trajectory, guard_values, imagine, outputs
+from procwm.planning.local_model import BACK_OFF, LocalModel, Step, moves_slope
+from procwm.planning.moves import MoveSpace
 from procwm.planning.objective import Objective
-from procwm.planning.quadratic_program import Interval, QuadraticProgram
+from procwm.planning.problem import Optimality
+from procwm.planning.quadratic_program import Interval, room_for
+from procwm.planning.solution import Solution, Stop
 from procwm.planning.transcription import Transcript
 
 _ITERATIONS = 30
-_PIECES = 8
-"""Quadratic programs per iteration: outputs enter and leave zones and limits within the linear model."""
-_REPAIRS = (1.0, 0.5, 0.1, 0.0)
-"""Share of what guardrails are exceeded by that a step is to remove; the next where one cannot be had."""
-_BACK_OFF = 1e-4
-"""Guardrails are kept by this much, so that what is left of their curvature does not break them."""
-_LENGTHS = 0.5 ** np.arange(7)
+_SHORTER = 0.5 ** np.arange(1, 7)
+"""Step lengths tried where the full step is not good."""
+_DAMPING = (0.01, 100.0)
+"""The first that is tried, and the last; each is ten times the one before."""
 _SUFFICIENT = 1e-4
 """Share of the promised decrease that a step must achieve."""
-_RELATIVE, _ABSOLUTE = 1e-4, 1e-10
-"""An optimum is where the model promises no larger decrease of the objective."""
+_RELATIVE, _ABSOLUTE = 3e-5, 1e-9
+"""An optimum is where no more than this can be gained, relative to the cost and in all."""
 
 
-class GaussNewton:
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Knots and what they lead to."""
+
+    knots: Float[np.ndarray, "knot mv"]
+    at: Trajectory
+    cost: float
+    broken: float
+
+
+class SequentialProgram:
     """The program of `nlp.Program`, recovery excepted, with the knots as its only variables."""
 
-    def __init__(self, transcript: Transcript, blocks: MoveBlocks) -> None:
+    def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
-        variables = len(blocks.lengths) * transcript.mv
-        rows = variables + blocks.horizon * len(transcript.guards)
-        self._quadratic_program = QuadraticProgram(variables, rows)
+        self._longest_s = 0.0
 
     def solve(
         self,
@@ -51,7 +59,7 @@ class GaussNewton:
         *,
         deadline: float,
     ) -> Solution:
-        """The best plan near `start`; converged where the optimality conditions hold.
+        """The best plan near `start`.
 
         Args:
             space: limits of the MVs, and the problem.
@@ -59,183 +67,108 @@ class GaussNewton:
             start: knots to begin from, engineering units.
             deadline: of `time.perf_counter()`; no iteration is begun that would pass it.
         """
-        knots, price, longest = start, 0.0, 0.0
-        mv, latent = self._states(space, knots[None])
+        search = _Search(self._transcript, space, objective)
+        (point,) = search.points(start[None])
+        optimality, guards, damping = None, np.zeros_like(point.at.guard), 0.0
         for iteration in range(_ITERATIONS):
             began = time.perf_counter()
-            if began + longest > deadline:
-                return Solution(knots, False, iteration)
-            at = linearise(self._transcript, space, mv[0], latent[0])
-            step = self._step(_LocalModel(space, objective, knots, at))
-            if step is None:
-                return Solution(knots, False, iteration)
-            price = max(price, 2.0 * step.price)
-            cost, broken = float(objective.cost(at.cv, at.mv)), float(_broken(at.guard))
-            promised = step.decrease + price * step.repaired * broken
-            if promised <= _RELATIVE * cost + _ABSOLUTE and (broken == 0.0 or step.repaired < 1.0):
-                return Solution(knots, broken == 0.0, iteration)
-            tried = knots + _LENGTHS[:, None, None] * step.change
-            mv, latent = self._states(space, tried)
-            merit = self._merit(space, objective, mv, latent, price)
-            good = np.flatnonzero(merit <= cost + price * broken - _SUFFICIENT * _LENGTHS * promised)
-            if len(good) == 0:
-                return Solution(knots, False, iteration)
-            best = good[np.argmin(merit[good])]
-            knots, mv, latent = tried[best], mv[[best]], latent[[best]]
-            longest = max(longest, time.perf_counter() - began)
-        return Solution(knots, False, _ITERATIONS)
+            if began + self._longest_s > deadline:
+                # One slow iteration must not keep later cycles from trying.
+                self._longest_s *= 0.8
+                return Solution(point.knots, Stop.DEADLINE, iteration, optimality)
+            bend = search.bend(point, guards)
+            while True:
+                step = LocalModel(objective, point.knots, point.at, bend, damping).step()
+                if step is None:
+                    return Solution(point.knots, Stop.NO_STEP, iteration, optimality)
+                guards = step.multipliers.guard
+                following = search.along(point, step)
+                if following is not None or damping >= _DAMPING[1]:
+                    break
+                damping = max(_DAMPING[0], 10.0 * damping)
+            if following is None:
+                optimality = search.optimality(point, step)
+                stop = Stop.OPTIMAL if search.finished(point, optimality) else Stop.STALLED
+                return Solution(point.knots, stop, iteration, optimality)
+            point, optimality = following, search.optimality(following, step)
+            if search.finished(point, optimality):
+                return Solution(point.knots, Stop.OPTIMAL, iteration + 1, optimality)
+            damping = damping / 10.0 if damping > _DAMPING[0] else 0.0
+            self._longest_s = max(0.8 * self._longest_s, time.perf_counter() - began)
+        return Solution(point.knots, Stop.ITERATIONS, _ITERATIONS, optimality)
 
-    def _states(
-        self, space: MoveSpace, knots: Float[np.ndarray, "batch knot mv"]
-    ) -> tuple[Float[np.ndarray, "batch horizon mv"], Float[np.ndarray, "batch horizon latent"]]:
-        mv = space.expand(knots)
-        return mv, imagine(self._transcript, space.problem, mv)
 
-    def _merit(
-        self,
-        space: MoveSpace,
-        objective: Objective,
-        mv: Float[np.ndarray, "batch horizon mv"],
-        latent: Float[np.ndarray, "batch horizon latent"],
-        price: float,
-    ) -> Float[np.ndarray, " batch"]:
-        """Objective plus `price` for every unit by which a guardrail is exceeded; +inf where not finite."""
-        cost = objective.cost(outputs(self._transcript, space.problem, latent), mv)
-        broken = _broken(guard_values(self._transcript, latent))
-        return np.nan_to_num(cost + price * broken, nan=np.inf)
+class _Search:
+    """One call of the program: evaluation, line search and the check for an optimum."""
 
-    def _step(self, model: "_LocalModel") -> "_Step | None":
-        """The step that repairs guardrails as far as it can; `None` where the solver has no answer."""
-        for repaired in _REPAIRS:
-            step = self._minimiser(model, repaired)
-            if step is not None:
-                return step
-        return None
+    def __init__(self, transcript: Transcript, space: MoveSpace, objective: Objective) -> None:
+        self._transcript, self._space, self._objective = transcript, space, objective
+        self._price = 0.0
 
-    def _minimiser(self, model: "_LocalModel", repaired: float) -> "_Step | None":
-        """Minimiser of `model`, by a semi-smooth Newton method on its quadratic pieces."""
-        limits, best, change = model.limits(repaired), None, np.zeros(model.size)
-        for _ in range(_PIECES):
-            piece = model.piece(change)
-            answer = self._quadratic_program.solve(
-                *model.quadratic(piece, change), model.bounds, model.matrix, limits
+    def points(self, knots: Float[np.ndarray, "batch knot mv"]) -> list[_Point]:
+        """What each of `knots` leads to; cost is +inf where that is not finite."""
+        mv = self._space.expand(knots)
+        latent = imagine(self._transcript, self._space.problem, mv)
+        cost = self._objective.cost(outputs(self._transcript, self._space.problem, latent), mv)
+        guard = guard_values(self._transcript, latent)
+        broken = np.where(guard > 0.0, guard, 0.0).sum(axis=(-1, -2))
+        cost = np.where(np.isfinite(cost) & np.isfinite(broken), cost, np.inf)
+        return [
+            _Point(one, Trajectory(self._transcript, self._space, moved, states), float(price), float(much))
+            for one, moved, states, price, much in zip(knots, mv, latent, cost, broken, strict=True)
+        ]
+
+    def bend(
+        self, point: _Point, guards: Float[np.ndarray, "horizon guard"]
+    ) -> Float[np.ndarray, "knot_mv knot_mv"]:
+        """What the model's bends add to the Hessian of the Lagrangian."""
+        costate = point.at.pulled_back(self._objective.cv_slope(point.at.cv), guards)
+        return point.at.curvature(costate, guards)
+
+    def along(self, point: _Point, step: Step) -> _Point | None:
+        """A point along `step` that is good enough; `None` where there is none."""
+        self._price = max(self._price, 2.0 * float(step.multipliers.guard.max(initial=0.0)))
+        promised = step.decrease + self._price * step.repaired * point.broken
+        if promised <= 0.0:
+            return None
+        before = self._merit(point)
+        (full,) = self.points((point.knots + step.change)[None])
+        if self._merit(full) <= before - _SUFFICIENT * promised:
+            return full
+        tried = self.points(point.knots + _SHORTER[:, None, None] * step.change)
+        good = [
+            other
+            for length, other in zip(_SHORTER, tried, strict=True)
+            if self._merit(other) <= before - _SUFFICIENT * length * promised
+        ]
+        return min(good, key=self._merit, default=None)
+
+    def _merit(self, point: _Point) -> float:
+        return point.cost + (self._price * point.broken if point.cost < np.inf else 0.0)
+
+    def finished(self, point: _Point, optimality: Optimality) -> bool:
+        """Whether `point` keeps every limit and nothing worth having can be gained."""
+        return point.broken == 0.0 and optimality.gap <= _RELATIVE * point.cost + _ABSOLUTE
+
+    def optimality(self, point: _Point, step: Step) -> Optimality:
+        """The conditions at `point`, with the multipliers and the Hessian of `step`."""
+        space, objective, multipliers = self._space, self._objective, step.multipliers
+        span, last_mv = space.problem.mv_span, space.problem.last_mv
+        costate = point.at.pulled_back(objective.cv_slope(point.at.cv), multipliers.guard)
+        pushed = multipliers.range + multipliers.move
+        pushed[:-1] -= multipliers.move[1:]
+        slope = point.at.knot_slope(costate) + moves_slope(objective, space, point.at.mv) + pushed.ravel()
+        moves = np.diff(point.knots, axis=0, prepend=last_mv[None])
+        gap = 0.5 * float(slope @ np.linalg.solve(step.hessian, slope)) + sum(
+            float((np.abs(multiplier) * np.abs(room_for(values, limits, multiplier))).sum())
+            for multiplier, values, limits in (
+                (multipliers.range, point.knots / span, Interval(space.low / span, space.high / span)),
+                (multipliers.move, moves / span, Interval(-space.reach / span, space.reach / span)),
+                (multipliers.guard, point.at.guard, _below(point.at.guard)),
             )
-            if answer is None:
-                return best
-            change, multipliers = answer
-            decrease = model.cost(np.zeros(model.size)) - model.cost(change)
-            if best is None or decrease > best.decrease:
-                price = float(np.abs(multipliers[model.size :]).max(initial=0.0))
-                best = _Step(model.knots(change), decrease, price, repaired)
-            if np.array_equal(piece, model.piece(change)):
-                break
-        return best
-
-
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """A change of the knots and what the model promises of it.
-
-    Attributes:
-        change: engineering units.
-        decrease: of the objective.
-        price: of breaking a guardrail at which keeping it pays.
-        repaired: share of what guardrails are exceeded by that the step removes.
-    """
-
-    change: Float[np.ndarray, "knot mv"]
-    decrease: float
-    price: float
-    repaired: float
-
-
-@dataclass(frozen=True, eq=False)
-class _LocalModel:
-    """The objective along a trajectory that changes linearly with the knots, relative to `mv_span`.
-
-    It is convex and made of quadratic pieces; a piece says which outputs are outside their goal, and which
-    outside their limits.
-    """
-
-    space: MoveSpace
-    objective: Objective
-    at_knots: Float[np.ndarray, "knot mv"]
-    at: Trajectory
-
-    @property
-    def size(self) -> int:
-        return self.at_knots.size
-
-    def knots(self, change: Float[np.ndarray, " knot_mv"]) -> Float[np.ndarray, "knot mv"]:
-        """A change in engineering units."""
-        scaled: np.ndarray = change.reshape(self.at_knots.shape) * self.space.problem.mv_span
-        return scaled
-
-    def cost(self, change: Float[np.ndarray, " knot_mv"]) -> float:
-        mv = self.at.mv + self.space.blocks.matrix @ self.knots(change)
-        return float(self.objective.cost(self._cv(change), mv))
-
-    def _cv(self, change: Float[np.ndarray, " knot_mv"]) -> Float[np.ndarray, "horizon cv"]:
-        cv: np.ndarray = self.at.cv + self.at.cv_slope @ change
-        return cv
-
-    def piece(self, change: Float[np.ndarray, " knot_mv"]) -> Bool[np.ndarray, "2 horizon cv"]:
-        cv, objective = self._cv(change), self.objective
-        point = objective.goal_low == objective.goal_high
-        outside_goal = (cv < objective.goal_low) | (cv > objective.goal_high)
-        outside_limits = (cv < objective.low) | (cv > objective.high)
-        return np.stack((point | outside_goal, outside_limits))
-
-    def quadratic(
-        self, piece: Bool[np.ndarray, "2 horizon cv"], change: Float[np.ndarray, " knot_mv"]
-    ) -> tuple[Float[np.ndarray, "knot_mv knot_mv"], Float[np.ndarray, " knot_mv"]]:
-        """Hessian, and gradient at no change, of the piece that `change` lies on."""
-        objective, at, cv = self.objective, self.at, self._cv(change)
-        goal = np.where(piece[0], objective.goal_weight, 0.0)
-        limit = np.where(piece[1], objective.limit_weight, 0.0)
-        to_goal = np.where(piece[0], at.cv - np.clip(cv, objective.goal_low, objective.goal_high), 0.0)
-        to_limit = np.where(piece[1], at.cv - np.clip(cv, objective.low, objective.high), 0.0)
-        slope = at.cv_slope.reshape(-1, self.size)
-        hessian = slope.T @ ((goal + limit).reshape(-1, 1) * slope)
-        gradient = slope.T @ (goal * to_goal + limit * to_limit).ravel()
-        span = self.space.problem.mv_span
-        weight = objective.move_weight * span**2
-        moves = np.diff(at.mv, axis=0, prepend=objective.last_mv[None]) / span
-        by_knot = np.diff(self.space.blocks.matrix, axis=0, prepend=0.0)
-        hessian += np.kron(by_knot.T @ by_knot, np.diag(weight))
-        gradient += (by_knot.T @ (weight * moves)).ravel()
-        # Without a price on moves the curvature may vanish, and the solver needs some.
-        hessian += 1e-9 * (1.0 + np.trace(hessian) / self.size) * np.eye(self.size)
-        return 2.0 * hessian, 2.0 * gradient
-
-    @cached_property
-    def bounds(self) -> Interval:
-        """On the change, from the MVs' limits."""
-        low, high = self.space.low - self.at_knots, self.space.high - self.at_knots
-        span = self.space.problem.mv_span
-        return Interval((low / span).ravel(), (high / span).ravel())
-
-    @cached_property
-    def matrix(self) -> Float[np.ndarray, "row knot_mv"]:
-        """From the change to moves over each block, then to guardrails at every row."""
-        knots, mvs = self.at_knots.shape
-        moves = np.kron(np.eye(knots) - np.eye(knots, k=-1), np.eye(mvs))
-        return np.vstack((moves, self.at.guard_slope.reshape(-1, self.size)))
-
-    def limits(self, repaired: float) -> Interval:
-        """On `matrix @ change`: largest moves, and guardrails of which a share of the excess is to go."""
-        problem = self.space.problem
-        moves = np.diff(self.at_knots, axis=0, prepend=problem.last_mv[None])
-        reach = self.space.reach / problem.mv_span
-        low, high = -reach - moves / problem.mv_span, reach - moves / problem.mv_span
-        excess = (self.at.guard + _BACK_OFF).ravel()
-        room = -np.where(excess > 0.0, repaired * excess, excess)
-        return Interval(
-            np.concatenate((low.ravel(), np.full(room.shape, -np.inf))), np.concatenate((high.ravel(), room))
         )
+        return Optimality(float(np.abs(slope).max()), gap, multipliers)
 
 
-def _broken(guard: Float[np.ndarray, "*batch horizon guard"]) -> Float[np.ndarray, "*batch"]:
-    """Sum of what guardrails are exceeded by; what a back-off leaves does not count."""
-    broken: np.ndarray = np.where(guard > 0.0, guard, 0.0).sum(axis=(-1, -2))
-    return np.asarray(broken)
+def _below(guard: Float[np.ndarray, "horizon guard"]) -> Interval:
+    return Interval(np.full(guard.shape, -np.inf), np.full(guard.shape, -BACK_OFF))

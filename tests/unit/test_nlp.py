@@ -8,10 +8,11 @@ import pytest
 from planning_cases import lag, latent
 
 from procwm.planning.moves import MoveSpace, move_blocks
-from procwm.planning.nlp import Program, Solution
+from procwm.planning.nlp import Program
 from procwm.planning.objective import objective
 from procwm.planning.prediction import Evaluator, Prediction
 from procwm.planning.problem import ControlProblem
+from procwm.planning.solution import Solution
 from procwm.planning.transcription import transcribe
 from procwm.testing import control_problem
 from procwm.world.model import WorldModel

@@ -9,13 +9,14 @@ from planning_cases import lag, latent, two_basins
 
 from procwm.errors import SpecError
 from procwm.planning import planner as planner_module
+from procwm.planning.local_model import LocalModel
 from procwm.planning.moves import MoveSpace
-from procwm.planning.nlp import Solution
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.sampling import SamplingConfig, Search
-from procwm.planning.sqp import GaussNewton
+from procwm.planning.solution import Solution, Stop
+from procwm.planning.sqp import SequentialProgram
 from procwm.testing import control_problem
 from procwm.world.model import WorldModel
 
@@ -189,7 +190,7 @@ def test_before_the_deadline_the_best_plan_so_far_is_returned(
 def test_where_sqp_fails_ipopt_finishes_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     model, problem = tank(max_move=0.5)
     expected = planned(model, problem)
-    monkeypatch.setattr(GaussNewton, "_step", lambda *_: None)
+    monkeypatch.setattr(LocalModel, "step", lambda self: None)
     plan = planned(model, problem)
     assert (plan.status, plan.rung) == (PlanStatus.FEASIBLE, "ipopt")
     assert plan.mv == pytest.approx(expected.mv, abs=1e-2)
@@ -200,9 +201,9 @@ def test_a_solver_that_breaks_a_limit_is_not_believed(monkeypatch: pytest.Monkey
     problem = replace(problem, target=np.full((20, 1), 9.0))
     monkeypatch.setattr(MoveSpace, "clip", lambda self, knots: knots)
     monkeypatch.setattr(
-        GaussNewton,
+        SequentialProgram,
         "solve",
-        lambda self, space, objective, start, **_: Solution(np.full_like(start, 2.0), True, 1),
+        lambda self, space, objective, start, **_: Solution(np.full_like(start, 2.0), Stop.OPTIMAL, 1),
     )
     plan = planned(model, problem, sampling=SamplingConfig(rounds=0))
     assert np.abs(np.diff(plan.mv[:, 0], prepend=0.0)).max() <= 0.5 + 1e-6

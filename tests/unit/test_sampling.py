@@ -10,7 +10,7 @@ from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.prediction import Evaluator, Prediction
 from procwm.planning.problem import ControlProblem
 from procwm.planning.sampling import SamplingConfig, Search, coloured_noise, search
-from procwm.planning.sqp import GaussNewton
+from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
 from procwm.testing import control_problem
 from procwm.world.model import WorldModel
@@ -68,7 +68,7 @@ def test_it_comes_near_the_optimum() -> None:
     model, problem = tank()
     evaluator = Evaluator(model, problem)
     found, space = find(evaluator)
-    optimum = GaussNewton(transcribe(model), space.blocks).solve(
+    optimum = SequentialProgram(transcribe(model)).solve(
         space, evaluator.objective, space.hold, deadline=np.inf
     )
     near, best, resting = evaluator.predict(

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from planning_cases import lag, latent, saturating
 
+from procwm.planning import quadratic_program
 from procwm.planning.moves import MoveSpace, move_blocks
-from procwm.planning.nlp import Program, Solution
+from procwm.planning.nlp import Program
 from procwm.planning.objective import objective, row_weights
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem
-from procwm.planning.quadratic_program import Interval, QuadraticProgram
-from procwm.planning.sqp import GaussNewton
+from procwm.planning.quadratic_program import Interval, QuadraticProgram, minimiser
+from procwm.planning.solution import Solution
+from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
 from procwm.testing import control_problem
 from procwm.world.model import WorldModel
@@ -26,7 +28,7 @@ def solve(
 ) -> tuple[Solution, np.ndarray]:
     blocks = move_blocks(problem.horizon, lengths)
     space = MoveSpace(blocks, problem)
-    solution = GaussNewton(transcribe(model), blocks).solve(
+    solution = SequentialProgram(transcribe(model)).solve(
         space, objective(problem), space.hold, deadline=deadline
     )
     return solution, space.expand(solution.knots)
@@ -92,7 +94,7 @@ def test_both_solvers_agree_with_zones_limits_and_guardrails() -> None:
     model = lag(limits=True, guard_above=7.05, max_move=0.4)
     blocks = move_blocks(20)
     transcript = transcribe(model)
-    ipopt, sqp = Program(transcript, blocks), GaussNewton(transcript, blocks)
+    ipopt, sqp = Program(transcript, blocks), SequentialProgram(transcript)
     generator = np.random.default_rng(0)
     for _ in range(10):
         y, last, target = generator.uniform(2, 6.5), generator.uniform(-1, 1), generator.uniform(1, 9)
@@ -138,58 +140,67 @@ def test_guardrails_that_cannot_be_kept_are_not_called_an_optimum() -> None:
 
 def test_a_quadratic_program_by_hand() -> None:
     """min (x - 2)^2 + (y - 1)^2 with x + y <= 2 and 0 <= x, y <= 1.6 has (1.5, 0.5), multiplier 1."""
-    program = QuadraticProgram(2, 1)
-    answer = program.solve(
-        2.0 * np.eye(2),
-        np.array([-4.0, -2.0]),
-        Interval(np.zeros(2), np.full(2, 1.6)),
-        np.ones((1, 2)),
-        Interval(np.array([-np.inf]), np.array([2.0])),
+    answer = minimiser(
+        QuadraticProgram(
+            2.0 * np.eye(2),
+            np.array([-4.0, -2.0]),
+            Interval(np.zeros(2), np.full(2, 1.6)),
+            np.ones((1, 2)),
+            Interval(np.array([-np.inf]), np.array([2.0])),
+        )
     )
     assert answer is not None
-    x, multiplier = answer
-    assert x == pytest.approx([1.5, 0.5])
-    assert multiplier == pytest.approx([1.0])
+    assert answer.x == pytest.approx([1.5, 0.5])
+    assert answer.by_row == pytest.approx([1.0])
+    assert answer.by_bound == pytest.approx([0.0, 0.0])
 
 
 class Liar:
     """A solver that answers with a point that is not optimal, or not allowed, and calls it success."""
 
-    def __init__(self, **answer: list[float]) -> None:
-        self._answer = {"x": [0.0], "lam_x": [0.0], "lam_a": [0.0]} | answer
+    def __init__(self, x: float, by_bound: float = 0.0, by_row: float = 0.0) -> None:
+        self._answer = np.array([x]), 0.0, 1, {"lam": np.array([by_bound, by_row])}
 
-    def __call__(self, **_: object) -> dict[str, np.ndarray]:
-        return {name: np.array(value) for name, value in self._answer.items()}
+    def solve(self, *_: object, **__: object) -> tuple[np.ndarray, float, int, dict[str, np.ndarray]]:
+        return self._answer
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        {"x": [0.0]},
-        {"x": [2.0]},
-        {"x": [0.5], "lam_x": [1.0]},
-        {"x": [1.0], "lam_x": [-1.0]},
-        {"x": [0.5], "lam_a": [1.0]},
+        Liar(0.0),
+        Liar(2.0),
+        Liar(np.nan),
+        Liar(0.5, by_bound=1.5),
+        Liar(0.0, by_bound=2.0),
+        Liar(0.5, by_row=1.5),
     ],
-    ids=["not stationary", "outside", "inactive bound pushes", "pushes outwards", "inactive row pushes"],
+    ids=["not stationary", "outside", "not finite", "inactive bound", "pushes outwards", "inactive row"],
 )
-def test_a_wrong_answer_is_refused_whatever_the_solver_says(answer: dict[str, list[float]]) -> None:
-    """min (x - 2)^2 / 2 ... with 0 <= x <= 1: the answer is 1 with a multiplier of 1 on the upper bound."""
-    program = QuadraticProgram(1, 1)
-    arguments = (
+def test_a_wrong_answer_is_refused_whatever_the_solver_says(
+    answer: Liar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """min (x - 2)^2 / 2 with 0 <= x <= 1: the answer is 1 with a multiplier of 1 on the upper bound."""
+    program = QuadraticProgram(
         np.eye(1),
         np.array([-2.0]),
         Interval(np.zeros(1), np.ones(1)),
         np.ones((1, 1)),
         Interval(np.array([-9.0]), np.array([9.0])),
     )
-    program._solver = Liar(x=[1.0], lam_x=[1.0])
-    assert program.solve(*arguments) is not None
-    program._solver = Liar(**answer)
-    assert program.solve(*arguments) is None
+    monkeypatch.setattr(quadratic_program, "daqp", Liar(1.0, by_bound=1.0))
+    assert minimiser(program) is not None
+    monkeypatch.setattr(quadratic_program, "daqp", answer)
+    assert minimiser(program) is None
+
+
+def test_limits_that_contradict_each_other_have_no_answer() -> None:
+    bounds = Interval(np.zeros(1), np.ones(1))
+    apart = Interval(np.array([2.0]), np.array([3.0]))
+    assert minimiser(QuadraticProgram(np.eye(1), np.zeros(1), bounds, np.ones((1, 1)), apart)) is None
 
 
 def test_numbers_that_are_not_finite_have_no_answer() -> None:
-    program = QuadraticProgram(1, 1)
     bounds = Interval(np.zeros(1), np.ones(1))
-    assert program.solve(np.eye(1), np.array([np.nan]), bounds, np.ones((1, 1)), bounds) is None
+    nothing = np.array([np.nan])
+    assert minimiser(QuadraticProgram(np.eye(1), nothing, bounds, np.ones((1, 1)), bounds)) is None

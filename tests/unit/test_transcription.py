@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from procwm.errors import SpecError
-from procwm.planning.linearisation import imagine, jacobian, linearise, value
+from procwm.planning.linearisation import Trajectory, imagine
 from procwm.planning.moves import MoveSpace, move_blocks
+from procwm.planning.network import Derivatives, value
 from procwm.planning.prediction import Evaluator
 from procwm.planning.transcription import expression, guard_values, next_latent, read_layers, transcribe
 from procwm.plant.tags import PlantSpec, Role, Tag
@@ -71,7 +72,7 @@ def test_value_and_jacobian_agree_with_torch(activation: nn.Module) -> None:
         assert np.abs(symbolic.ravel() - exact[row]).max() < 1e-12
         assert np.abs(symbolic_jacobian - exact_jacobian[row]).max() < 1e-12
     assert np.abs(value(layers, x.numpy()) - exact).max() < 1e-12
-    assert np.abs(jacobian(layers, x.numpy()) - exact_jacobian).max() < 1e-12
+    assert np.abs(Derivatives(layers, x.numpy()).jacobian - exact_jacobian).max() < 1e-12
 
 
 def test_predictor_and_guardrail_agree_with_torch() -> None:
@@ -106,7 +107,7 @@ def test_the_transcript_predicts_what_the_model_predicts() -> None:
     transcript = transcribe(model)
     latent = imagine(transcript, problem, mv)
     for row in range(3):
-        at = linearise(transcript, MoveSpace(move_blocks(12), problem), mv[row], latent[row])
+        at = Trajectory(transcript, MoveSpace(move_blocks(12), problem), mv[row], latent[row])
         assert np.abs(at.cv - prediction.cv[row]).max() < 1e-10
         assert np.abs(at.guard - prediction.guard[row]).max() < 1e-10
 
@@ -118,7 +119,7 @@ def test_slopes_by_knots_agree_with_differences() -> None:
     space = MoveSpace(move_blocks(12), problem)
     knots = space.clip(np.random.default_rng(0).uniform(0, 5, (len(space.blocks.lengths), 2)))
     mv = space.expand(knots)
-    at = linearise(transcript, space, mv, imagine(transcript, problem, mv[None])[0])
+    at = Trajectory(transcript, space, mv, imagine(transcript, problem, mv[None])[0])
     step = 1e-6
     for index in range(knots.size):
         changed = knots.copy()
