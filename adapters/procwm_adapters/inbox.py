@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict, deque
+from collections.abc import Iterable
 
 from procwm.plant.samples import Quality, Sample
 
@@ -23,7 +24,33 @@ class Inbox:
         self._limit = limit
         self._recent: defaultdict[str, deque[_Key]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
         self._newest_ns: dict[str, int] = {}
+        self._held: list[Sample] | None = None
+        self._before_ns: dict[str, int] = {}
         self.dropped = 0
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Source time of the newest sample, UTC ns; `None` before the first."""
+        return max(self._newest_ns.values(), default=None)
+
+    def hold(self) -> None:
+        """Keep what comes from now on for `release`: there is a gap before it, which may yet be filled."""
+        if self._held is None:
+            self._held = []
+            self._before_ns = dict(self._newest_ns)
+
+    def release(self, history: Iterable[Sample]) -> None:
+        """Let what was held come out, merged by source time with the `history` of the gap before it."""
+        held, self._held = self._held or [], None
+        live = {(sample.tag, sample.source_ns) for sample in held}
+        missed = {
+            (sample.tag, sample.source_ns): sample
+            for sample in history
+            if sample.source_ns > self._before_ns.get(sample.tag, -1)
+        }
+        gap = [sample for key, sample in missed.items() if key not in live]
+        for sample in sorted(held + gap, key=lambda sample: sample.source_ns):
+            self._append(sample)
 
     def put(self, sample: Sample) -> None:
         """Take a reported sample, unless it is one of the tag's last ones sent again."""
@@ -45,6 +72,9 @@ class Inbox:
         return samples
 
     def _append(self, sample: Sample) -> None:
+        if self._held is not None:
+            self._held.append(sample)
+            return
         self._newest_ns[sample.tag] = max(sample.source_ns, self._newest_ns.get(sample.tag, -1))
         if len(self._waiting) == self._limit:
             self._waiting.popleft()

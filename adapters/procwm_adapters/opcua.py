@@ -1,12 +1,12 @@
 """A plant reached over OPC UA: one subscription in, verified writes out, reconnecting by itself."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
 
 from asyncua import Client, ua
 from asyncua.client.ua_client import UaClientState
@@ -14,12 +14,13 @@ from asyncua.common.subscription import DataChangeEvent, Subscription
 
 from procwm.errors import LinkError, SpecError
 from procwm.plant.samples import Quality, Sample, Setpoints
-from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import PlantSpec, Role
 from procwm_adapters.inbox import Inbox
-from procwm_adapters.opcua_client import SecureClient
+from procwm_adapters.opcua_client import SecureClient, settings_of
 from procwm_adapters.opcua_errors import FAILURES, linked
-from procwm_adapters.opcua_nodes import TagNode, examine, node_ids, read
+from procwm_adapters.opcua_history import read_raw
+from procwm_adapters.opcua_nodes import HEARTBEAT, PlantNode, examine, named_nodes
+from procwm_adapters.opcua_requests import in_batches, read
 from procwm_adapters.opcua_values import nanoseconds, overflowed, sample_of
 from procwm_adapters.opcua_write import SetpointWriter
 
@@ -28,6 +29,10 @@ _LOGGER = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 10.0
 _LIFETIME_S = 60.0
 _SESSION_S = 120.0
+_NOT_RETURNED: tuple[type[Exception], ...] = (LinkError, SpecError, *FAILURES)
+_RETRY_S = 2.0
+_POLL_S = 0.05
+_OVERLAP_S = 60.0
 _SERVER_TIME = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
 _NEW_TIME = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
 
@@ -78,10 +83,10 @@ class OpcUaLink:
             local_queue: samples that wait here for `drain`; beyond that the oldest are dropped.
         """
         self._spec = spec
-        self._ids = node_ids(spec)
+        self._nodes = named_nodes(spec)
         self._publishing_s = publishing_s or min(1.0, max(0.05, spec.interval_s / 10.0))
         self._server_queue = server_queue
-        settings = _settings(spec)
+        settings = settings_of(spec)
         self._client = SecureClient(settings, timeout=timeout_s, watchdog_intervall=watchdog_s)
         self._client.session_timeout = int(_SESSION_S * 1000)
         self._endpoint = settings.endpoint
@@ -93,11 +98,20 @@ class OpcUaLink:
         }
         self._inbox = Inbox(local_queue)
         self._heard: dict[str, float] = {}
-        self._receivers: dict[int, Callable[[Any], None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._receiving: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
-        self._mvs: dict[str, TagNode] = {}
-        self._writer = SetpointWriter(self._client, self._endpoint, self._mvs, settle_s=settle_s)
+        self._items: dict[int, _Item] = {}
+        self._mvs: dict[str, PlantNode] = {}
+        self._writer = SetpointWriter(
+            self._client, self._endpoint, self._mvs, lambda: self.connected, settle_s=settle_s
+        )
+        self._beats: dict[str, PlantNode] = {}
+        self._beater = SetpointWriter(
+            self._client, self._endpoint, self._beats, lambda: self.connected, settle_s=settle_s
+        )
+        self._losses = 0
+        self._lost = asyncio.Event()
         self._overflows = 0
         self.reaffirms = True
 
@@ -113,8 +127,8 @@ class OpcUaLink:
 
     @property
     def connected(self) -> bool:
-        """Whether the server is reached at the moment."""
-        return self._client.state is UaClientState.CONNECTED
+        """Whether the server is reached at the moment, and is the one that the plant file describes."""
+        return self._client.state is UaClientState.CONNECTED and not self._lost.is_set()
 
     @property
     def dropped(self) -> int:
@@ -151,23 +165,101 @@ class OpcUaLink:
         """
         return await self._writer.write(setpoints)
 
+    async def beat(self, count: int) -> None:
+        """Write `count` to the heartbeat's node of the plant file; `LinkError` where that fails."""
+        await self._beater.write({HEARTBEAT: float(count)})
+
     async def watch(self, node_id: Any, receive: Callable[[Any], None]) -> None:
         """Call `receive` with every `DataValue` of another node, in order with the tags' samples."""
         with linked(self._endpoint, f"watching {node_id}"):
             await self._subscribe([_Item(str(node_id), node_id, receive)])
 
     async def _open(self) -> None:
-        nodes = await examine(self._client, self._spec)
-        self._mvs.update({node.tag.name: node for node in nodes if node.tag.role is Role.MV})
-        self._subscription = await self._client.create_subscription(self._parameters(), queue_maxsize=0)
-        self._tasks.append(asyncio.create_task(self._receive(self._subscription)))
-        await self._subscribe([_Item(node.tag.name, node.id, self._receiver(node)) for node in nodes])
+        self._client.connection_lost_callback = self._on_loss
+        self._take(await examine(self._client, self._spec))
+        await self._subscribe_anew([])
         self._tasks.append(asyncio.create_task(self._reaffirm()))
+        self._tasks.append(asyncio.create_task(self._return()))
+
+    def _take(self, nodes: tuple[PlantNode, ...]) -> None:
+        self._nodes = nodes
+        for named, role in ((self._mvs, Role.MV), (self._beats, None)):
+            named.clear()
+            names = {tag.name for tag in self._spec.tags if tag.role is role} if role else {HEARTBEAT}
+            named.update({node.name: node for node in nodes if node.written and node.name in names})
+
+    async def _subscribe_anew(self, others: Sequence[_Item]) -> None:
+        """Have the one subscription bring every tag and signal, and the `others` that are watched."""
+        self._items.clear()
+        self._subscription = await self._client.create_subscription(self._parameters(), queue_maxsize=0)
+        self._receiving = asyncio.create_task(self._receive(self._subscription))
+        told = [node for node in self._nodes if node.name != HEARTBEAT]
+        await self._subscribe([_Item(node.name, node.id, self._receiver(node)) for node in told])
+        await self._subscribe(others)
+
+    async def _on_loss(self, _: Exception) -> None:
+        self._losses += 1
+        self._lost.set()
+        self._inbox.hold()
+
+    async def _return(self) -> None:
+        """After every loss: is the server that came back still the plant, and what was missed meanwhile?"""
+        while True:
+            await self._lost.wait()
+            async with self._client.subscribe_state() as states:
+                await states.wait_for_state(UaClientState.CONNECTED)
+            losses = self._losses
+            try:
+                await self._resume()
+            except _NOT_RETURNED as error:
+                _LOGGER.warning("%s: the server is back, but not as it was: %s", self._endpoint, error)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if losses == self._losses:
+                self._lost.clear()
+
+    async def _resume(self) -> None:
+        nodes = await examine(self._client, self._spec)
+        moved = [node.id for node in nodes] != [node.id for node in self._nodes]
+        self._take(nodes)
+        if moved:
+            await self._resubscribe()
+        self._inbox.release(await self._missed())
+
+    async def _resubscribe(self) -> None:
+        """Begin anew on a server that numbers its namespaces differently since it was started again."""
+        while self._subscription is None or self._subscription.subscription_id is None:
+            await asyncio.sleep(_POLL_S)  # the library is still restoring it
+        tags = {node.name for node in self._nodes}
+        others = [item for item in self._items.values() if item.name not in tags]
+        if self._receiving is not None:
+            self._receiving.cancel()
+        with contextlib.suppress(*FAILURES):
+            await self._subscription.delete()
+        await self._subscribe_anew(others)
+
+    async def _missed(self) -> list[Sample]:
+        """What the server has kept of the time without a connection; nothing where it keeps nothing."""
+        kept = [node for node in self._nodes if node.history]
+        newest_ns = self._inbox.newest_ns
+        if not kept or newest_ns is None:
+            return []
+        # Values were on their way when the connection was lost; the inbox knows those that had arrived.
+        start_ns = newest_ns - round(_OVERLAP_S * 1e9)
+        end_ns = max(time.time_ns(), newest_ns) + round(_OVERLAP_S * 1e9)
+        samples: list[Sample] = []
+        try:
+            async for portion in read_raw(self._client, kept, start_ns, end_ns):
+                samples += portion
+        except _NOT_RETURNED as error:
+            _LOGGER.warning("%s: what was missed could not be read back: %s", self._endpoint, error)
+        return samples
 
     async def _close(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._receiving] if self._receiving else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
         await self._client.disconnect()
 
@@ -181,8 +273,8 @@ class OpcUaLink:
 
     async def _subscribe(self, items: Sequence[_Item]) -> None:
         """Add items to the one subscription; `LinkError` where the server refuses one."""
-        numbered = dict(enumerate(items, start=len(self._receivers) + 1))
-        self._receivers.update({handle: item.receive for handle, item in numbered.items()})
+        numbered = dict(enumerate(items, start=len(self._items) + 1))
+        self._items.update(numbered)
         refused = await self._create(numbered, _NEW_TIME)
         plain = {handle: numbered[handle] for handle, status in refused.items() if "Filter" in status.name}
         # Servers that cannot report a new time of an unchanged value say so; `_reaffirm` makes up for it.
@@ -198,7 +290,8 @@ class OpcUaLink:
         """Create monitored items by client handle; return the status of each one that was refused."""
         if self._subscription is None or not items:
             return {}
-        answers = await self._subscription.create_monitored_items(
+        answers = await in_batches(
+            self._subscription.create_monitored_items,
             [
                 ua.MonitoredItemCreateRequest(
                     ItemToMonitor=ua.ReadValueId(NodeId=item.id, AttributeId=ua.AttributeIds.Value),
@@ -212,7 +305,7 @@ class OpcUaLink:
                     ),
                 )
                 for handle, item in items.items()
-            ]
+            ],
         )
         return {
             h: answer for h, answer in zip(items, answers, strict=True) if isinstance(answer, ua.StatusCode)
@@ -221,16 +314,18 @@ class OpcUaLink:
     async def _receive(self, subscription: Subscription) -> None:
         async for event in subscription:
             if isinstance(event, DataChangeEvent):
-                self._receivers[event.data.subscription_data.client_handle](event.data.monitored_item.Value)
+                self._items[event.data.subscription_data.client_handle].receive(
+                    event.data.monitored_item.Value
+                )
             else:
                 _LOGGER.warning("%s: the subscription reports %s", self._endpoint, event)
 
-    def _receiver(self, node: TagNode) -> Callable[[Any], None]:
+    def _receiver(self, node: PlantNode) -> Callable[[Any], None]:
         def receive(value: Any) -> None:
-            self._heard[node.tag.name] = time.monotonic()
+            self._heard[node.name] = time.monotonic()
             self._overflows += overflowed(value.StatusCode)
             if not _awaited(value):
-                self._inbox.put(sample_of(node.tag.name, value, time.time_ns()))
+                self._inbox.put(sample_of(node.name, value, time.time_ns()))
 
         return receive
 
@@ -239,46 +334,33 @@ class OpcUaLink:
         while True:
             await asyncio.sleep(half_s)
             before = time.monotonic() - half_s
-            silent = [name for name in self._ids if self._heard.get(name, before) <= before]
+            silent = [
+                node
+                for node in self._nodes
+                if node.name != HEARTBEAT and self._heard.get(node.name, before) <= before
+            ]
             if self.reaffirms and silent and self.connected:
                 try:
                     await self._confirm(silent)
                 except FAILURES as error:
                     _LOGGER.warning("%s: reading silent tags failed: %s", self._endpoint, error)
 
-    async def _confirm(self, silent: list[str]) -> None:
+    async def _confirm(self, silent: Sequence[PlantNode]) -> None:
         """Read `silent` tags with the server's clock; a value still Good holds at that time."""
-        targets = [*(self._ids[name] for name in silent), _SERVER_TIME]
+        targets = [*(node.id for node in silent), _SERVER_TIME]
         *values, clock = await read(self._client, [(target, ua.AttributeIds.Value) for target in targets])
         received_ns = time.time_ns()
         server_ns = nanoseconds(clock.Value.Value if clock.Value is not None else None) or received_ns
-        for name, value in zip(silent, values, strict=True):
+        for node, value in zip(silent, values, strict=True):
             if _awaited(value):
                 continue
-            sample = sample_of(name, value, server_ns)
+            sample = sample_of(node.name, value, server_ns)
             self._inbox.put(sample)
             if sample.quality is Quality.GOOD:
-                self._inbox.affirm(Sample(name, sample.value, sample.quality, server_ns))
+                self._inbox.affirm(Sample(node.name, sample.value, sample.quality, server_ns))
 
 
 def _awaited(value: Any) -> bool:
     """Whether the server says that the source has not reported anything yet."""
     status = value.StatusCode
     return status is not None and status.value == ua.StatusCodes.BadWaitingForInitialData
-
-
-def _settings(spec: PlantSpec) -> OpcUaSettings:
-    if spec.opcua is None:
-        raise SpecError(
-            f'plant {spec.name}: no OPC UA server; add [opcua] with endpoint = "opc.tcp://host:4840"'
-        )
-    url = urlsplit(spec.opcua.endpoint)
-    try:
-        valid = url.scheme == "opc.tcp" and bool(url.hostname) and url.port is not None
-    except ValueError:
-        valid = False
-    if not valid:
-        raise SpecError(
-            f'plant {spec.name}: endpoint "{spec.opcua.endpoint}" is not a URL such as "opc.tcp://host:4840"'
-        )
-    return spec.opcua

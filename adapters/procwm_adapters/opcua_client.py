@@ -8,6 +8,7 @@ with every connection, the first and every later one, before anything else is se
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from asyncua import Client, ua
 from asyncua.crypto import security_policies
@@ -15,6 +16,7 @@ from asyncua.crypto.uacrypto import x509_from_der
 
 from procwm.errors import LinkError, SpecError
 from procwm.plant.settings import OpcUaSettings
+from procwm.plant.tags import PlantSpec
 from procwm_adapters.opcua_errors import SENTENCES
 from procwm_adapters.opcua_pki import (
     CertificateFolder,
@@ -48,6 +50,24 @@ _REFUSED_CERTIFICATE = frozenset(
 _REFUSED_SECURITY = frozenset(
     {ua.StatusCodes.BadSecurityPolicyRejected, ua.StatusCodes.BadSecurityModeRejected}
 )
+
+
+def settings_of(spec: PlantSpec) -> OpcUaSettings:
+    """How the plant is reached; `SpecError` where the plant file does not say, or the URL is none."""
+    if spec.opcua is None:
+        raise SpecError(
+            f'plant {spec.name}: no OPC UA server; add [opcua] with endpoint = "opc.tcp://host:4840"'
+        )
+    url = urlsplit(spec.opcua.endpoint)
+    try:
+        valid = url.scheme == "opc.tcp" and bool(url.hostname) and url.port is not None
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SpecError(
+            f'plant {spec.name}: endpoint "{spec.opcua.endpoint}" is not a URL such as "opc.tcp://host:4840"'
+        )
+    return spec.opcua
 
 
 class SecureClient(Client):  # type: ignore[misc]

@@ -1,126 +1,197 @@
-"""Which node of a server is which tag: looked up, and checked against the plant file, once at the start."""
+"""Which node of a server is which tag: looked up, and checked against the plant file, at every connection."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from asyncua import Client, ua
 from asyncua.common.ua_utils import data_type_to_variant_type
 
 from procwm.errors import LinkError, SpecError
-from procwm.plant.tags import PlantSpec, Tag
+from procwm.plant.tags import PlantSpec
+from procwm_adapters.opcua_requests import in_batches, read
 from procwm_adapters.opcua_values import NUMERIC, same_unit
 
-_NODES_PER_READ = 300
-"""Servers cap the nodes of one request; every product seen allows this many."""
+HEARTBEAT = "heartbeat"
+"""Name of the node that the controller counts up, beside those of the tags."""
 
 _ABSENT = frozenset({ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid})
 _FORBIDDEN = frozenset({ua.StatusCodes.BadUserAccessDenied, ua.StatusCodes.BadNotReadable})
+_EXAMINED = (
+    ua.AttributeIds.Value,
+    ua.AttributeIds.DataType,
+    ua.AttributeIds.AccessLevel,
+    ua.AttributeIds.UserAccessLevel,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TagNode:
-    """A tag, its `NodeId` and the built-in type (`VariantType`) of its values."""
+class PlantNode:
+    """A node that the plant file names.
 
-    tag: Tag
-    id: Any
-    kind: Any
+    Attributes:
+        name: of the tag or signal.
+        node: as the plant file writes it.
+        unit: that the values must have; `None` where any will do.
+        written: whether procwm writes it.
+        id: its `NodeId` at this connection.
+        kind: the built-in type (`VariantType`) of its values.
+        history: whether the server keeps its past values and lets this user read them.
+    """
+
+    name: str
+    node: str
+    unit: str | None
+    written: bool
+    id: Any = None
+    kind: Any = None
+    history: bool = False
 
 
-def node_ids(spec: PlantSpec) -> dict[str, Any]:
-    """The `NodeId` of every tag; `SpecError` where the plant file names none or an unreadable one."""
-    ids = {}
+def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
+    """What the plant file names, not yet looked up; `SpecError` where a node is missing or unreadable."""
+    writes = spec.opcua is None or not spec.opcua.read_only
+    nodes = []
     for tag in spec.tags:
         if tag.node is None:
             raise SpecError(f'{tag.name}: no OPC UA node; add node = "ns=...;s=..." to its [[tag]] table')
-        try:
-            ids[tag.name] = ua.NodeId.from_string(tag.node)
-        except ua.UaStringParsingError:
-            raise SpecError(
-                f'{tag.name}: node "{tag.node}" is not an OPC UA node id such as "ns=2;s={tag.name}"'
-            ) from None
-    return ids
-
-
-async def read(client: Client, targets: Sequence[tuple[Any, Any]]) -> list[Any]:
-    """The `DataValue` of each `(node id, attribute)`, both times included, Bad ones as they are."""
-    values: list[Any] = []
-    for start in range(0, len(targets), _NODES_PER_READ):
-        request = ua.ReadParameters()
-        request.TimestampsToReturn = ua.TimestampsToReturn.Both
-        for node_id, attribute in targets[start : start + _NODES_PER_READ]:
-            request.NodesToRead.append(ua.ReadValueId(NodeId=node_id, AttributeId=attribute))
-        values += await client.uaclient.read(request)
-    return values
-
-
-async def examine(client: Client, spec: PlantSpec) -> tuple[TagNode, ...]:
-    """The nodes of all tags, in file order.
-
-    Raises:
-        SpecError: the plant file gives another unit than the server.
-        LinkError: a node is absent, may not be read, or does not hold one number.
-    """
-    ids = node_ids(spec)
-    attributes = (ua.AttributeIds.Value, ua.AttributeIds.DataType)
-    answers = await read(
-        client, [(ids[tag.name], attribute) for tag in spec.tags for attribute in attributes]
-    )
-    nodes = []
-    for position, tag in enumerate(spec.tags):
-        value, data_type = answers[2 * position : 2 * position + 2]
-        _check_readable(tag, value)
-        kind = await _kind(client, value, data_type)
-        if kind not in NUMERIC:
-            raise LinkError(
-                f"{tag.name}: node {tag.node} holds {kind.name}; a tag holds a number or a Boolean"
-            )
-        if value.Value is not None and isinstance(value.Value.Value, list):
-            raise LinkError(f"{tag.name}: node {tag.node} holds an array; a tag holds one number")
-        nodes.append(TagNode(tag=tag, id=ids[tag.name], kind=kind))
-    await _check_units(client, nodes)
+        mv = writes and tag in spec.mvs
+        nodes.append(PlantNode(name=tag.name, node=tag.node, unit=tag.unit, written=mv))
+    nodes += [PlantNode(name=s.name, node=s.node, unit=None, written=False) for s in spec.signals]
+    if spec.control.heartbeat_node is not None and writes:
+        nodes.append(PlantNode(name=HEARTBEAT, node=spec.control.heartbeat_node, unit=None, written=True))
+    for node in nodes:
+        _parsed(node)
     return tuple(nodes)
 
 
-def _check_readable(tag: Tag, value: Any) -> None:
+def _parsed(node: PlantNode) -> Any:
+    try:
+        return ua.NodeId.from_string(node.node)
+    except ua.UaStringParsingError:
+        raise SpecError(
+            f'{node.name}: node "{node.node}" is not an OPC UA node id such as "ns=2;s={node.name}" '
+            f'or "nsu=urn:plant;s={node.name}"'
+        ) from None
+
+
+async def examine(client: Client, spec: PlantSpec) -> tuple[PlantNode, ...]:
+    """The nodes of all tags and signals, in file order, as the server has them now.
+
+    Raises:
+        SpecError: the plant file gives another unit than the server.
+        LinkError: a node is absent, may not be read, does not hold one number, or is an MV that may
+            not be written.
+    """
+    (namespaces,) = await read(
+        client, [(ua.NodeId(ua.ObjectIds.Server_NamespaceArray), ua.AttributeIds.Value)]
+    )
+    uris = list(namespaces.Value.Value) if namespaces.Value is not None else []
+    nodes = [(node, _resolved(node, uris)) for node in named_nodes(spec)]
+    answers = await read(client, [(node_id, attribute) for _, node_id in nodes for attribute in _EXAMINED])
+    kinds: dict[Any, Any] = {}
+    found = []
+    for position, (node, node_id) in enumerate(nodes):
+        value, data_type, *levels = answers[position * len(_EXAMINED) : (position + 1) * len(_EXAMINED)]
+        _check_readable(node, value)
+        kind = await _kind(client, value, data_type, kinds)
+        _check_number(node, value, kind)
+        access, user_access = (_level(level) for level in levels)
+        if node.written:
+            _check_writable(node, spec, access, user_access)
+        history = bool(access & user_access & ua.AccessLevel.HistoryRead.mask)
+        found.append(replace(node, id=node_id, kind=kind, history=history))
+    await _check_units(client, found)
+    return tuple(found)
+
+
+def _resolved(node: PlantNode, uris: Sequence[str]) -> Any:
+    """The `NodeId` at this connection: the namespace of `nsu=` may have another index at every start."""
+    parsed = _parsed(node)
+    if not isinstance(parsed, ua.ExpandedNodeId):
+        return parsed
+    match = re.search(r"(?:^|;)nsu=([^;]*);", node.node)
+    uri = unquote(match[1]) if match else ""
+    if uri not in uris:
+        raise LinkError(
+            f"{node.name}: the server has no namespace {uri}; it has {', '.join(uris)}; correct node in the "
+            "plant file"
+        )
+    return ua.NodeId(parsed.Identifier, uris.index(uri), parsed.NodeIdType)
+
+
+def _check_readable(node: PlantNode, value: Any) -> None:
     status = value.StatusCode
     if status is None or not status.is_bad():
         return
     if status.value in _ABSENT:
-        raise LinkError(f"{tag.name}: the server has no node {tag.node}; correct node in the plant file")
+        raise LinkError(f"{node.name}: the server has no node {node.node}; correct node in the plant file")
     if status.value == ua.StatusCodes.BadAttributeIdInvalid:
-        raise LinkError(f"{tag.name}: node {tag.node} is not a variable")
+        raise LinkError(f"{node.name}: node {node.node} is not a variable")
     if status.value in _FORBIDDEN:
-        raise LinkError(f"{tag.name}: the server does not let this user read node {tag.node}")
+        raise LinkError(f"{node.name}: the server does not let this user read node {node.node}")
 
 
-async def _kind(client: Client, value: Any, data_type: Any) -> Any:
+def _check_number(node: PlantNode, value: Any, kind: Any) -> None:
+    if kind not in NUMERIC:
+        raise LinkError(f"{node.name}: node {node.node} holds {kind.name}; a tag holds a number or a Boolean")
+    if value.Value is not None and isinstance(value.Value.Value, list):
+        raise LinkError(f"{node.name}: node {node.node} holds an array; a tag holds one number")
+
+
+def _level(value: Any) -> int:
+    """The bits of an AccessLevel (Part 3, 8.57); all of them where the server does not tell."""
+    told = value.Value is not None and isinstance(value.Value.Value, int)
+    return int(value.Value.Value) if told else 0xFF
+
+
+def _check_writable(node: PlantNode, spec: PlantSpec, access: int, user_access: int) -> None:
+    write = ua.AccessLevel.CurrentWrite.mask
+    if not access & write:
+        raise LinkError(
+            f"{node.name}: node {node.node} can only be read; name the node that takes its value, or set "
+            "read_only = true in [opcua]"
+        )
+    if not user_access & write:
+        who = (spec.opcua and spec.opcua.user) or "this user"
+        raise LinkError(
+            f"{node.name}: the server does not let {who} write node {node.node}; give the user that right, "
+            "or set read_only = true in [opcua]"
+        )
+
+
+async def _kind(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any]) -> Any:
     """The built-in type that the node's values have, and that a write must have."""
     held = ua.VariantType.Null if value.Value is None else value.Value.VariantType
     if data_type.Value is None or not isinstance(data_type.Value.Value, ua.NodeId):
         return held
-    declared = await data_type_to_variant_type(client.get_node(data_type.Value.Value))
-    if declared is not ua.VariantType.Variant:
-        return declared
+    declared = data_type.Value.Value
+    if declared not in kinds:
+        kinds[declared] = await data_type_to_variant_type(client.get_node(declared))
+    if kinds[declared] is not ua.VariantType.Variant:
+        return kinds[declared]
     # An abstract type such as Number: the present value decides, and Double where there is none.
     return ua.VariantType.Double if held is ua.VariantType.Null else held
 
 
-async def _check_units(client: Client, nodes: Sequence[TagNode]) -> None:
-    for node, information in zip(nodes, await _engineering_units(client, nodes), strict=True):
+async def _check_units(client: Client, nodes: Sequence[PlantNode]) -> None:
+    measured = [node for node in nodes if node.unit is not None]
+    for node, information in zip(measured, await _engineering_units(client, measured), strict=True):
         theirs = getattr(getattr(information, "DisplayName", None), "Text", None) or ""
-        if not same_unit(node.tag.unit, theirs):
+        if not same_unit(node.unit or "", theirs):
             raise SpecError(
-                f"{node.tag.name}: unit is {node.tag.unit} in the plant file and {theirs} on the server; "
+                f"{node.name}: unit is {node.unit} in the plant file and {theirs} on the server; "
                 "correct unit in the plant file, with range and limits"
             )
 
 
-async def _engineering_units(client: Client, nodes: Sequence[TagNode]) -> list[Any]:
+async def _engineering_units(client: Client, nodes: Sequence[PlantNode]) -> list[Any]:
     """The EUInformation of each node (Part 8, 5.6.3), `None` where the server offers none."""
     paths = [ua.BrowsePath(node.id, ua.RelativePath([_property("EngineeringUnits")])) for node in nodes]
     try:
-        found = await client.uaclient.translate_browsepaths_to_nodeids(paths)
+        found = await in_batches(client.uaclient.translate_browsepaths_to_nodeids, paths)
     except ua.UaStatusCodeError:
         return [None] * len(nodes)
     targets = [_local(result.Targets[0].TargetId) if result.Targets else None for result in found]

@@ -19,7 +19,8 @@ from procwm.plant.scenario import SimulatedPlant
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_adapters.opcua_errors import linked
 from procwm_adapters.opcua_guard import GuardedServer
-from procwm_adapters.opcua_values import opcua_time, status_of
+from procwm_adapters.opcua_memory import SampleHistory
+from procwm_adapters.opcua_values import data_value, opcua_time
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class PlantServer:
     """Serves `plant` over OPC UA; use it as `async with PlantServer(plant) as server:`.
 
     Every tag is an analog item with its unit and range, at the plant file's node id or, without one,
-    at `ns=2;s=<tag>`. MVs can be written; what the plant accepts is what the node then holds.
+    at `ns=2;s=<tag>`. MVs can be written; what the plant accepts is what the node then holds. Past
+    samples can be read back.
 
     In lockstep (no `speed`) simulated time moves only when a client calls `Simulation.Advance`, and
     every sample of every interval is published with its own source time, `Simulation.TimeNs` last.
@@ -78,6 +80,7 @@ class PlantServer:
         self._endpoint = endpoint
         self._speed = speed
         self._server = _open_server() if pki is None else GuardedServer(pki, users)
+        self._history = SampleHistory()
         self._nodes: dict[str, Any] = {}
         self._own: dict[str, Any] = {}
         self._intervals = 0
@@ -145,7 +148,8 @@ class PlantServer:
 
     async def _publish(self, samples: Sequence[Sample]) -> None:
         for sample in samples:
-            await self._set(self._nodes[sample.tag], _data_value(sample))
+            await self._set(self._nodes[sample.tag], data_value(sample))
+            self._history.keep(self._nodes[sample.tag], sample)
 
     async def _publish_time(self) -> None:
         now_ns = self._plant.truth.time_ns
@@ -203,7 +207,9 @@ class PlantServer:
         held = self._server.iserver.aspace.read_attribute_value(self._nodes[name], _VALUE)
         if held.Value is not None and held.Value.Value == value:
             return held
-        return _data_value(Sample(name, value, Quality.GOOD, self._plant.truth.time_ns + 1000))
+        sample = Sample(name, value, Quality.GOOD, self._plant.truth.time_ns + 1000)
+        self._history.keep(self._nodes[name], sample)
+        return data_value(sample)
 
     @property
     def _mv_names(self) -> frozenset[str]:
@@ -214,6 +220,7 @@ class PlantServer:
         self._server.set_server_name(f"procwm simulation of {self._spec.name}")
         # The server's clock is simulated time, set with every interval.
         self._server.disable_clock()
+        self._server.iserver.history_manager.set_storage(self._history)
         await self._server.init()
         ids = {tag.name: ua.NodeId.from_string(tag.node) for tag in self._spec.tags}
         await self._register_namespaces(max(node_id.NamespaceIndex for node_id in ids.values()))
@@ -273,16 +280,6 @@ def _with_node(tag: Tag) -> Tag:
     return tag if tag.node is not None else replace(tag, node=f"ns=2;s={tag.name}")
 
 
-def _data_value(sample: Sample) -> Any:
-    time = opcua_time(sample.source_ns)
-    return ua.DataValue(
-        ua.Variant(sample.value, ua.VariantType.Double),
-        StatusCode=status_of(sample.quality),
-        SourceTimestamp=time,
-        ServerTimestamp=time,
-    )
-
-
 def _nothing_yet(time_ns: int) -> Any:
     time = opcua_time(time_ns)
     status = ua.StatusCode(ua.StatusCodes.BadWaitingForInitialData)
@@ -306,5 +303,8 @@ async def _add_tag(folder: Node, node_id: Any, tag: Tag) -> None:
     for name, value in (("EngineeringUnits", unit), ("EURange", ua.Range(*tag.range))):
         property_id = ua.NodeId(f"{node_id.Identifier}.{name}", node_id.NamespaceIndex)
         await node.add_property(property_id, ua.QualifiedName(name, 0), value)
+    for attribute in (ua.AttributeIds.AccessLevel, ua.AttributeIds.UserAccessLevel):
+        await node.set_attr_bit(attribute, ua.AccessLevel.HistoryRead)
+    await node.write_attribute(ua.AttributeIds.Historizing, ua.DataValue(True))
     if tag.role is Role.MV:
         await node.set_writable()

@@ -69,6 +69,17 @@ def opcua_time(time_ns: int) -> datetime:
     return _EPOCH + timedelta(microseconds=-(-time_ns // 1000))
 
 
+def data_value(sample: Sample) -> Any:
+    """A sample as a `DataValue` of type Double, its source time as both times."""
+    time = opcua_time(sample.source_ns)
+    return ua.DataValue(
+        ua.Variant(sample.value, ua.VariantType.Double),
+        StatusCode=status_of(sample.quality),
+        SourceTimestamp=time,
+        ServerTimestamp=time,
+    )
+
+
 def number_of(value: Any) -> float:
     """The value of a `DataValue` as a float; NaN where it holds no number."""
     held = None if value.Value is None else value.Value.Value

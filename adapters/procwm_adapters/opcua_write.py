@@ -2,16 +2,16 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from asyncua import Client, ua
-from asyncua.client.ua_client import UaClientState
 
 from procwm.errors import LinkError, OutcomeUnknownError
 from procwm.plant.samples import Setpoints
 from procwm_adapters.opcua_errors import FAILURES, link_error
-from procwm_adapters.opcua_nodes import TagNode, read
+from procwm_adapters.opcua_nodes import PlantNode
+from procwm_adapters.opcua_requests import read
 from procwm_adapters.opcua_values import number_of, variant_of
 
 _POLL_S = 0.05
@@ -22,11 +22,28 @@ _SAME = 1e-6
 class SetpointWriter:
     """Writes MVs, one service call at a time, and nothing else."""
 
-    def __init__(self, client: Client, endpoint: str, mvs: Mapping[str, TagNode], *, settle_s: float) -> None:
-        """Args: settle_s: how long a server may take to show a value that it has accepted."""
+    def __init__(
+        self,
+        client: Client,
+        endpoint: str,
+        mvs: Mapping[str, PlantNode],
+        ready: Callable[[], bool],
+        *,
+        settle_s: float,
+    ) -> None:
+        """Nothing is sent before `write`.
+
+        Args:
+            client: the connection.
+            endpoint: how errors name the server.
+            mvs: all that may be written, by tag; it changes where the server comes back changed.
+            ready: whether the connection stands and the nodes have been looked up on it.
+            settle_s: how long a server may take to show a value that it has accepted.
+        """
         self._client = client
         self._endpoint = endpoint
         self._mvs = mvs
+        self._ready = ready
         self._settle_s = settle_s
         self._lock = asyncio.Lock()
 
@@ -39,7 +56,7 @@ class SetpointWriter:
         """
         text = ", ".join(f"{name} = {value:g}" for name, value in setpoints.items())
         async with self._lock:
-            if self._client.state is not UaClientState.CONNECTED:
+            if not self._ready():
                 raise LinkError(f"{self._endpoint}: there is no connection; {text} was not written")
             wanted = {name: self._variant(name, value) for name, value in setpoints.items()}
             if not wanted:
@@ -53,7 +70,8 @@ class SetpointWriter:
 
     def _variant(self, name: str, value: float) -> Any:
         if name not in self._mvs:
-            raise LinkError(f"{name}: not written; only the plant file's MVs are: {', '.join(self._mvs)}")
+            allowed = ", ".join(self._mvs) or "none, as it says read_only"
+            raise LinkError(f"{name}: not written; only the plant file's MVs are: {allowed}")
         return variant_of(name, float(value), self._mvs[name].kind)
 
     def _request(self, wanted: Mapping[str, Any]) -> Any:

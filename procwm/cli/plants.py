@@ -164,7 +164,7 @@ async def _record(plant: PlantSpec, out: Path, hours: float | None, link_name: s
         with LogWriter(out, plant) as writer, progress(f"recording {plant.name}") as advance:
             while (elapsed_s := time.monotonic() - began) < duration_s:
                 await asyncio.sleep(min(_DRAIN_S, duration_s - elapsed_s))
-                samples = link.drain()
+                samples = [sample for sample in link.drain() if sample.tag in plant.names]
                 writer.append(samples)
                 count[0] += len(samples)
                 advance(elapsed_s / duration_s, f"recording {plant.name}: {count[0]} samples")

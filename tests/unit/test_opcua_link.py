@@ -186,8 +186,11 @@ async def test_what_is_no_mv_of_the_plant_file_or_no_number_is_never_sent(fresh,
 
 
 async def test_a_write_that_the_server_refuses_names_the_tag_and_the_status(fresh):
-    spec = tank(fresh[1], tags=(LEVEL, other_node(PUMP, "ReadOnly")))
-    async with OpcUaLink(spec, **QUICK) as link:
+    server, endpoint = fresh
+    node = server.get_node("ns=2;s=ReadOnly")
+    await node.set_writable()
+    async with OpcUaLink(tank(endpoint, tags=(LEVEL, other_node(PUMP, "ReadOnly"))), **QUICK) as link:
+        await node.set_read_only()
         with pytest.raises(LinkError, match=r"P1\.SP = 2 was refused \(BadUserAccessDenied\)"):
             await link.write({PUMP.name: 2.0})
 

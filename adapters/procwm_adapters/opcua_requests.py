@@ -1,0 +1,41 @@
+"""Requests about many nodes, in portions that the server accepts."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from asyncua import Client, ua
+
+_Item = TypeVar("_Item")
+
+_AT_ONCE = 300
+"""Nodes of one request to begin with; a server that takes fewer says so."""
+
+
+async def in_batches(
+    call: Callable[[Sequence[_Item]], Awaitable[Sequence[Any]]], items: Sequence[_Item], size: int = _AT_ONCE
+) -> list[Any]:
+    """What `call` answers to each item, asked in portions of `size`, smaller ones where that is too many."""
+    answers: list[Any] = []
+    for start in range(0, len(items), size):
+        portion = items[start : start + size]
+        try:
+            answers += await call(portion)
+        except ua.uaerrors.BadTooManyOperations:
+            if len(portion) == 1:
+                raise
+            answers += await in_batches(call, portion, (len(portion) + 1) // 2)
+    return answers
+
+
+async def read(client: Client, targets: Sequence[tuple[Any, Any]]) -> list[Any]:
+    """The `DataValue` of each `(node id, attribute)`, both times included, Bad ones as they are."""
+
+    async def ask(portion: Sequence[tuple[Any, Any]]) -> Sequence[Any]:
+        request = ua.ReadParameters()
+        request.TimestampsToReturn = ua.TimestampsToReturn.Both
+        for node_id, attribute in portion:
+            request.NodesToRead.append(ua.ReadValueId(NodeId=node_id, AttributeId=attribute))
+        answers: Sequence[Any] = await client.uaclient.read(request)
+        return answers
+
+    return await in_batches(ask, targets)
