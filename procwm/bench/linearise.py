@@ -9,6 +9,9 @@ from jaxtyping import Float
 
 from procwm.plant.scenario import Equations
 
+_FOREVER_S = 1e9
+"""An integrator counts as a lag this long: ratios of its gains are what they are, and nothing is singular."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Linearised:
@@ -27,20 +30,25 @@ class Linearised:
     @property
     def steady_gain(self) -> Float[np.ndarray, "output mv"]:
         """Change of every output per change of every MV, at rest."""
-        gain: np.ndarray = self.D - self.C @ np.linalg.solve(self.A, self.B)
+        gain: np.ndarray = self.D - self.C @ np.linalg.solve(self._leaking, self.B)
         return gain
 
     @property
     def steady_disturbance_gain(self) -> Float[np.ndarray, "output disturbance"]:
         """The same per change of every disturbance."""
-        gain: np.ndarray = self.F - self.C @ np.linalg.solve(self.A, self.E)
+        gain: np.ndarray = self.F - self.C @ np.linalg.solve(self._leaking, self.E)
         return gain
 
     @property
     def slowest_s(self) -> float:
         """Largest time constant, seconds; infinite where the point is not stable."""
         rate = float(np.max(np.linalg.eigvals(self.A).real))
-        return -1.0 / rate if rate < 0 else float("inf")
+        return -1.0 / rate if rate < -1.0 / _FOREVER_S else float("inf")
+
+    @property
+    def _leaking(self) -> Float[np.ndarray, "state state"]:
+        matrix: np.ndarray = self.A - np.eye(len(self.A)) / _FOREVER_S
+        return matrix
 
 
 def linearise(

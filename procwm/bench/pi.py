@@ -1,49 +1,23 @@
 """Decentralised PI control from CVs to MVs: what a plant without MPC would run."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
-from jaxtyping import Float
-from scipy.optimize import linear_sum_assignment
 
 from procwm.bench.closed_loop import closed_loop
-from procwm.bench.linearise import linearise
+from procwm.bench.pi_tuning import Loop, detuned, tuned_loops
 from procwm.control.decision import Decision
+from procwm.errors import SimulationError
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.scenario import Scenario
-from procwm.plant.tags import PlantSpec, names_of
+from procwm.plant.tags import PlantSpec
 
-_SETTLED = 6.0
-"""A bump test lasts this many of the plant's slowest time constants."""
-_GRID = 80
-"""Dead times and time constants tried in fitting a step response."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loop:
-    """One PI controller: `mv = gain * error + integral`, its integral growing by `gain * error / integral_s`.
-
-    Attributes:
-        cv, mv: tag names.
-        gain: Kc, MV units per CV unit.
-        integral_s: tau_I.
-    """
-
-    cv: str
-    mv: str
-    gain: float
-    integral_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LagResponse:
-    """First order plus dead time: `gain * (1 - exp(-(t - dead_s) / lag_s))` after a unit step."""
-
-    gain: float
-    lag_s: float
-    dead_s: float
+_DETUNINGS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 16.0)
+_PROGRAMME_SEED = 9_000
+_INTERVALS = 360
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,25 +51,15 @@ class ProportionalIntegral:
 
     @classmethod
     def tuned(cls, scenario: Scenario) -> "ProportionalIntegral":
-        """Paired by relative gains and tuned by the SIMC rule, from the true plant.
+        """For `scenario`, by `tuned_loops`, and then all loops detuned together as far as it helps.
 
-        Pairing: the steady gains `G` of the linearised equations give the relative gain array
-        `G * inv(G).T` (Bristol 1966); the pairing is the one whose relative gains are positive and
-        together nearest 1 (smallest sum of `|log|`). Tuning: each paired MV is bumped on the plant
-        without noise, as its instruments show it (analyser cycle and dead time included); a first
-        order lag with dead time is fitted to the response by least squares; half a control interval
-        is added to the dead time for the hold of the MV; then SIMC with `tau_c = theta`
-        (Skogestad 2003, J. Process Control 13, 291-309): `Kc = tau / (k (tau_c + theta))`,
-        `tau_I = min(tau, 4 (tau_c + theta))`.
+        Loops upset each other, and a plant is not the same everywhere: of several factors the one
+        with the least cost counts, over a setpoint programme of its own, without noise.
         """
-        plant = scenario.plant
-        loops = []
-        for cv, mv in _pairs(scenario):
-            response = fit_lag(*_bump(scenario, cv, mv))
-            closed_s = 2.0 * (response.dead_s + plant.interval_s / 2.0)
-            gain = response.lag_s / (response.gain * closed_s)
-            loops.append(Loop(cv=cv, mv=mv, gain=gain, integral_s=min(response.lag_s, 4.0 * closed_s)))
-        return cls(plant, loops)
+        loops = tuned_loops(scenario)
+        tried = [cls(scenario.plant, detuned(loops, factor)) for factor in _DETUNINGS]
+        costs = [_cost(scenario, controller) for controller in tried]
+        return tried[int(np.argmin(costs))]
 
     def start(self, last_mv: Mapping[str, float]) -> PiState:
         """The state before the first step."""
@@ -144,77 +108,12 @@ class ProportionalIntegral:
         return moved, before if pushes_further else before + growth
 
 
-def _pairs(scenario: Scenario) -> list[tuple[str, str]]:
-    """CVs and the MVs that control them, by relative gains."""
-    equations, plant = scenario.equations, scenario.plant
-    rows = [equations.output_names.index(tag.name) for tag in plant.cvs]
-    gains = linearise(equations).steady_gain[rows]
-    relative = gains * np.linalg.pinv(gains).T
-    with np.errstate(divide="ignore"):
-        distance = np.where(relative > 0, np.abs(np.log(np.abs(relative))), 1e6)
-    cvs, mvs = linear_sum_assignment(np.minimum(distance, 1e6))
-    return [(plant.cvs[i].name, plant.mvs[j].name) for i, j in zip(cvs, mvs, strict=True)]
-
-
-class _Bump:
-    """Moves one MV once, at its first step, and keeps what one CV's instrument then shows."""
-
-    def __init__(self, mv: str, size: float, cv: str) -> None:
-        self._mv, self._size, self._cv = mv, size, cv
-        self.shown: list[float] = []
-
-    def start(self, last_mv: Mapping[str, float]) -> Setpoints:
-        return {**last_mv, self._mv: last_mv[self._mv] + self._size}
-
-    def step(
-        self,
-        samples: Sequence[Sample],
-        state: Setpoints,
-        *,
-        time: datetime,
-        setpoints: Setpoints | None = None,
-    ) -> tuple[Decision, Setpoints]:
-        seen = [sample.value for sample in samples if sample.tag == self._cv]
-        self.shown.append(seen[-1] if seen else self.shown[-1])
-        return Decision(setpoints=state), state
-
-
-def _bump(
-    scenario: Scenario, cv: str, mv: str
-) -> tuple[Float[np.ndarray, " present"], Float[np.ndarray, " present"]]:
-    """Seconds since a small step of `mv`, and what `cv`'s instrument then shows, per unit of the step."""
-    plant, tag = scenario.plant, scenario.plant.tag(mv)
-    nominal = scenario.equations.nominal_mv[names_of(plant.mvs).index(mv)]
-    size = min(0.02 * tag.span, tag.max_move or np.inf)
-    size = size if nominal + size <= tag.bounds[1] else -size
-    intervals = int(np.ceil(_SETTLED * linearise(scenario.equations).slowest_s / plant.interval_s))
-    bump = _Bump(mv, size, cv)
-    closed_loop(
-        scenario,
-        lambda _: bump,
-        seed=0,
-        intervals=intervals,
-        warm_up=0,
-        program=(),
-        unmeasured=False,
-        noise=False,
-    )
-    return np.arange(intervals) * plant.interval_s, (np.array(bump.shown) - bump.shown[0]) / size
-
-
-def fit_lag(seconds: Float[np.ndarray, " present"], response: Float[np.ndarray, " present"]) -> LagResponse:
-    """The first order lag with dead time nearest to a unit step response, by least squares.
-
-    Dead times from 0 to half the record and time constants up to the whole record are tried on a
-    grid; the gain is linear in the response and solved for.
-    """
-    best = (np.inf, LagResponse(gain=np.nan, lag_s=np.nan, dead_s=np.nan))
-    shortest = seconds[1] / 10.0
-    for dead in np.linspace(0.0, seconds[-1] / 2.0, _GRID):
-        for lag in np.geomspace(shortest, seconds[-1], _GRID):
-            shape = 1.0 - np.exp(-np.maximum(seconds - dead, 0.0) / lag)
-            gain = float(shape @ response / (shape @ shape))
-            error = float(np.sum((response - gain * shape) ** 2))
-            if error < best[0]:
-                best = (error, LagResponse(gain=gain, lag_s=float(lag), dead_s=float(dead)))
-    return best[1]
+def _cost(scenario: Scenario, controller: ProportionalIntegral) -> float:
+    """Cost of a run that no comparison is made with; infinite where the plant runs away."""
+    try:
+        run = closed_loop(
+            scenario, lambda _: controller, seed=_PROGRAMME_SEED, intervals=_INTERVALS, noise=False
+        )
+    except SimulationError:
+        return math.inf
+    return run.cost

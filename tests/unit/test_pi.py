@@ -1,11 +1,15 @@
 """The PI comparator: its tuning rule, and how it behaves at limits."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import casadi
 import numpy as np
 import pytest
 
-from procwm.bench.pi import Loop, ProportionalIntegral, fit_lag
+from procwm.bench.linearise import linearise
+from procwm.bench.pi import ProportionalIntegral
+from procwm.bench.pi_tuning import Loop, detuned, fit_lag, tuned_loops
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm_scenarios.cstr import scenario as cstr
@@ -76,14 +80,44 @@ def test_a_lag_with_dead_time_is_found_in_its_step_response() -> None:
     assert found.dead_s == pytest.approx(30.0, abs=4.0)
 
 
+def test_a_drum_that_never_settles_is_fitted_by_its_slope() -> None:
+    seconds = np.arange(0.0, 600.0, 5.0)
+    found = fit_lag(seconds, 0.01 * np.maximum(seconds - 30.0, 0.0))
+    assert found.gain / found.lag_s == pytest.approx(0.01, rel=0.1)
+    assert found.dead_s == pytest.approx(30.0, abs=8.0)
+
+
+def test_an_integrator_has_relative_gains() -> None:
+    x, mv, d = (casadi.SX.sym(name, 2) for name in ("x", "mv", "d"))
+    flows = casadi.vertcat(2.0 * mv[0] - mv[1], mv[0] + mv[1])
+    equations = replace(
+        quadruple_tank.equations,
+        states=("level", "temperature"),
+        steady_state=(0.0, 0.0),
+        nominal_mv=(0.0, 0.0),
+        rhs=casadi.Function("rhs", [x, mv, d], [flows - casadi.vertcat(0.0, x[1])]),
+        outputs=casadi.Function("outputs", [x, mv, d], [x]),
+        guards=casadi.Function("guards", [x, mv, d], [casadi.SX.zeros(0, 1)]),
+    )
+    linear = linearise(equations)
+    gains = linear.steady_gain
+    assert np.allclose((gains * np.linalg.inv(gains).T)[0], [2.0 / 3.0, 1.0 / 3.0], atol=1e-6)
+    assert linear.slowest_s == np.inf
+
+
+def test_detuned_loops_push_less_and_integrate_more_slowly() -> None:
+    (loop,) = detuned(PI.loops, 2.0)
+    assert (loop.gain, loop.integral_s) == (5.0, 200.0)
+
+
 def test_each_level_of_the_minimum_phase_quadruple_tank_gets_its_own_pump() -> None:
-    loops = ProportionalIntegral.tuned(quadruple_tank).loops
+    loops = tuned_loops(quadruple_tank)
     assert [(loop.cv, loop.mv) for loop in loops] == [("LT1.PV", "P1.SP"), ("LT2.PV", "P2.SP")]
     assert all(loop.gain > 0 for loop in loops)
 
 
 def test_tuning_sees_the_analyser_of_the_reactor_and_the_sign_of_its_gain() -> None:
-    (loop,) = ProportionalIntegral.tuned(cstr).loops
+    (loop,) = tuned_loops(cstr)
     # SIMC never asks for more than lag / (gain * 2 * dead time); the analyser alone is 60 s late.
     lag_s, gain = 80.0, -0.018
     assert 0.0 > loop.gain > lag_s / (gain * 2.0 * 60.0)
