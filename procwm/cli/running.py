@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,8 @@ from procwm.plant.link import Clock, PlantLink
 from procwm.plant.scenario import TargetChange
 from procwm.plant.tags import PlantSpec
 from procwm.runtime import loop
+from procwm.runtime.folder import RunFolder
 from procwm.runtime.loop import Cycle
-from procwm.runtime.recorder import Recorder
 from procwm.world.storage import load_model
 
 
@@ -46,15 +47,21 @@ class Running:
         return f"{self.cycles} control cycles" + (f", recorded in {self._out}" if self._out else "")
 
     async def run(self, link: PlantLink, clock: Clock, intervals: int | None) -> None:
-        """Run until `intervals` are over, or until cancelled; the recording is whole either way."""
-        with Recorder(self._out, self.plant) if self._out else contextlib.nullcontext() as recorder:
+        """Run until `intervals` are over, or until cancelled; the recording is whole either way.
+
+        A run that was killed goes on from the state in its folder, where that is fresh.
+        """
+        folder = RunFolder(self._out, self._controller) if self._out else None
+        with folder or contextlib.nullcontext():
             await loop.run(
                 link,
                 clock,
                 self._controller,
+                state=None if folder is None else folder.taken_up(time.time_ns()),
                 intervals=intervals,
-                recorder=recorder,
+                recorder=folder,
                 targets=self._targets,
+                snapshot=None if folder is None else folder.snapshot,
                 on_cycle=self._tell,
             )
 

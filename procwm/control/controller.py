@@ -151,6 +151,16 @@ class Controller:
         self.identity.check(state.identity, "the state")
         return state
 
+    def taken_up(self, state: ControllerState, last_mv: Setpoints) -> ControllerState:
+        """`state` with the MVs in force that were read back after a pause: the next move counts from them."""
+        known = zip(self.plant.mvs, state.in_force, strict=True)
+        return replace(state, in_force=tuple(float(last_mv.get(tag.name, value)) for tag, value in known))
+
+    def checked(self, state: ControllerState, overrides: Overrides, mode: Mode | None) -> ControllerState:
+        """`state` once a request has been carried out; `SpecError` where any part of it is refused."""
+        state = replace(state, targets=state.targets.with_(self.plant, overrides))
+        return state if mode is None else self.request(state, mode)
+
     def request(
         self, state: ControllerState, mode: Mode, *, reason: str = "operator request"
     ) -> ControllerState:

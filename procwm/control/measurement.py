@@ -46,7 +46,16 @@ def as_samples(
         samples = tuple(_reading(name, number(name, value), time_ns) for name, value in samples.items())
     for sample in samples:
         plant.tag(sample.tag)
-    return tuple(samples)
+    return tuple(readable(sample) for sample in samples)
+
+
+def readable(sample: Sample) -> Sample:
+    """`sample` with a number for a value; Bad where it has none, whatever its link says."""
+    try:
+        value = float(sample.value)
+    except (TypeError, ValueError):
+        return Sample(sample.tag, float("nan"), Quality.BAD, sample.source_ns)
+    return sample if value is sample.value else Sample(sample.tag, value, sample.quality, sample.source_ns)
 
 
 def _reading(tag: str, value: float, time_ns: int) -> Sample:

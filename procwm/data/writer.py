@@ -1,5 +1,6 @@
 """Logs to files: one at once, or sample by sample through a recording that survives a kill."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -97,6 +98,11 @@ class LogWriter:
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SEGMENT_SCHEMA, strict=True)]
         self._stream.write_batch(pa.record_batch(arrays, schema=SEGMENT_SCHEMA))
         self._file.flush()
+
+    def abandon(self) -> None:
+        """Leave the segment after a failed `append`: what it holds whole stays readable, the rest is lost."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def close(self) -> None:
         """Merge everything recorded into the one Parquet file. Without a sample there is no file."""

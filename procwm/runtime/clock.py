@@ -13,8 +13,13 @@ class WallClock:
     Controllers that are restarted, and logs recorded by others, thus share one grid. A tick whose time has
     passed before the last cycle ended is skipped: two moves in one interval would break `max_move`.
 
+    A wall clock that is set back by more than an interval is not followed: ticks go on from where they were,
+    and the plant, whose samples keep their own time, is controlled as before. One that is set forward is
+    followed; the ticks between are skipped.
+
     Attributes:
         skipped: ticks that were skipped so far.
+        set_back_ns: by how much the wall clock has been set back.
     """
 
     def __init__(
@@ -26,8 +31,8 @@ class WallClock:
     ) -> None:
         """Args: phase_s: of the grid. now_ns, sleep: time itself, for tests."""
         self._phase_ns = round(phase_s * 1e9)
-        self._now_ns, self._sleep = now_ns, sleep
-        self.skipped = 0
+        self._wall_ns, self._sleep = now_ns, sleep
+        self.skipped = self.set_back_ns = 0
 
     async def ticks(self, interval_s: float) -> AsyncIterator[int]:
         """Yield the UTC time in nanoseconds at the start of every interval from now on.
@@ -42,11 +47,16 @@ class WallClock:
         while True:
             due_ns = tick * interval_ns + self._phase_ns
             while (left_ns := due_ns - self._now_ns()) > 0:
-                await self._sleep(left_ns / 1e9)
+                # No tick is ever further off than one interval, unless the clock was set back.
+                self.set_back_ns += max(left_ns - interval_ns, 0)
+                await self._sleep(min(left_ns, interval_ns) / 1e9)
             yield due_ns
             following = max(tick + 1, self._next(interval_ns))
             self.skipped += following - tick - 1
             tick = following
+
+    def _now_ns(self) -> int:
+        return self._wall_ns() + self.set_back_ns
 
     def _next(self, interval_ns: int) -> int:
         return -((self._phase_ns - self._now_ns()) // interval_ns)

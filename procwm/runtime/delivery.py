@@ -79,6 +79,10 @@ class Delivery:
         """Whether the last write got through."""
         return not self._failures and not self._awaited
 
+    def forgive(self) -> None:
+        """Forget failed writes, so that another may be tried; one of unknown outcome is still awaited."""
+        self._failures = 0
+
     def corrections(self) -> tuple[Sample, ...]:
         """What the controller must be told; each is handed out once."""
         corrections, self._corrections = self._corrections, ()
@@ -118,19 +122,28 @@ class Delivery:
         try:
             accepted = await self._link.write(setpoints)
         except OutcomeUnknownError as error:
-            self.unknown += 1
-            self._awaited = set(setpoints)
-            self._given_up_ns = now_ns() + max(self._leads, default=0) + self._interval_ns
-            return self._refused(error)
+            return self._doubted(str(error), set(setpoints), now_ns())
         except LinkError as error:
             self.failed += 1
-            return self._refused(error)
+            return self._refused(str(error))
+        except Exception as error:
+            _log.exception("the link failed")
+            return self._doubted(f"the link failed: {error}", set(setpoints), now_ns())
+        unread = [name for name, value in accepted.items() if not math.isfinite(value)]
+        if unread:
+            return self._doubted(f"{', '.join(unread)}: the plant took no number", set(setpoints), now_ns())
         self.written += 1
         self._failures = 0
         self._in_force.update(accepted)
         return self._compared(setpoints, accepted)
 
-    def _refused(self, error: LinkError) -> Delivered:
+    def _doubted(self, error: str, names: set[str], now_ns: int) -> Delivered:
+        self.unknown += 1
+        self._awaited = names
+        self._given_up_ns = now_ns + max(self._leads, default=0) + self._interval_ns
+        return self._refused(error)
+
+    def _refused(self, error: str) -> Delivered:
         self._failures += 1
         self._correct()
         _log.warning("write %d in a row failed: %s", self._failures, error)

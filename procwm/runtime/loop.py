@@ -10,16 +10,44 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from procwm.control.controller import Controller
 from procwm.control.decision import Decision, SteppedController
-from procwm.control.measurement import utc
-from procwm.errors import LinkError
+from procwm.control.health import Permits
+from procwm.control.measurement import readable, utc
+from procwm.control.state import ControllerState
+from procwm.control.targets import Overrides
+from procwm.errors import LinkError, SpecError
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.scenario import TargetChange
 from procwm.runtime.delivery import Delivered, Delivery
 from procwm.runtime.heartbeat import Heartbeat
+from procwm.runtime.operator import Operator, Request
+from procwm.runtime.snapshot import Snapshot
+from procwm.runtime.watch import Watch
 
 _log = logging.getLogger(__name__)
+
+_STATE_EVERY = 200
+"""Steps between two states that are kept with the inputs: from each of them the record can be taken again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a step was given besides the state: with them it can be taken again.
+
+    Attributes:
+        samples: in the order given, corrections of the runtime's own included.
+        setpoints, requests: taken up before the step.
+        permits: of this cycle.
+        state: before the step, as bytes; only in some cycles, the first of a run among them.
+    """
+
+    samples: tuple[Sample, ...] = ()
+    setpoints: Setpoints = field(default_factory=dict)
+    requests: tuple[Request, ...] = ()
+    permits: Permits = field(default_factory=Permits)
+    state: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +61,8 @@ class Cycle:
         decision: of the controller.
         accepted: what the plant took; `None` where nothing was written, or nothing is known.
         fault: what went wrong between controller and plant, one sentence, or empty.
+        inputs: of the step; `None` where none was taken.
+        events: what happened besides, one sentence each: requests taken up or refused, a start.
     """
 
     tick: int
@@ -41,6 +71,8 @@ class Cycle:
     decision: Decision
     accepted: Setpoints | None
     fault: str
+    inputs: Inputs | None = None
+    events: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -91,9 +123,15 @@ class _Run:
     delivery: Delivery
     targets: Sequence[TargetChange]
     reconnect: Callable[[], Awaitable[None]] | None
+    operator: Operator | None
     state: Any
     waiting: list[Sample] = field(default_factory=list)
     asked: dict[str, float] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    fresh: bool = True
+    stepped: int = 0
+    last_ns: int = -1
     deaf: int = 0
     reconnects: int = 0
     tick: int = 0
@@ -101,13 +139,29 @@ class _Run:
     reasons: Counter[str] = field(default_factory=Counter)
     step_s: list[float] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        spec = self.link.spec
+        self.watch = Watch(spec)
+        self.signals = frozenset(signal.name for signal in spec.signals)
+        self.known = frozenset(spec.names)
+
     async def cycle(self, time_ns: int) -> Cycle:
         """One tick: drain, decide, write."""
         began_ns = time.perf_counter_ns()
-        samples, fault = await self._drained()
+        received, fault = await self._drained()
+        samples = tuple(sample for sample in received if sample.tag in self.known)
         before = self.delivery.corrections()
         self.delivery.observe(samples, time_ns)
-        decision = await self._decided((*before, *samples, *self.delivery.corrections()), time_ns)
+        permits = self.watch.permits(
+            [sample for sample in received if sample.tag in self.signals],
+            time_ns,
+            connected=not fault and bool(getattr(self.link, "connected", True)),
+            delivery=self.delivery,
+        )
+        self.events.clear()
+        decision, inputs = await self._decided(
+            (*before, *samples, *self.delivery.corrections()), permits, time_ns
+        )
         delivered = Delivered(None)
         if decision.setpoints is not None:
             delivered = await self.delivery.deliver(
@@ -121,18 +175,24 @@ class _Run:
             decision=decision,
             accepted=delivered.accepted,
             fault="; ".join(part for part in (fault, delivered.fault) if part),
+            inputs=inputs,
+            events=tuple(self.events),
         )
         self.tick += 1
         return cycle
 
     async def _drained(self) -> tuple[tuple[Sample, ...], str]:
         try:
-            return tuple(self.link.drain()), ""
+            return tuple(readable(sample) for sample in self.link.drain()), ""
         except LinkError as error:
-            self.deaf += 1
             _log.warning("no samples: %s", error)
-            await self._try_again()
-            return (), f"no samples: {error}"
+            fault = f"no samples: {error}"
+        except Exception as error:
+            _log.exception("the link failed")
+            fault = f"no samples: the link failed: {error}"
+        self.deaf += 1
+        await self._try_again()
+        return (), fault
 
     async def _try_again(self) -> None:
         if self.reconnect is None:
@@ -143,21 +203,67 @@ class _Run:
         except LinkError as error:
             _log.warning("the link stays closed: %s", error)
 
-    async def _decided(self, samples: tuple[Sample, ...], time_ns: int) -> Decision:
+    async def _decided(
+        self, samples: tuple[Sample, ...], permits: Permits, time_ns: int
+    ) -> tuple[Decision, Inputs | None]:
         self.waiting += samples
         self.asked |= {change.tag: change.value for change in self.targets if change.tick == self.tick}
+        self.requests += self.operator.taken() if self.operator is not None else ()
         if self.delivery.missing:
-            missing = ", ".join(self.delivery.missing)
-            return Decision(setpoints=None, reason=f"waiting to read back {missing}", time_ns=time_ns)
+            return self._none(f"waiting to read back {', '.join(self.delivery.missing)}", time_ns), None
+        if time_ns <= self.last_ns:
+            back_s = (self.last_ns - time_ns) / 1e9
+            return self._none(f"the clock went back by {back_s:g} s; waiting for its time", time_ns), None
+        self._begin()
+        kept = isinstance(self.state, ControllerState) and self.stepped % _STATE_EVERY == 0
+        self.stepped += 1
+        inputs = Inputs(
+            state=self.state.to_bytes() if kept else None,
+            samples=tuple(self.waiting),
+            setpoints=self.asked,
+            requests=tuple(self._admitted(self.requests)),
+            permits=permits,
+        )
+        self.waiting, self.asked, self.requests, self.last_ns = [], {}, [], time_ns
+        try:
+            # In a thread, so that the link goes on receiving while the controller thinks.
+            decision, self.state = await asyncio.to_thread(step, self.controller, self.state, inputs, time_ns)
+        except Exception as error:
+            _log.exception("the controller failed")
+            return self._none(f"the controller failed: {error}", time_ns), inputs
+        return decision, inputs
+
+    def _begin(self) -> None:
         if self.state is None:
             self.state = self.controller.start(self.delivery.in_force)
-        samples, self.waiting = tuple(self.waiting), []
-        asked, self.asked = self.asked, {}
-        # In a thread, so that the link goes on receiving while the controller thinks.
-        decision, self.state = await asyncio.to_thread(
-            self.controller.step, samples, self.state, time=utc(time_ns), setpoints=asked or None
+        elif self.fresh and isinstance(self.controller, Controller):
+            self.state = self.controller.taken_up(self.state, self.delivery.in_force)
+        self.fresh = False
+
+    def _admitted(self, requests: Sequence[Request]) -> list[Request]:
+        """Requests that can be carried out, one after the other; each is told of, refused ones too."""
+        admitted: list[Request] = []
+        state = self.state
+        for request in requests:
+            if not isinstance(self.controller, Controller):
+                self.events.append(f"request of {request.who} refused: {self.controller} takes none")
+                continue
+            try:
+                state = self.controller.checked(state, overrides_of(request), request.mode)
+            except SpecError as error:
+                self.events.append(f"request of {request.who} refused ({request}): {error}")
+                continue
+            admitted.append(request)
+            self.events.append(f"request of {request.who} taken up: {request} {request.why}".rstrip())
+        return admitted
+
+    def _none(self, reason: str, time_ns: int) -> Decision:
+        if not isinstance(self.state, ControllerState):
+            return Decision(setpoints=None, reason=reason, time_ns=time_ns)
+        mode = self.state.mode
+        return Decision(
+            setpoints=None, reason=reason, time_ns=time_ns, mode=mode.actual, requested=mode.requested
         )
-        return decision
 
     def _count(self, decision: Decision) -> None:
         self.step_s.append(decision.step_s)
@@ -184,6 +290,23 @@ class _Run:
         )
 
 
+def step(controller: SteppedController, state: Any, inputs: Inputs, time_ns: int) -> tuple[Decision, Any]:
+    """The one step that `inputs` ask for: in a run, and when the run is taken again from its record."""
+    setpoints = inputs.setpoints or None
+    if not isinstance(controller, Controller):
+        return controller.step(inputs.samples, state, time=utc(time_ns), setpoints=setpoints)
+    for request in inputs.requests:
+        state = controller.checked(state, overrides_of(request), request.mode)
+    return controller.step(
+        inputs.samples, state, time=utc(time_ns), setpoints=setpoints, permits=inputs.permits
+    )
+
+
+def overrides_of(request: Request) -> Overrides:
+    """What `request` asks of targets."""
+    return Overrides(request.setpoints, request.zones, request.limits, request.on)
+
+
 async def run(
     link: PlantLink,
     clock: Clock,
@@ -195,6 +318,8 @@ async def run(
     targets: Sequence[TargetChange] = (),
     heartbeat: Heartbeat | None = None,
     reconnect: Callable[[], Awaitable[None]] | None = None,
+    operator: Operator | None = None,
+    snapshot: Snapshot | None = None,
     on_cycle: Callable[[Cycle], None] | None = None,
 ) -> RunSummary:
     """Run `controller` on a plant until `intervals` are over, the clock ends, or the task is cancelled.
@@ -212,10 +337,12 @@ async def run(
         targets: setpoint changes; tick 0 is the first cycle of this run. Each is known from its tick on.
         heartbeat: beats in every cycle after which the link is healthy.
         reconnect: opens the link again; awaited once a cycle while the link cannot be drained.
+        operator: asks for modes, targets, limits and switches while the run goes on.
+        snapshot: keeps the state of every cycle, for a run that goes on after a kill.
         on_cycle: called after every cycle.
     """
     delivery = Delivery(link)
-    going = _Run(link, controller, delivery, targets, reconnect, state)
+    going = _Run(link, controller, delivery, targets, reconnect, operator, state)
     if intervals == 0:
         return going.summary
     ticks = clock.ticks(link.spec.interval_s)
@@ -224,6 +351,8 @@ async def run(
             cycle = await going.cycle(time_ns)
             if recorder is not None:
                 recorder.append(cycle)
+            if snapshot is not None and isinstance(going.state, ControllerState):
+                snapshot.keep(going.state)
             if heartbeat is not None and delivery.healthy and not cycle.fault:
                 await heartbeat.beat()
             if on_cycle is not None:

@@ -5,10 +5,16 @@
 
 While a run goes on, rows are in segments beside the files (`NAME.parquet.parts`), from which both readers
 take them too: what `append` has returned for survives the death of the process. `close` merges them.
+
+While the disk is full, cycles wait in memory, and `append` returns at once; they are written when there is
+room again. Only what waits for longer than `WAITING` cycles is lost, and counted.
 """
 
+import contextlib
+import logging
 import re
 import shutil
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +27,17 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
+from procwm.control.codec import decode, encode
+from procwm.control.health import Permits
 from procwm.data.files import replacing
 from procwm.data.writer import LogWriter, parts_of
 from procwm.errors import LogError
 from procwm.planning.problem import Plan
 from procwm.plant.tags import PlantSpec
-from procwm.runtime.loop import Cycle
+from procwm.runtime.loop import Cycle, Inputs
+from procwm.runtime.operator import Request
+
+_log = logging.getLogger(__name__)
 
 _BY_TAG = pa.map_(pa.string(), pa.float64())
 _ROWS = pa.list_(pa.list_(pa.float64()))
@@ -37,6 +48,7 @@ DECISION_SCHEMA = pa.schema(
         ("tick", pa.int64()),
         ("mode", pa.string()),
         ("requested", pa.string()),
+        ("mode_reason", pa.string()),
         ("rung", pa.string()),
         ("reason", pa.string()),
         ("notes", pa.list_(pa.string())),
@@ -54,41 +66,74 @@ DECISION_SCHEMA = pa.schema(
         ("plan_cv", _ROWS),
         ("plan_guard", _ROWS),
         ("bias", _ROWS),
+        ("held", pa.map_(pa.string(), pa.string())),
+        ("events", pa.list_(pa.string())),
+        ("inputs", pa.binary()),
+        ("state", pa.binary()),
     ]
 )
-"""Columns of `decisions.parquet`; maps go from tag to engineering units, lists over a horizon."""
+"""Columns of `decisions.parquet`; maps go from tag to engineering units, lists over a horizon.
+
+`inputs` and `state` are what `procwm.runtime.verify` takes a cycle again from.
+"""
 
 _SEGMENT = re.compile(r"^(\d{6})\.arrows$")
 
 
+WAITING = 10_000
+"""Cycles that wait in memory at most."""
+
+
 class Recorder:
-    """Keeps the cycles of a run in a directory; a `CycleSink`. Opened again, it goes on."""
+    """Keeps the cycles of a run in a directory; a `CycleSink`. Opened again, it goes on.
+
+    Attributes:
+        lost: cycles that are in no file because the disk was full for too long.
+    """
 
     def __init__(self, directory: str | Path, plant: PlantSpec) -> None:
         """Args: directory: made where it is missing. plant: whose tags are recorded."""
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._samples = LogWriter(self.directory / "samples.parquet", plant)
+        self._plant = plant
         self._path = self.directory / "decisions.parquet"
-        parts = parts_of(self._path)
-        parts.mkdir(parents=True, exist_ok=True)
-        taken = [int(match[1]) for part in parts.iterdir() if (match := _SEGMENT.match(part.name))]
-        self._file: IO[bytes] = (parts / f"{max(taken, default=-1) + 1:06d}.arrows").open("xb")
-        self._stream = ipc.new_stream(self._file, DECISION_SCHEMA)
+        self._waiting: deque[Cycle] = deque()
+        self._segments: _Segments | None = _Segments(self._path, plant)
+        self._closed = False
+        self.lost = 0
 
     def append(self, cycle: Cycle) -> None:
-        """Record one cycle; when this returns it survives the death of the process."""
-        self._samples.append(cycle.samples)
-        self._stream.write_batch(pa.RecordBatch.from_pylist([_row(cycle)], DECISION_SCHEMA))
-        self._file.flush()
+        """Record one cycle; when this returns it survives the death of the process, if the disk has room."""
+        self._waiting.append(cycle)
+        if len(self._waiting) > WAITING:
+            self._waiting.popleft()
+            self.lost += 1
+        try:
+            self._write()
+        except OSError as error:
+            _log.warning(
+                "%s: %d cycles wait: %s", self.directory, len(self._waiting), error.strerror or error
+            )
+            if self._segments is not None:
+                self._segments.abandon()
+                self._segments = None
+
+    def _write(self) -> None:
+        if self._segments is None:
+            # What a failed write left in a segment ends it for its readers.
+            self._segments = _Segments(self._path, self._plant)
+        while self._waiting:
+            self._segments.append(self._waiting[0])
+            self._waiting.popleft()
 
     def close(self) -> None:
         """Merge what was recorded into the two Parquet files."""
-        if self._file.closed:
+        if self._closed:
             return
-        self._samples.close()
-        self._stream.close()
-        self._file.close()
+        self._write()
+        assert self._segments is not None, "writing opens segments"
+        self._segments.close()
+        self._closed = True
         table = _decisions(self._path)
         if table.num_rows:
             with replacing(self._path) as temporary:
@@ -106,6 +151,33 @@ class Recorder:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _Segments:
+    """One segment of samples and one of decisions, open for writing."""
+
+    def __init__(self, path: Path, plant: PlantSpec) -> None:
+        self._samples = LogWriter(path.with_name("samples.parquet"), plant)
+        parts = parts_of(path)
+        parts.mkdir(parents=True, exist_ok=True)
+        taken = [int(match[1]) for part in parts.iterdir() if (match := _SEGMENT.match(part.name))]
+        self._file: IO[bytes] = (parts / f"{max(taken, default=-1) + 1:06d}.arrows").open("xb")
+        self._stream = ipc.new_stream(self._file, DECISION_SCHEMA)
+
+    def append(self, cycle: Cycle) -> None:
+        self._samples.append(cycle.samples)
+        self._stream.write_batch(pa.RecordBatch.from_pylist([_row(cycle)], DECISION_SCHEMA))
+        self._file.flush()
+
+    def abandon(self) -> None:
+        self._samples.abandon()
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def close(self) -> None:
+        self._samples.close()
+        self._stream.close()
+        self._file.close()
 
 
 def read_decisions(directory: str | Path) -> pd.DataFrame:
@@ -153,6 +225,7 @@ def _row(cycle: Cycle) -> dict[str, Any]:
         "tick": cycle.tick,
         "mode": str(decision.mode),
         "requested": str(decision.requested),
+        "mode_reason": decision.mode_reason,
         "rung": decision.rung,
         "reason": decision.reason,
         "notes": list(decision.notes),
@@ -164,8 +237,35 @@ def _row(cycle: Cycle) -> dict[str, Any]:
         "measured": _pairs(decision.measured),
         "step_s": decision.step_s,
         "bias": _rows(decision.bias),
+        "held": list(decision.held.items()),
+        "events": list(cycle.events),
+        "inputs": None if cycle.inputs is None else inputs_to_bytes(cycle.inputs),
+        "state": None if cycle.inputs is None else cycle.inputs.state,
         **_plan(decision.plan),
     }
+
+
+def inputs_to_bytes(inputs: Inputs) -> bytes:
+    """`inputs` without their state, to be read by `inputs_from_bytes`."""
+    return encode(
+        {
+            "samples": inputs.samples,
+            "setpoints": inputs.setpoints,
+            "requests": tuple(vars(request) for request in inputs.requests),
+            "permits": vars(inputs.permits),
+        }
+    )
+
+
+def inputs_from_bytes(data: bytes) -> Inputs:
+    """The inputs that `inputs_to_bytes` wrote."""
+    plain = decode(data)
+    return Inputs(
+        samples=plain["samples"],
+        setpoints=plain["setpoints"],
+        requests=tuple(Request(**request) for request in plain["requests"]),
+        permits=Permits(**plain["permits"]),
+    )
 
 
 def _plan(plan: Plan | None) -> dict[str, Any]:

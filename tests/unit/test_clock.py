@@ -73,3 +73,24 @@ async def test_an_interval_of_nothing_is_refused() -> None:
 
 def test_a_wall_clock_is_a_clock() -> None:
     assert isinstance(WallClock(), Clock)
+
+
+async def test_a_clock_that_is_set_back_does_not_stop_the_controller() -> None:
+    time = FakeTime(1000 * SECOND)
+    wall = clock(time)
+    ticks = wall.ticks(10.0)
+    assert await anext(ticks) == 1000 * SECOND
+    time.now_ns -= 3600 * SECOND
+    before = time.now_ns
+    assert [await anext(ticks) for _ in range(3)] == [1010 * SECOND, 1020 * SECOND, 1030 * SECOND]
+    assert time.now_ns - before == 30 * SECOND
+    assert wall.set_back_ns == 3600 * SECOND
+
+
+async def test_a_clock_that_is_set_forward_is_followed() -> None:
+    time = FakeTime(1000 * SECOND)
+    wall = clock(time)
+    ticks = wall.ticks(10.0)
+    assert await anext(ticks) == 1000 * SECOND
+    time.now_ns += 3600 * SECOND
+    assert await anext(ticks) == 4600 * SECOND

@@ -1,0 +1,136 @@
+"""The audit log: one JSON line an event, append-only, each line bound to the one before by its hash.
+
+    {"seq", "time", "event", "text", "who", "model", "config", "before"}
+
+`model` and `config` are the hashes of what decided; `before` is the SHA-256 of the line before.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from procwm.control.identity import Identity
+from procwm.data.series import iso_utc
+from procwm.errors import LogError
+from procwm.runtime.loop import Cycle
+
+_log = logging.getLogger(__name__)
+
+
+class AuditLog:
+    """Tells what changed from cycle to cycle; a `CycleSink`. Opened again, it goes on."""
+
+    def __init__(self, path: str | Path, identity: Identity, *, who: str) -> None:
+        """Args: path: of the file. identity: of the controller. who: whoever started the run."""
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._identity, self._who = identity, who
+        lines = _whole_lines(self.path)
+        self._seq = len(lines)
+        self._before = _digest(lines[-1]) if lines else ""
+        self._mode, self._fault, self._stated = "", "", frozenset[str]()
+        self._waiting: list[bytes] = []
+        self._time_ns = 0
+
+    def event(self, kind: str, text: str, time_ns: int, *, who: str = "controller") -> None:
+        """Append one event. While the disk is full, lines wait in memory and keep their order."""
+        self._time_ns = time_ns
+        line = json.dumps(
+            {
+                "seq": self._seq,
+                "time": iso_utc(time_ns),
+                "event": kind,
+                "text": text,
+                "who": who,
+                "model": self._identity.model[:16],
+                "config": self._identity.plant[:16],
+                "before": self._before,
+            }
+        ).encode()
+        self._seq, self._before = self._seq + 1, _digest(line)
+        self._waiting.append(line)
+        self._flush()
+
+    def append(self, cycle: Cycle) -> None:
+        """The events of one cycle; a cycle like the one before has none."""
+        decision = cycle.decision
+        for text in cycle.events:
+            self.event("request" if text.startswith("request") else "run", text, cycle.time_ns)
+        mode = f"{decision.mode} (asked for: {decision.requested})"
+        if mode != self._mode:
+            why = decision.reason if decision.mode != decision.requested else decision.mode_reason
+            self.event("mode", f"{mode}: {why}", cycle.time_ns)
+            self._mode = mode
+        if bool(cycle.fault) != bool(self._fault):
+            self.event("link", cycle.fault or f"over: {self._fault}", cycle.time_ns)
+        self._fault = cycle.fault
+        stated = frozenset(
+            (*_subjects(decision.notes), *(f"{mv}: held, {why}" for mv, why in decision.held.items()))
+        )
+        for text in sorted(stated - self._stated):
+            self.event("alarm", text, cycle.time_ns)
+        for text in sorted(self._stated - stated):
+            self.event("alarm", f"over: {text}", cycle.time_ns)
+        self._stated = stated
+        if self._waiting:
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            with self.path.open("ab") as file:
+                # A run that was killed while writing may have left part of a line.
+                torn = file.tell() and not self.path.read_bytes().endswith(b"\n")
+                file.write((b"\n" if torn else b"") + b"".join(line + b"\n" for line in self._waiting))
+                file.flush()
+                os.fsync(file.fileno())
+            self._waiting.clear()
+        except OSError as error:
+            _log.warning("%s: %d lines wait: %s", self.path, len(self._waiting), error.strerror or error)
+
+    def __enter__(self) -> "AuditLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        why = "ended" if error is None else f"ended by {type(error).__name__} {error}".rstrip()
+        self.event("run", why, self._time_ns, who=self._who)
+
+
+def check_audit(path: str | Path) -> int:
+    """The count of events in an audit log that nobody has altered.
+
+    Raises:
+        LogError: a line is missing, altered or out of order; names it.
+    """
+    before = ""
+    lines = _whole_lines(Path(path))
+    for number, line in enumerate(lines):
+        entry = json.loads(line)
+        if entry["seq"] != number or entry["before"] != before:
+            raise LogError(f"{path}: line {number + 1} does not follow from the one before: it was altered")
+        before = _digest(line)
+    return len(lines)
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    """Lines that are whole; a run that was killed while writing may have left part of one."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_bytes().split(b"\n") if line.endswith(b"}")]
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
+def _subjects(notes: Sequence[str]) -> list[str]:
+    """Notes without the figures that change in every cycle: what is told once is not told again."""
+    return [f"{tag}: {text.rpartition('; ')[2]}" for tag, _, text in (note.partition(": ") for note in notes)]

@@ -1,0 +1,77 @@
+"""The folder of a run: recording, audit log, KPIs and the state to go on from after a kill.
+
+DIR/samples.parquet, DIR/decisions.parquet   as `Recorder` writes them
+DIR/audit.jsonl                              as `AuditLog` writes it
+DIR/kpis.json                                as `Kpis` counts them, when the run ends
+DIR/state                                    as `Snapshot` keeps it
+"""
+
+import getpass
+import json
+from pathlib import Path
+from types import TracebackType
+
+from procwm.control.controller import Controller
+from procwm.control.state import ControllerState
+from procwm.data.files import replacing
+from procwm.runtime.audit import AuditLog
+from procwm.runtime.kpis import Kpis
+from procwm.runtime.loop import Cycle
+from procwm.runtime.recorder import Recorder
+from procwm.runtime.snapshot import Snapshot
+
+
+class RunFolder:
+    """Keeps everything about a run; a `CycleSink`. Opened again, it goes on.
+
+    Attributes:
+        snapshot: for `procwm.runtime.loop.run`.
+        kpis: of this run.
+    """
+
+    def __init__(self, directory: str | Path, controller: Controller) -> None:
+        """Args: directory: made where it is missing. controller: whose run it is."""
+        self.directory = Path(directory)
+        self._controller = controller
+        self._recorder = Recorder(self.directory, controller.plant)
+        self._audit = AuditLog(self.directory / "audit.jsonl", controller.identity, who=_whoever())
+        self.snapshot = Snapshot(self.directory / "state")
+        self.kpis = Kpis(controller.plant)
+
+    def taken_up(self, now_ns: int) -> ControllerState | None:
+        """The state that an earlier run left, where it is fresh and this controller's; told in the audit log.
+
+        The mode is that of the controller now, unless the plant was being given back.
+        """
+        state, why = self.snapshot.taken_up(self._controller, now_ns)
+        self._audit.event("run", f"in mode {self._controller.mode}: {why}", now_ns, who=_whoever())
+        if state is not None and state.mode.requested is not self._controller.mode:
+            state = self._controller.request(state, self._controller.mode, reason="started in another mode")
+        return state
+
+    def append(self, cycle: Cycle) -> None:
+        """Keep one cycle in each of the files."""
+        self._recorder.append(cycle)
+        self._audit.append(cycle)
+        self.kpis.append(cycle)
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._audit.__exit__(kind, error, trace)
+        self._recorder.close()
+        with replacing(self.directory / "kpis.json") as temporary:
+            temporary.write_text(json.dumps(self.kpis.summary(), indent=1) + "\n", encoding="utf-8")
+
+
+def _whoever() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

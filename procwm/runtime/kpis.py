@@ -1,0 +1,82 @@
+"""How well a run went, in the figures that plants ask for; kept up cycle by cycle."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from procwm.control.decision import Decision
+from procwm.control.modes import Mode
+from procwm.plant.tags import PlantSpec
+from procwm.runtime.loop import Cycle
+
+_AT_LIMIT = 1e-3
+"""Of the span: an MV or output this near to a limit is at it."""
+
+
+class Kpis:
+    """Counts over a run; a `CycleSink`."""
+
+    def __init__(self, plant: PlantSpec) -> None:
+        self._plant = plant
+        self._cycles = self._auto = self._free = self._requests = self._guardrail = 0
+        self._at_limit: Counter[str] = Counter()
+        self._error = self._change = 0.0
+        self._before: Decision | None = None
+
+    def append(self, cycle: Cycle) -> None:
+        """Count one cycle."""
+        decision = cycle.decision
+        self._cycles += 1
+        self._requests += sum(text.startswith("request") for text in cycle.events)
+        self._guardrail += "guardrail" in decision.reason
+        if decision.mode is Mode.AUTO and decision.setpoints is not None:
+            self._auto += 1
+            self._free += sum(
+                tag.name in decision.setpoints and not self._limited(decision, tag.name, tag.span)
+                for tag in self._plant.mvs
+            )
+        values = {**decision.measured, **(decision.setpoints or {})}
+        for tag in self._plant.mvs + self._plant.outputs:
+            if tag.name in values and self._near(decision, tag.name, values[tag.name], tag.span):
+                self._at_limit[tag.name] += 1
+        self._learn(decision)
+        self._before = decision
+
+    def summary(self) -> dict[str, Any]:
+        """The figures so far; `None` where there is nothing to tell.
+
+        `service_factor` is the share of cycles that wrote moves, `mv_utilisation` the share of MVs that were
+        on and free to move in them, `constraint_activity` by tag the share of cycles in
+        which it is at a limit,
+        `model_quality` 1 minus the root mean square error of the prediction one interval ahead over that of
+        assuming no change: 1 is perfect, 0 no better than that.
+        """
+        hours = self._cycles * self._plant.interval_s / 3600.0
+        at_limit = {tag: count / self._cycles for tag, count in sorted(self._at_limit.items())}
+        return {
+            "cycles": self._cycles,
+            "service_factor": self._auto / self._cycles if self._cycles else None,
+            "mv_utilisation": self._free / (self._auto * len(self._plant.mvs)) if self._auto else None,
+            "constraint_activity": at_limit,
+            "operator_interventions_per_hour": self._requests / hours if hours else None,
+            "guardrail_interventions": self._guardrail,
+            "model_quality": 1.0 - float(np.sqrt(self._error / self._change)) if self._change else None,
+        }
+
+    def _limited(self, decision: Decision, tag: str, span: float) -> bool:
+        return decision.setpoints is not None and self._near(decision, tag, decision.setpoints[tag], span)
+
+    def _near(self, decision: Decision, tag: str, value: float, span: float) -> bool:
+        low, high = decision.limits.get(tag, (-np.inf, np.inf))
+        return not low + _AT_LIMIT * span < value < high - _AT_LIMIT * span
+
+    def _learn(self, decision: Decision) -> None:
+        before = self._before
+        if before is None or before.plan is None or before.setpoints is None or not len(before.plan.cv):
+            return
+        for index, tag in enumerate(self._plant.outputs):
+            if tag.name in decision.measured and tag.name in before.measured:
+                value = decision.measured[tag.name]
+                self._error += ((value - before.plan.cv[0, index]) / tag.span) ** 2
+                self._change += ((value - before.measured[tag.name]) / tag.span) ** 2

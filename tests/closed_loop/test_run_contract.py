@@ -1,0 +1,331 @@
+"""A run that a plant can rely on: watchdogs, requests, records that can be taken again, restarts."""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from linear_loop import HISTORY, INTERVAL_NS, LinearPlant, model_of, plant_spec
+from stub_planners import StubPlanner, stepping
+
+from procwm.control.controller import Controller
+from procwm.control.modes import Mode
+from procwm.data.log import read_log
+from procwm.errors import ArtifactError, LinkError, LogError, OutcomeUnknownError
+from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings
+from procwm.plant.samples import Quality, Sample, Setpoints
+from procwm.plant.tags import PlantSpec
+from procwm.runtime.audit import check_audit
+from procwm.runtime.folder import RunFolder
+from procwm.runtime.loop import Cycle, run
+from procwm.runtime.operator import Operator, Request
+from procwm.runtime.recorder import Recorder, read_decisions
+from procwm.runtime.snapshot import Snapshot
+from procwm.runtime.verify import verify
+
+BEGUN = 4
+
+
+class WatchedPlant(LinearPlant):
+    """A plant that also reports signals, and refuses writes when told."""
+
+    def __init__(self, spec: PlantSpec, **options: Any) -> None:
+        super().__init__(spec, **options)
+        self.signals: dict[str, Any] = {}
+        self.refuses: Any = lambda tick: None
+        self.connected = True
+        self.writes: list[tuple[int, dict[str, float]]] = []
+
+    def drain(self) -> list[Sample]:
+        found = [
+            Sample(name, float(value(self.tick)), Quality.GOOD, self.time_ns)
+            for name, value in self.signals.items()
+        ]
+        return [*super().drain(), *found]
+
+    async def write(self, setpoints: Setpoints) -> Setpoints:
+        error = self.refuses(self.tick)
+        if error is not None:
+            raise error
+        self.writes.append((self.tick, dict(setpoints)))
+        return self.enter(setpoints)
+
+
+def controller(spec: PlantSpec, *step: float) -> Controller:
+    torch.manual_seed(0)  # weights that do nothing are drawn too, and count in the model's hash
+    planner = StubPlanner(stepping(*step)) if step else None
+    return Controller(spec, model_of(spec), planner=planner, deadline_s=20.0)
+
+
+async def go(plant: LinearPlant, made: Controller, intervals: int, **options: Any) -> list[Cycle]:
+    cycles: list[Cycle] = []
+    await run(plant, plant, made, intervals=intervals, on_cycle=cycles.append, **options)
+    return cycles
+
+
+def modes(cycles: list[Cycle]) -> list[Mode]:
+    return [cycle.decision.mode for cycle in cycles]
+
+
+# Watchdogs
+
+
+async def test_a_plant_whose_heartbeat_stands_still_is_given_back_and_taken_over_again() -> None:
+    spec = replace(plant_spec(), control=ControlSettings(plant_heartbeat_node="ns=2;s=HB"))
+    plant = WatchedPlant(spec)
+    plant.signals[PLANT_HEARTBEAT] = lambda tick: tick if tick < 8 or tick > 13 else 8
+    cycles = await go(plant, controller(spec, 0.5, 0.0), 20)
+    # It last changes at tick 8; three intervals later it may still come, at tick 12 it is late.
+    assert modes(cycles)[11:13] == [Mode.AUTO, Mode.SHED]
+    assert cycles[12].decision.reason == "the plant's heartbeat has stood still for 40 s"
+    assert modes(cycles)[-1] is Mode.AUTO
+
+
+async def test_an_mv_is_written_only_while_the_loop_below_it_is_in_cascade() -> None:
+    spec = plant_spec()
+    tags = [
+        replace(t, cascade_node="ns=2;s=M", cascade_value=2.0) if t.name == "V1" else t for t in spec.tags
+    ]
+    spec = replace(spec, tags=tuple(tags))
+    plant = WatchedPlant(spec)
+    plant.signals["V1 mode"] = lambda tick: 2 if tick < 8 or tick > 10 else 1
+    cycles = await go(plant, controller(spec, 0.0, 0.5), 13)
+    assert ["V1" in setpoints for tick, setpoints in plant.writes if 7 <= tick <= 11] == [
+        True,
+        *[False] * 3,
+        True,
+    ]
+    assert cycles[9].decision.held == {"V1": "the loop below it is in mode 1, not in 2"}
+
+
+@pytest.mark.parametrize(
+    "error", [LinkError("refused"), OutcomeUnknownError("no answer"), RuntimeError("bug")]
+)
+async def test_writes_that_never_get_through_end_in_shedding(error: Exception) -> None:
+    spec = replace(plant_spec(), control=ControlSettings(silent_for_s=30.0))
+    plant = WatchedPlant(spec)
+    plant.refuses = lambda tick: error if 6 <= tick < 14 else None
+    cycles = await go(plant, controller(spec, 0.5, 0.0), 24)
+    assert Mode.SHED in modes(cycles)[9:11]
+    assert modes(cycles)[-1] is Mode.AUTO
+    assert np.abs(np.diff(np.array(plant.moves), axis=0)).max() <= 0.5 + 1e-9
+
+
+async def test_a_link_that_is_down_gives_the_plant_back() -> None:
+    spec = replace(plant_spec(), control=ControlSettings(silent_for_s=30.0))
+    plant = WatchedPlant(spec)
+    plant.connected = False
+    cycles = await go(plant, controller(spec, 0.5, 0.0), 8)
+    assert modes(cycles)[2:4] == [Mode.AUTO, Mode.SHED]
+    assert cycles[3].decision.reason == "the plant has not been reached for 30 s"
+
+
+async def test_a_clock_that_goes_back_is_waited_for() -> None:
+    class Back(WatchedPlant):
+        async def ticks(self, interval_s: float) -> Any:
+            async for tick in LinearPlant.ticks(self, interval_s):
+                yield tick - (3 * INTERVAL_NS if 8 <= self.tick < 10 else 0)
+
+    plant = Back(plant_spec())
+    cycles = await go(plant, controller(plant.spec, 0.5, 0.0), 12)
+    assert cycles[8].decision.reason == "the clock went back by 20 s; waiting for its time"
+    assert [tick for tick, _ in plant.writes][-2:] == [10, 11]
+
+
+async def test_what_is_no_number_or_no_tag_of_the_plant_is_survived() -> None:
+    def odd(tick: int, samples: list[Sample]) -> list[Sample]:
+        wrong = [Sample("L1", 50.0, Quality.GOOD, samples[0].source_ns) for _ in range(2)]
+        for sample, value in zip(wrong, ("x", None), strict=True):
+            object.__setattr__(sample, "value", value)
+        return [*samples, Sample("X9", 1.0, Quality.GOOD, 1), *wrong] if tick >= 6 else samples
+
+    plant = WatchedPlant(plant_spec(), change=odd)
+    cycles = await go(plant, controller(plant.spec, 0.5, 0.0), 9)
+    assert cycles[-1].decision.setpoints is not None
+    assert {sample.tag for sample in cycles[-1].samples} == {"L1", "L2", "V1", "V2", "F1"}
+
+
+# Requests
+
+
+async def test_an_operator_asks_and_is_answered_in_the_audit_log(tmp_path: Path) -> None:
+    spec, operator = plant_spec(), Operator()
+    plant, made = WatchedPlant(spec), controller(spec, 0.5, 0.0)
+    operator.ask(Request(who="ann", mode=Mode.SHADOW, why="shift change"))
+    operator.ask(Request(who="bob", limits={"V1": (0.0, 100.0)}))
+    with RunFolder(tmp_path, made) as folder:
+        assert folder.taken_up(plant.time_ns) is None
+        cycles = await go(plant, made, HISTORY, operator=operator, recorder=folder)
+    assert cycles[-1].decision.mode is Mode.SHADOW
+    assert not plant.writes
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    told = [line["text"] for line in lines if line["event"] == "request"]
+    assert told[0] == "request of ann taken up: mode shadow shift change"
+    assert told[1].startswith("request of bob refused (V1 limits [0, 100]): V1: limits")
+    assert {len(line["model"]) for line in lines} == {16}
+    assert folder.kpis.summary()["service_factor"] == 0.0
+
+
+# Records
+
+
+async def recorded(directory: Path, intervals: int = 16) -> Controller:
+    spec = plant_spec()
+    operator = Operator()
+    plant = WatchedPlant(spec, noise=0.2, seed=3, load=lambda tick: (0.3, 0.0))
+    plant.refuses = lambda tick: OutcomeUnknownError("no answer") if tick == 8 else None
+    operator.ask(Request(who="ann", setpoints={"L1": 53.0}, on={"V2": False}))
+    made = controller(spec)
+    with RunFolder(directory, made) as folder:
+        await go(plant, made, intervals, recorder=folder, operator=operator)
+    return made
+
+
+async def test_every_cycle_of_a_recorded_run_can_be_taken_again_to_the_last_bit(tmp_path: Path) -> None:
+    made = await recorded(tmp_path)
+    again = list(verify(tmp_path, Controller(made.plant, made.model, deadline_s=20.0)))
+    assert len(again) == 16
+    assert [cycle.differs for cycle in again] == [()] * 16
+    assert any(setpoints for setpoints in read_decisions(tmp_path)["setpoints"])
+    other = Controller(made.plant, made.model, planner=StubPlanner(stepping(0.1, 0.0)))
+    assert any(cycle.differs for cycle in verify(tmp_path, other)), "it notices another decision"
+    stranger = Controller(made.plant, model_of(made.plant, guard_above=90.0))
+    with pytest.raises(ArtifactError, match="another model"):
+        list(verify(tmp_path, stranger))
+
+
+async def test_an_audit_log_that_was_altered_is_noticed(tmp_path: Path) -> None:
+    await recorded(tmp_path, 10)
+    path = tmp_path / "audit.jsonl"
+    assert check_audit(path) >= 4
+    text = path.read_text()
+    path.write_text(text.replace("ann", "eve"))
+    with pytest.raises(LogError, match="it was altered"):
+        check_audit(path)
+    path.write_text("".join(text.splitlines(keepends=True)[1:]))
+    with pytest.raises(LogError, match="line 1"):
+        check_audit(path)
+
+
+@contextmanager
+def full_disk(room: int = 3000) -> Iterator[None]:
+    """No file of this process grows beyond `room` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_full_disk_stops_no_control_and_loses_no_row(tmp_path: Path) -> None:
+    spec = plant_spec()
+    plant, made = WatchedPlant(spec), controller(spec, 0.5, 0.0)
+    cycles: list[Cycle] = []
+    with RunFolder(tmp_path, made) as folder:
+        cycles += await go(plant, made, 8, recorder=folder, snapshot=folder.snapshot)
+        plant.advance()
+        with full_disk():
+            cycles += await go(plant, made, 6, recorder=folder, snapshot=folder.snapshot)
+        plant.advance()
+        cycles += await go(plant, made, 8, recorder=folder, snapshot=folder.snapshot)
+    decisions = read_decisions(tmp_path)
+    assert decisions["time"].astype("int64").tolist() == [cycle.time_ns for cycle in cycles]
+    log = read_log(tmp_path / "samples.parquet", spec)
+    assert len(log.series["L1"]) == 22
+    assert check_audit(tmp_path / "audit.jsonl") > 0
+
+
+# Restarts
+
+
+async def served_run(directory: Path, phase: str) -> None:
+    """A run in a process of its own that dies by SIGKILL in a phase of its tenth cycle."""
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    spec = plant_spec()
+
+    class Dying(WatchedPlant):
+        def drain(self) -> list[Sample]:
+            if phase == "drain" and self.tick == 10:
+                die()
+            return super().drain()
+
+        async def write(self, setpoints: Setpoints) -> Setpoints:
+            if phase == "before write" and self.tick == 10:
+                die()
+            accepted = await super().write(setpoints)
+            (directory / "plant.json").write_text(json.dumps([self.tick, *self.mv]))
+            if phase == "after write" and self.tick == 10:
+                die()
+            return accepted
+
+    class DyingRecorder(Recorder):
+        def append(self, cycle: Cycle) -> None:
+            super().append(cycle)
+            if phase == "recorded" and cycle.tick == 10:
+                die()
+
+    class DyingSnapshot(Snapshot):
+        def keep(self, state: Any) -> None:
+            if phase == "snapshot" and state.time_ns >= 1_760_000_000_000_000_000 + 10 * INTERVAL_NS:
+                self.path.with_name(".state.1.partial").write_bytes(state.to_bytes()[:100])
+                die()
+            super().keep(state)
+
+    plant, made = Dying(spec), controller(spec, 0.5, -0.5)
+    recorder = DyingRecorder(directory, spec)
+    await go(plant, made, 30, recorder=recorder, snapshot=DyingSnapshot(directory / "state"))
+
+
+@pytest.mark.parametrize("phase", ["drain", "before write", "after write", "recorded", "snapshot"])
+def test_a_run_killed_in_any_phase_goes_on_within_an_interval_and_without_a_jump(
+    phase: str, tmp_path: Path
+) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(served_run(tmp_path, phase))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    _, *held = json.loads((tmp_path / "plant.json").read_text())
+    spec = plant_spec()
+    plant, made = WatchedPlant(spec), controller(spec, 0.5, -0.5)
+    plant.mv = np.array(held)
+    plant.drain()
+    plant.tick = 10
+    plant.advance()
+    with RunFolder(tmp_path, made) as folder:
+        state = folder.taken_up(plant.time_ns)
+        assert state is not None
+        cycles = asyncio.run(go(plant, made, 2, state=state, recorder=folder, snapshot=folder.snapshot))
+    assert cycles[0].decision.setpoints == {"V1": held[0] + 0.5, "V2": held[1] - 0.5}, "its first interval"
+    assert len(read_decisions(tmp_path)) in (12, 13)
+    assert check_audit(tmp_path / "audit.jsonl") > 0
+
+
+def test_a_state_that_is_too_old_or_foreign_is_not_taken_up(tmp_path: Path) -> None:
+    made = controller(plant_spec(), 0.5, 0.0)
+    plant = WatchedPlant(made.plant)
+    snapshot = Snapshot(tmp_path / "state")
+    assert snapshot.taken_up(made, plant.time_ns)[1] == "started anew: there is no earlier state"
+    asyncio.run(go(plant, made, 6, snapshot=snapshot))
+    now_ns = plant.time_ns
+    assert snapshot.taken_up(made, now_ns + INTERVAL_NS)[0] is not None
+    assert "s old" in snapshot.taken_up(made, now_ns + 60 * INTERVAL_NS)[1]
+    other = Controller(made.plant, model_of(made.plant, guard_above=90.0))
+    assert "another model" in snapshot.taken_up(other, now_ns)[1]
+    snapshot.path.write_bytes(snapshot.path.read_bytes()[:-9])
+    assert "cut short" in snapshot.taken_up(made, now_ns)[1]
