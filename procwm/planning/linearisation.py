@@ -68,17 +68,14 @@ class Trajectory:
         transcript, space: of the model and of the problem.
         mv: engineering units.
         latent: scaled; where `mv` leads.
+        cv: outputs there, engineering units, disturbance estimate included.
     """
 
     transcript: Transcript
     space: MoveSpace
     mv: Float[np.ndarray, "horizon mv"]
     latent: Float[np.ndarray, "horizon latent"]
-
-    @cached_property
-    def cv(self) -> Float[np.ndarray, "horizon cv"]:
-        """Outputs, engineering units, disturbance estimate included."""
-        return outputs(self.transcript, self.space.problem, self.latent)
+    cv: Float[np.ndarray, "horizon cv"]
 
     @cached_property
     def guard(self) -> Float[np.ndarray, "horizon guard"]:

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
+from procwm.planning.foresight import Point
 from procwm.planning.linearisation import Trajectory
 from procwm.planning.moves import MoveSpace
 from procwm.planning.objective import Objective
@@ -42,7 +43,7 @@ class Step:
 
 
 class LocalModel:
-    """Objective and limits near `knots`, as functions of a change relative to `mv_span`.
+    """Objective and limits near `point`, as functions of a change relative to `mv_span`.
 
     Outputs and guardrails change linearly; `bend` is the rest of the Lagrangian's Hessian, and `damping`,
     relative to the mean curvature, is added to it for shorter steps.
@@ -51,19 +52,20 @@ class LocalModel:
     def __init__(
         self,
         objective: Objective,
-        knots: Float[np.ndarray, "knot mv"],
-        at: Trajectory,
+        point: Point,
         bend: Float[np.ndarray, "knot_mv knot_mv"],
         damping: float,
     ) -> None:
-        self._objective, self._knots, self._at = objective, knots, at
+        self._objective, self._point = objective, point
+        self._knots: Float[np.ndarray, "knot mv"] = point.knots
+        self._at: Trajectory = point.at
         self._bend, self._damping = bend, damping
-        self._space: MoveSpace = at.space
-        self._span = at.space.problem.mv_span
+        self._space: MoveSpace = self._at.space
+        self._span = self._at.space.problem.mv_span
 
     def step(self) -> Step | None:
         """The step that repairs guardrails as far as it can; `None` where the solver has no answer."""
-        for repaired in _REPAIRS if (self._at.guard > -BACK_OFF).any() else _REPAIRS[:1]:
+        for repaired in _REPAIRS if (self._point.guard > -BACK_OFF).any() else _REPAIRS[:1]:
             step = self._minimiser(repaired)
             if step is not None:
                 return step
@@ -95,7 +97,7 @@ class LocalModel:
         """Of the objective, where the Hessian is that of outputs which change linearly plus `bend`."""
         mv = self._at.mv + self._space.blocks.matrix @ self._engineering(change)
         after = self._objective.cost(self._cv(change), mv) + 0.5 * change @ bend @ change
-        return float(self._objective.cost(self._at.cv, self._at.mv) - after)
+        return float(self._point.cost - after)
 
     def _cv(self, change: Float[np.ndarray, " knot_mv"]) -> Float[np.ndarray, "horizon cv"]:
         cv: np.ndarray = self._at.cv + self._at.cv_slope @ change
@@ -137,14 +139,11 @@ class LocalModel:
         return np.asarray(whole)
 
     @cached_property
-    def _by_knot(self) -> Float[np.ndarray, "horizon knot"]:
-        """Moves by knots."""
-        return np.diff(self._space.blocks.matrix, axis=0, prepend=0.0)
-
-    @cached_property
     def _moves_curvature(self) -> Float[np.ndarray, "knot_mv knot_mv"]:
+        by_knot = self._space.blocks.moves_matrix
         weight = 2.0 * self._objective.move_weight * self._span**2
-        return np.kron(self._by_knot.T @ self._by_knot, np.diag(weight))
+        curvature = (by_knot.T @ by_knot)[:, None, :, None] * np.diag(weight)[None, :, None, :]
+        return curvature.reshape(self._knots.size, self._knots.size)
 
     @cached_property
     def _moves_slope(self) -> Float[np.ndarray, " knot_mv"]:
@@ -154,7 +153,7 @@ class LocalModel:
         moves, guards = np.split(answer.by_row, [self._knots.size])
         shape = self._knots.shape
         return Multipliers(
-            answer.by_bound.reshape(shape), moves.reshape(shape), guards.reshape(self._at.guard.shape)
+            answer.by_bound.reshape(shape), moves.reshape(shape), guards.reshape(self._point.guard.shape)
         )
 
     @cached_property
@@ -167,14 +166,15 @@ class LocalModel:
     def matrix(self) -> Float[np.ndarray, "row knot_mv"]:
         """From the change to moves over each block, then to guardrails at every row."""
         knots, mvs = self._knots.shape
-        moves = np.kron(np.eye(knots) - np.eye(knots, k=-1), np.eye(mvs))
+        size = knots * mvs
+        moves = np.eye(size) - np.eye(size, k=-mvs)
         return np.vstack((moves, self._at.guard_slope.reshape(-1, self._knots.size)))
 
     def limits(self, repaired: float) -> Interval:
         """On `matrix @ change`: largest moves, and guardrails of which a share of the excess is to go."""
-        moves = np.diff(self._knots, axis=0, prepend=self._space.problem.last_mv[None])
+        moves = self._space.moves(self._knots)
         low, high = (-self._space.reach - moves) / self._span, (self._space.reach - moves) / self._span
-        excess = (self._at.guard + BACK_OFF).ravel()
+        excess = (self._point.guard + BACK_OFF).ravel()
         room = -np.where(excess > 0.0, repaired * excess, excess)
         return Interval(
             np.concatenate((low.ravel(), np.full(room.shape, -np.inf))), np.concatenate((high.ravel(), room))
@@ -185,7 +185,6 @@ def moves_slope(
     objective: Objective, space: MoveSpace, mv: Float[np.ndarray, "horizon mv"]
 ) -> Float[np.ndarray, " knot_mv"]:
     """Gradient by the knots, relative to `mv_span`, of what moves cost."""
-    moves = np.diff(mv, axis=0, prepend=objective.last_mv[None])
-    by_knot = np.diff(space.blocks.matrix, axis=0, prepend=0.0)
-    slope: np.ndarray = 2.0 * objective.move_weight * space.problem.mv_span * (by_knot.T @ moves)
+    by_knot = space.blocks.moves_matrix.T @ space.moves(mv)
+    slope: np.ndarray = 2.0 * objective.move_weight * space.problem.mv_span * by_knot
     return slope.ravel()

@@ -54,6 +54,11 @@ class MoveBlocks:
         return np.cumsum(self.lengths) - 1
 
     @cached_property
+    def moves_matrix(self) -> Float[np.ndarray, "horizon knot"]:
+        """Share of every knot in the move of every row."""
+        return np.diff(self.matrix, axis=0, prepend=0.0)
+
+    @cached_property
     def matrix(self) -> Float[np.ndarray, "horizon knot"]:
         """Share of every knot in every row; what is missing to 1 is the share of the last MVs written."""
         position = np.concatenate(([0], self.ends + 1))
@@ -140,6 +145,13 @@ class MoveSpace:
             and (mv >= np.minimum(problem.mv_low, before) - rounding).all()
             and (mv <= np.maximum(problem.mv_high, before) + rounding).all()
         )
+
+    def moves(self, rows: Float[np.ndarray, "row mv"]) -> Float[np.ndarray, "row mv"]:
+        """Differences of rows from each to the next; the first is counted from the last MVs written."""
+        moved = rows.copy()
+        moved[1:] -= rows[:-1]
+        moved[0] -= self.problem.last_mv
+        return moved
 
     def project(self, mv: Float[np.ndarray, "horizon mv"]) -> Float[np.ndarray, "knot mv"]:
         """Knots of any trajectory, brought within limits."""

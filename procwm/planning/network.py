@@ -51,16 +51,19 @@ class Derivatives:
     @property
     def jacobian(self) -> Float[np.ndarray, "batch out in"]:
         """First derivatives."""
-        return self._tangents[-1].swapaxes(1, 2)
+        tangent = self._tangents[-1].swapaxes(1, 2)
+        return np.broadcast_to(tangent, (len(self.value), *tangent.shape[1:]))
 
     @cached_property
-    def _tangents(self) -> list[Float[np.ndarray, "batch in width"]]:
+    def _tangents(self) -> list[Float[np.ndarray, "_ in width"]]:
         """Derivatives of every layer's inputs, and of the outputs, by the network's inputs.
+
+        The first axis has length 1 as long as all rows have the same.
 
         Swept from inputs to outputs, which is what `curvature` needs too; every product has a constant
         factor, so that the whole batch is one matrix product.
         """
-        batch, size = len(self.value), self._inputs
+        size = self._inputs
         tangents = [np.eye(size)[None]]
         for part in self._parts:
             before = tangents[-1]
@@ -70,7 +73,7 @@ class Derivatives:
                 tangents.append(
                     (before.reshape(-1, before.shape[2]) @ part.weight.T).reshape(-1, size, len(part.bias))
                 )
-        return [np.broadcast_to(tangent, (batch, *tangent.shape[1:])) for tangent in tangents]
+        return tangents
 
     def pullback(self, row: int, by_output: Float[np.ndarray, " out"]) -> Float[np.ndarray, " in"]:
         """Gradient by the inputs of `by_output @ value[row]`."""

@@ -14,15 +14,16 @@ from jaxtyping import Float
 from threadpoolctl import ThreadpoolController
 
 from procwm.errors import SpecError
+from procwm.planning.foresight import Foresight, Point
 from procwm.planning.moves import MoveBlocks, MoveSpace, move_blocks
 from procwm.planning.nlp import Program
-from procwm.planning.objective import Objective, objective
-from procwm.planning.prediction import GUARD_TOLERANCE, Evaluator, transcribed
+from procwm.planning.objective import objective
+from procwm.planning.prediction import GUARD_TOLERANCE, Evaluator
 from procwm.planning.problem import ControlProblem, Multipliers, Optimality, Plan, PlanStatus
 from procwm.planning.sampling import SamplingConfig, Search, search
 from procwm.planning.solution import Solution, Stop
 from procwm.planning.sqp import SequentialProgram
-from procwm.planning.transcription import Transcript, transcribe
+from procwm.planning.transcription import transcribe
 from procwm.planning.warm_start import shifted, unexpected
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
@@ -39,7 +40,6 @@ _BLAS = ThreadpoolController()
 class _Solvers:
     """What is built once for a model and a horizon."""
 
-    transcript: Transcript
     blocks: MoveBlocks
     sqp: SequentialProgram
     ipopt: Program
@@ -100,8 +100,7 @@ class MpcPlanner:
             began=began,
             deadline_s=deadline_s,
             model=self._model,
-            objective=objective(problem),
-            space=MoveSpace(solvers.blocks, problem),
+            foresight=Foresight(self._transcript, MoveSpace(solvers.blocks, problem), objective(problem)),
             solvers=solvers,
             generator=np.random.default_rng(self._seed),
             sampling=self._sampling,
@@ -114,9 +113,8 @@ class MpcPlanner:
         if horizon not in self._solvers:
             blocks = move_blocks(horizon, self._lengths)
             self._solvers[horizon] = _Solvers(
-                transcript=self._transcript,
                 blocks=blocks,
-                sqp=SequentialProgram(self._transcript),
+                sqp=SequentialProgram(),
                 ipopt=Program(self._transcript, blocks),
             )
         return self._solvers[horizon]
@@ -128,19 +126,13 @@ class _Candidate:
 
     Attributes:
         rung: where it came from.
-        violation: sum over the horizon of what guardrails are exceeded by; 0 where safe.
-        cost: +inf where the prediction is not finite.
+        point: knots and what they lead to.
         stopped: what ended the optimisation that it comes from, if any.
         optimality: as checked there.
     """
 
     rung: str
-    knots: Float[np.ndarray, "knot mv"]
-    mv: Float[np.ndarray, "horizon mv"]
-    cv: Float[np.ndarray, "horizon cv"]
-    guard: Float[np.ndarray, "horizon guard"]
-    violation: float
-    cost: float
+    point: Point
     stopped: Stop | None = None
     optimality: Optimality | None = None
 
@@ -150,17 +142,14 @@ class _Candidate:
         return self.safe and self.stopped is Stop.OPTIMAL
 
     @property
-    def finite(self) -> bool:
-        return self.cost < np.inf
-
-    @property
     def safe(self) -> bool:
-        return self.violation == 0.0
+        return self.point.violation == 0.0
 
     @property
     def rank(self) -> tuple[bool, float, float]:
         """Smaller is better: safe before unsafe, then less unsafe to a solver's accuracy, then cheaper."""
-        return not self.safe, round(self.violation, 3), self.cost
+        violation = self.point.violation
+        return not self.safe, round(violation, 3) if violation < np.inf else np.inf, self.point.cost
 
 
 @dataclass(kw_only=True, eq=False)
@@ -170,19 +159,22 @@ class _Cycle:
     began: float
     deadline_s: float
     model: WorldModel
-    objective: Objective
-    space: MoveSpace
+    foresight: Foresight
     solvers: _Solvers
     generator: np.random.Generator
     sampling: SamplingConfig
     check_s: float = 0.0
     searched: Search | None = None
 
+    @property
+    def space(self) -> MoveSpace:
+        return self.foresight.space
+
     def best(self, warm_start: Plan | None) -> _Candidate:
         """The best candidate in the time there is."""
         start = self._start(warm_start)
         best = self._better(start, self._sqp(start))
-        if warm_start is None or not best.proven or unexpected(warm_start, best.cost):
+        if warm_start is None or not best.proven or unexpected(warm_start, best.point.cost):
             found = self._search(best)
             if found is not None:
                 best = self._better(self._better(best, found), self._sqp(found))
@@ -202,31 +194,25 @@ class _Cycle:
     ) -> _Candidate:
         """The best of one or more candidates, as the model predicts them."""
         began = time.perf_counter()
-        stacked = np.stack(tuple(knots.values()))
-        prediction = transcribed(
-            self.solvers.transcript, self.space.problem, self.objective, self.space.expand(stacked)
-        )
+        found = [
+            _Candidate(
+                rung=rung,
+                point=self.foresight.point(one),
+                stopped=solution.stopped if solution is not None else None,
+                optimality=solution.optimality if solution is not None else None,
+            )
+            for rung, one in knots.items()
+        ]
         self.check_s = max(self.check_s, time.perf_counter() - began)
-        first = prediction.ranking[0]
-        return _Candidate(
-            rung=tuple(knots)[first],
-            knots=stacked[first],
-            mv=prediction.mv[first],
-            cv=prediction.cv[first],
-            guard=prediction.guard[first],
-            violation=float(prediction.violation[first]),
-            cost=float(prediction.cost[first]),
-            stopped=solution.stopped if solution is not None else None,
-            optimality=solution.optimality if solution is not None else None,
-        )
+        return min(found, key=lambda candidate: candidate.rank)
 
     def _better(self, best: _Candidate, other: _Candidate) -> _Candidate:
         """`other` where it keeps hard limits and is no worse, else `best`."""
-        return other if self.space.admits(other.mv) and other.rank <= best.rank else best
+        return other if self.space.admits(other.point.at.mv) and other.rank <= best.rank else best
 
     def _search(self, best: _Candidate) -> _Candidate | None:
         """What sampling finds around `best`; `None` where no prediction is finite."""
-        starts = np.stack((best.knots, self.space.hold))
+        starts = np.stack((best.point.knots, self.space.hold))
         self.searched = search(
             Evaluator(self.model, self.space.problem),
             self.space,
@@ -239,19 +225,23 @@ class _Cycle:
 
     def _sqp(self, start: _Candidate) -> _Candidate:
         """What `start` leads to."""
-        if not start.finite:
+        if not start.point.finite:
             return start
-        solution = self.solvers.sqp.solve(self.space, self.objective, start.knots, deadline=self._deadline)
+        solution = self.solvers.sqp.solve(self.foresight, start.point.knots, deadline=self._deadline)
         if solution.iterations == 0:
             return replace(start, stopped=solution.stopped, optimality=solution.optimality)
         return self._checked({"sqp": solution.knots}, solution)
 
     def _ipopt(self, best: _Candidate) -> _Candidate:
         """The reference program's answer near `best`; guardrails give way where that is unsafe."""
-        if not best.finite or time.perf_counter() > self._deadline:
+        if not best.point.finite or time.perf_counter() > self._deadline:
             return best
         solution = self.solvers.ipopt.solve(
-            self.space, self.objective, best.knots, deadline=self._deadline, recover=not best.safe
+            self.space,
+            self.foresight.objective,
+            best.point.knots,
+            deadline=self._deadline,
+            recover=not best.safe,
         )
         return self._checked({"ipopt" if best.safe else "recovery": solution.knots})
 
@@ -267,10 +257,10 @@ class _Cycle:
         status = self._status(best, elapsed_s)
         return Plan(
             status=status,
-            mv=best.mv,
-            cv=best.cv,
-            guard=best.guard,
-            cost=best.cost if status.usable else np.inf,
+            mv=best.point.at.mv,
+            cv=best.point.at.cv,
+            guard=best.point.guard,
+            cost=best.point.cost if status.usable else np.inf,
             solve_s=elapsed_s,
             rung=best.rung,
             note=self._note(best),
@@ -280,7 +270,7 @@ class _Cycle:
         )
 
     def _status(self, best: _Candidate, elapsed_s: float) -> PlanStatus:
-        if not best.finite:
+        if not best.point.finite:
             return PlanStatus.DIVERGED
         if elapsed_s > self.deadline_s:
             return PlanStatus.LATE
@@ -306,8 +296,8 @@ class _Cycle:
 
     def _note(self, best: _Candidate) -> str:
         notes = []
-        if best.finite and not best.safe:
-            guard = best.guard
+        if best.point.finite and not best.safe:
+            guard = best.point.guard
             first, last = np.flatnonzero((guard > GUARD_TOLERANCE).any(axis=1))[[0, -1]]
             notes.append(
                 f"a guardrail is exceeded by up to {guard.max():.3g} in intervals {first + 1} to {last + 1}"

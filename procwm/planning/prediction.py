@@ -8,10 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from procwm.planning.linearisation import guard_values, imagine, outputs
 from procwm.planning.objective import Objective, objective
 from procwm.planning.problem import ControlProblem
-from procwm.planning.transcription import Transcript
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
 
@@ -75,31 +73,10 @@ class Evaluator:
             )
         cv = model.engineering(rollout.cv, model.output_names) + self.problem.bias
         guard = rollout.guard.detach().cpu().numpy().astype(np.float64)
-        return _prediction(self.objective, mv, cv, guard)
-
-
-def transcribed(
-    transcript: Transcript,
-    problem: ControlProblem,
-    objective: Objective,
-    mv: Float[np.ndarray, "batch horizon mv"],
-) -> Prediction:
-    """What `Evaluator` predicts, without torch: for few trajectories that is ten times as fast."""
-    latent = imagine(transcript, problem, mv)
-    cv, guard = outputs(transcript, problem, latent), guard_values(transcript, latent)
-    return _prediction(objective, mv, cv, guard)
-
-
-def _prediction(
-    objective: Objective,
-    mv: Float[np.ndarray, "batch horizon mv"],
-    cv: Float[np.ndarray, "batch horizon cv"],
-    guard: Float[np.ndarray, "batch horizon guard"],
-) -> Prediction:
-    with np.errstate(over="ignore", invalid="ignore"):
-        cost = objective.cost(cv, mv)
-    finite = np.isfinite(cost) & np.isfinite(cv).all(axis=(1, 2)) & np.isfinite(guard).all(axis=(1, 2))
-    return Prediction(mv, cv, guard, np.where(finite, cost, np.inf))
+        with np.errstate(over="ignore", invalid="ignore"):
+            cost = self.objective.cost(cv, mv)
+        finite = np.isfinite(cost) & np.isfinite(cv).all(axis=(1, 2)) & np.isfinite(guard).all(axis=(1, 2))
+        return Prediction(mv, cv, guard, np.where(finite, cost, np.inf))
 
 
 def _repeat(value: Tensor, batch: int) -> Tensor:

@@ -203,7 +203,7 @@ def test_a_solver_that_breaks_a_limit_is_not_believed(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         SequentialProgram,
         "solve",
-        lambda self, space, objective, start, **_: Solution(np.full_like(start, 2.0), Stop.OPTIMAL, 1),
+        lambda self, foresight, start, **_: Solution(np.full_like(start, 2.0), Stop.OPTIMAL, 1),
     )
     plan = planned(model, problem, sampling=SamplingConfig(rounds=0))
     assert np.abs(np.diff(plan.mv[:, 0], prepend=0.0)).max() <= 0.5 + 1e-6

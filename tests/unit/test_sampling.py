@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from planning_cases import lag, latent, two_basins
 
+from procwm.planning.foresight import Foresight
 from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.prediction import Evaluator, Prediction
 from procwm.planning.problem import ControlProblem
@@ -68,8 +69,8 @@ def test_it_comes_near_the_optimum() -> None:
     model, problem = tank()
     evaluator = Evaluator(model, problem)
     found, space = find(evaluator)
-    optimum = SequentialProgram(transcribe(model)).solve(
-        space, evaluator.objective, space.hold, deadline=np.inf
+    optimum = SequentialProgram().solve(
+        Foresight(transcribe(model), space, evaluator.objective), space.hold, deadline=np.inf
     )
     near, best, resting = evaluator.predict(
         space.expand(np.stack((found.knots, optimum.knots, space.hold)))

@@ -7,6 +7,7 @@ import pytest
 from planning_cases import lag, latent, saturating
 
 from procwm.planning import quadratic_program
+from procwm.planning.foresight import Foresight
 from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.nlp import Program
 from procwm.planning.objective import objective, row_weights
@@ -28,9 +29,8 @@ def solve(
 ) -> tuple[Solution, np.ndarray]:
     blocks = move_blocks(problem.horizon, lengths)
     space = MoveSpace(blocks, problem)
-    solution = SequentialProgram(transcribe(model)).solve(
-        space, objective(problem), space.hold, deadline=deadline
-    )
+    foresight = Foresight(transcribe(model), space, objective(problem))
+    solution = SequentialProgram().solve(foresight, space.hold, deadline=deadline)
     return solution, space.expand(solution.knots)
 
 
@@ -94,7 +94,7 @@ def test_both_solvers_agree_with_zones_limits_and_guardrails() -> None:
     model = lag(limits=True, guard_above=7.05, max_move=0.4)
     blocks = move_blocks(20)
     transcript = transcribe(model)
-    ipopt, sqp = Program(transcript, blocks), SequentialProgram(transcript)
+    ipopt, sqp = Program(transcript, blocks), SequentialProgram()
     generator = np.random.default_rng(0)
     for _ in range(10):
         y, last, target = generator.uniform(2, 6.5), generator.uniform(-1, 1), generator.uniform(1, 9)
@@ -106,9 +106,10 @@ def test_both_solvers_agree_with_zones_limits_and_guardrails() -> None:
             problem = replace(problem, target=np.full((20, 1), np.nan), zone_low=zone[:1], zone_high=zone[1:])
         space = MoveSpace(blocks, problem)
         evaluator = Evaluator(model, problem)
+        foresight = Foresight(transcript, space, evaluator.objective)
         found = [
-            solver.solve(space, evaluator.objective, space.hold, deadline=np.inf).knots
-            for solver in (ipopt, sqp)
+            ipopt.solve(space, evaluator.objective, space.hold, deadline=np.inf).knots,
+            sqp.solve(foresight, space.hold, deadline=np.inf).knots,
         ]
         prediction = evaluator.predict(space.expand(np.stack(found)))
         assert prediction.violation.max() == 0.0

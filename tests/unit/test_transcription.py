@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from procwm.errors import SpecError
-from procwm.planning.linearisation import Trajectory, imagine
+from procwm.planning.linearisation import Trajectory, imagine, outputs
 from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.network import Derivatives, value
 from procwm.planning.prediction import Evaluator
@@ -106,8 +106,9 @@ def test_the_transcript_predicts_what_the_model_predicts() -> None:
     prediction = Evaluator(model, problem).predict(mv)
     transcript = transcribe(model)
     latent = imagine(transcript, problem, mv)
+    cv = outputs(transcript, problem, latent)
     for row in range(3):
-        at = Trajectory(transcript, MoveSpace(move_blocks(12), problem), mv[row], latent[row])
+        at = Trajectory(transcript, MoveSpace(move_blocks(12), problem), mv[row], latent[row], cv[row])
         assert np.abs(at.cv - prediction.cv[row]).max() < 1e-10
         assert np.abs(at.guard - prediction.guard[row]).max() < 1e-10
 
@@ -119,7 +120,8 @@ def test_slopes_by_knots_agree_with_differences() -> None:
     space = MoveSpace(move_blocks(12), problem)
     knots = space.clip(np.random.default_rng(0).uniform(0, 5, (len(space.blocks.lengths), 2)))
     mv = space.expand(knots)
-    at = Trajectory(transcript, space, mv, imagine(transcript, problem, mv[None])[0])
+    latent = imagine(transcript, problem, mv[None])[0]
+    at = Trajectory(transcript, space, mv, latent, outputs(transcript, problem, latent))
     step = 1e-6
     for index in range(knots.size):
         changed = knots.copy()

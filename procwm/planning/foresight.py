@@ -1,0 +1,82 @@
+"""What few MV trajectories lead to, in numpy: ten times as fast as torch, and remembered for one cycle."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.planning.linearisation import Trajectory, guard_values, imagine, outputs
+from procwm.planning.moves import MoveSpace
+from procwm.planning.objective import Objective
+from procwm.planning.prediction import GUARD_TOLERANCE
+from procwm.planning.transcription import Transcript
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Knots and what they lead to.
+
+    Attributes:
+        knots: engineering units.
+        at: the trajectory, with its derivatives.
+        guard: predicted guardrails, margin included.
+        cost: +inf where the prediction is not finite.
+        broken: sum over the horizon of what guardrails exceed 0 by.
+    """
+
+    knots: Float[np.ndarray, "knot mv"]
+    at: Trajectory
+    guard: Float[np.ndarray, "horizon guard"]
+    cost: float
+    broken: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is a prediction at all."""
+        return self.cost < np.inf
+
+    @property
+    def violation(self) -> float:
+        """`broken`, where more than rounding; 0 where safe, +inf where not finite."""
+        if not self.finite:
+            return np.inf
+        return float(np.where(self.guard > GUARD_TOLERANCE, self.guard, 0.0).sum())
+
+
+class Foresight:
+    """One cycle's model, moves and objective: from knots to points.
+
+    Attributes:
+        transcript, space, objective: as given.
+    """
+
+    def __init__(self, transcript: Transcript, space: MoveSpace, objective: Objective) -> None:
+        self.transcript, self.space, self.objective = transcript, space, objective
+        self._known: dict[bytes, Point] = {}
+
+    def point(self, knots: Float[np.ndarray, "knot mv"]) -> Point:
+        """What `knots` lead to; nothing is predicted twice."""
+        known = self._known.get(knots.tobytes())
+        return known if known is not None else self.points(knots[None])[0]
+
+    def points(self, knots: Float[np.ndarray, "batch knot mv"]) -> list[Point]:
+        """What each of `knots` leads to."""
+        transcript, problem = self.transcript, self.space.problem
+        mv = self.space.expand(knots)
+        latent = imagine(transcript, problem, mv)
+        cv, guard = outputs(transcript, problem, latent), guard_values(transcript, latent)
+        cost = self.objective.cost(cv, mv)
+        broken = np.where(guard > 0.0, guard, 0.0).sum(axis=(-1, -2))
+        finite = np.isfinite(cost) & np.isfinite(broken) & np.isfinite(guard).all(axis=(-1, -2))
+        found = [
+            Point(
+                knots[i],
+                Trajectory(transcript, self.space, mv[i], latent[i], cv[i]),
+                guard[i],
+                float(cost[i]) if finite[i] else np.inf,
+                float(broken[i]),
+            )
+            for i in range(len(knots))
+        ]
+        self._known.update((point.knots.tobytes(), point) for point in found)
+        return found
