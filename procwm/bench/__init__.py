@@ -32,7 +32,9 @@ class Study(Protocol):
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "control": "procwm.bench.control:run_control",
+        "faults": "procwm.bench.faults:run_faults",
         "model": "procwm.bench.model:run_model",
+        "planner": "procwm.bench.planner:run_planner",
     }
 )
 """Where each study is, imported only when asked for: studies need every library there is."""

@@ -14,13 +14,14 @@ Row = Mapping[str, Any]
 def write_results(out: Path, name: str, rows: Sequence[Row], text: str) -> Path:
     """Write `out/NAME.json` and `out/NAME.md`, each complete or not at all; the JSON file's path."""
     out.mkdir(parents=True, exist_ok=True)
-    _replace(out / f"{name}.md", text)
+    write_text(out / f"{name}.md", text)
     path = out / f"{name}.json"
-    _replace(path, json.dumps([_plain(row) for row in rows], indent=1) + "\n")
+    write_text(path, json.dumps([_plain(row) for row in rows], indent=1) + "\n")
     return path
 
 
-def _replace(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)

@@ -98,11 +98,19 @@ class Trajectory:
         return slope
 
     def pulled_back(
-        self, by_cv: Float[np.ndarray, "horizon cv"], by_guard: Float[np.ndarray, "horizon guard"]
+        self,
+        by_cv: Float[np.ndarray, "horizon cv"],
+        by_guard: Float[np.ndarray, "horizon guard"],
+        *,
+        sweep: bool,
     ) -> Float[np.ndarray, "horizon latent"]:
         """Costates: gradient by each latent state of `sum by_cv * cv + sum by_guard * guard`.
 
-        From the last row to the first, without any Jacobian; Bryson and Ho, Applied Optimal Control (1975).
+        From the last row to the first; Bryson and Ho, Applied Optimal Control (1975).
+
+        Args:
+            by_cv, by_guard: factors.
+            sweep: back through the network's layers, for a trajectory whose Jacobians nobody may need.
         """
         size, linear = self.transcript.latent, self.transcript.linear.weight
         own = by_cv @ self.transcript.readout.weight
@@ -113,8 +121,11 @@ class Trajectory:
         costate[-1] = own[-1]
         for row in range(len(own) - 1, 0, -1):
             after = costate[row]
-            before = after @ linear + self._network.pullback(row, after)
-            costate[row - 1] = own[row - 1] + after + before[:size]
+            if sweep:
+                before = after + (after @ linear + self._network.pullback(row, after))[:size]
+            else:
+                before = after @ self._by_state[row]
+            costate[row - 1] = own[row - 1] + before
         return costate
 
     def knot_slope(self, costate: Float[np.ndarray, "horizon latent"]) -> Float[np.ndarray, " knot_mv"]:
@@ -159,15 +170,23 @@ class Trajectory:
 
     @cached_property
     def _latent_slope(self) -> Float[np.ndarray, "horizon latent knot_mv"]:
-        transcript, size = self.transcript, self.transcript.latent
-        step = transcript.linear.weight + self._network.jacobian
-        by_state = np.eye(size) + step[:, :, :size]
-        by_mv = step[:, :, size : size + transcript.mv] * self._mv_scale
+        size = self.transcript.latent
+        by_mv = self._step[:, :, size : size + self.transcript.mv] * self._mv_scale
         by_knot = by_mv[:, :, None, :] * self.space.blocks.matrix[:, None, :, None]
-        slope = by_knot.reshape(len(step), size, -1)
+        slope = by_knot.reshape(len(by_mv), size, -1)
         for row in range(1, len(slope)):
-            slope[row] += by_state[row] @ slope[row - 1]
+            slope[row] += self._by_state[row] @ slope[row - 1]
         return np.asarray(slope)
+
+    @cached_property
+    def _step(self) -> Float[np.ndarray, "horizon latent _"]:
+        """Change of the latent state over each interval, by state, MVs and DVs before it."""
+        return np.asarray(self.transcript.linear.weight + self._network.jacobian)
+
+    @cached_property
+    def _by_state(self) -> Float[np.ndarray, "horizon latent latent"]:
+        size = self.transcript.latent
+        return np.asarray(np.eye(size) + self._step[:, :, :size])
 
 
 def _gram(

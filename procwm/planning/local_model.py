@@ -143,7 +143,7 @@ class LocalModel:
         by_knot = self._space.blocks.moves_matrix
         weight = 2.0 * self._objective.move_weight * self._span**2
         curvature = (by_knot.T @ by_knot)[:, None, :, None] * np.diag(weight)[None, :, None, :]
-        return curvature.reshape(self._knots.size, self._knots.size)
+        return np.asarray(curvature.reshape(self._knots.size, self._knots.size))
 
     @cached_property
     def _moves_slope(self) -> Float[np.ndarray, " knot_mv"]:

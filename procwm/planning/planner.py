@@ -74,13 +74,14 @@ class MpcPlanner:
         self._model, self._seed, self._lengths = model, seed, blocks
         self._sampling = sampling or SamplingConfig()
         self._transcript = transcribe(model)
+        self._mv_names, self._guard_names = names_of(model.plant.mvs), model.guard_names
         self._solvers: dict[int, _Solvers] = {}
         self._built(model.horizon)
 
     @property
     def guard_names(self) -> Sequence[str]:
         """Guardrails that plans are held to."""
-        return self._model.guard_names
+        return self._guard_names
 
     def plan(self, problem: ControlProblem, *, warm_start: Plan | None, deadline_s: float) -> Plan:
         """The best usable plan found within `deadline_s`.
@@ -100,6 +101,7 @@ class MpcPlanner:
             began=began,
             deadline_s=deadline_s,
             model=self._model,
+            names=(self._mv_names, self._guard_names),
             foresight=Foresight(self._transcript, MoveSpace(solvers.blocks, problem), objective(problem)),
             solvers=solvers,
             generator=np.random.default_rng(self._seed),
@@ -159,6 +161,7 @@ class _Cycle:
     began: float
     deadline_s: float
     model: WorldModel
+    names: tuple[Sequence[str], Sequence[str]]
     foresight: Foresight
     solvers: _Solvers
     generator: np.random.Generator
@@ -280,12 +283,12 @@ class _Cycle:
 
     def _active(self, multipliers: Multipliers) -> tuple[str, ...]:
         """Hard limits with a multiplier that is more than rounding, in words."""
-        mvs = names_of(self.model.plant.mvs)
+        mvs, guards = self.names
         parts = (
             (mvs, "high limit", multipliers.range),
             (mvs, "low limit", -multipliers.range),
             (mvs, "largest move", np.abs(multipliers.move)),
-            (self.model.guard_names, "guardrail", multipliers.guard),
+            (guards, "guardrail", multipliers.guard),
         )
         return tuple(
             f"{name} {limit}"

@@ -26,7 +26,7 @@ _DAMPING = (0.01, 100.0)
 """The first that is tried, and the last; each is ten times the one before."""
 _SUFFICIENT = 1e-4
 """Share of the promised decrease that a step must achieve."""
-_RELATIVE, _ABSOLUTE = 3e-5, 1e-9
+_RELATIVE, _ABSOLUTE = 1e-4, 1e-9
 """An optimum is where no more than this can be gained, relative to the cost and in all."""
 
 
@@ -55,7 +55,7 @@ class SequentialProgram:
                 # One slow iteration must not keep later cycles from trying.
                 self._longest_s *= 0.8
                 return Solution(point.knots, Stop.DEADLINE, iteration, optimality)
-            costate = costate if costate is not None else search.costate(point, guards)
+            costate = costate if costate is not None else search.costate(point, guards, sweep=False)
             bend = point.at.curvature(costate, guards)
             while True:
                 step = LocalModel(foresight.objective, point, bend, damping).step()
@@ -67,10 +67,10 @@ class SequentialProgram:
                 damping = max(_DAMPING[0], 10.0 * damping)
             guards = step.multipliers.guard
             if following is None:
-                optimality = search.optimality(point, step, search.costate(point, guards))
+                optimality = search.optimality(point, step, search.costate(point, guards, sweep=False))
                 stop = Stop.OPTIMAL if search.finished(point, optimality) else Stop.STALLED
                 return Solution(point.knots, stop, iteration, optimality)
-            point, costate = following, search.costate(following, guards)
+            point, costate = following, search.costate(following, guards, sweep=True)
             optimality = search.optimality(point, step, costate)
             if search.finished(point, optimality):
                 return Solution(point.knots, Stop.OPTIMAL, iteration + 1, optimality)
@@ -87,10 +87,10 @@ class _Search:
         self._price = 0.0
 
     def costate(
-        self, point: Point, guards: Float[np.ndarray, "horizon guard"]
+        self, point: Point, guards: Float[np.ndarray, "horizon guard"], *, sweep: bool
     ) -> Float[np.ndarray, "horizon latent"]:
         """Gradient of the Lagrangian by each latent state."""
-        return point.at.pulled_back(self._foresight.objective.cv_slope(point.at.cv), guards)
+        return point.at.pulled_back(self._foresight.objective.cv_slope(point.at.cv), guards, sweep=sweep)
 
     def along(self, point: Point, step: Step) -> Point | None:
         """A point along `step` that is good enough; `None` where there is none."""
