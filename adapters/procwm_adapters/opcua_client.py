@@ -90,6 +90,15 @@ class SecureClient(Client):  # type: ignore[misc]
             await self._agree()
         await super().connect_socket()
 
+    async def open_secure_channel(self, renew: bool = False) -> None:
+        """Open or renew the channel; a refusal is the status `BadSecurityChecksFailed`."""
+        try:
+            await super().open_secure_channel(renew)
+        except AssertionError:
+            # Some servers answer a certificate that they do not trust with a fault, which the library
+            # takes for a broken message.
+            raise ua.uaerrors.BadSecurityChecksFailed from None
+
     async def create_session(self) -> Any:
         """Create a session, unless a password would have to be sent as it is."""
         answer = await super().create_session()
