@@ -29,9 +29,9 @@ def planner_text(rows: Sequence[Row], absent: Mapping[str, str], command: str) -
         "# Planning time\n\n"
         f"`{command}`\n\n"
         "Medians of processor time on one thread, warm: every solver answers the same cycles from the same "
-        "start, the last plan shifted. procwm is its whole planner, checks included; IPOPT is the solver alone "
-        "on the same transcription, with exact derivatives; do-mpc has the same network, cost and limits, and "
-        "every interval's MVs free. Costs of a plan are compared as the model predicts them.\n\n"
+        "start, the last plan shifted. procwm is its whole planner, checks included; IPOPT is the solver "
+        "alone on the same transcription, with exact derivatives; do-mpc has the same network, cost and "
+        "limits, and every interval's MVs free. Costs of a plan are compared as the model predicts them.\n\n"
         + table(header, [_line(found) for found in problems])
         + "\n"
         + "".join(f"- {solver} is not in the table: {why}.\n" for solver, why in absent.items())

@@ -177,13 +177,13 @@ def test_a_local_model_s_hessian_is_positive_definite_whatever_the_curvature() -
 
 
 def test_from_a_hundred_starts_the_better_basin_is_found_and_by_the_gradient_alone_it_is_not() -> None:
-    model = two_basins(horizon=5)
+    model = two_basins(horizon=8)
     combined, alone = MpcPlanner(model), MpcPlanner(model, sampling=SamplingConfig(rounds=0))
     generator, found, gradient = np.random.default_rng(0), 0, 0
     for _ in range(100):
         start = generator.uniform(-3.5, -1.0, 1)
         problem = control_problem(model, latent=latent(model, 3.0), last_mv=start)
-        problem = replace(problem, target=np.full((5, 1), 8.0))
+        problem = replace(problem, target=np.full((8, 1), 8.0))
         plans = [planner.plan(problem, warm_start=None, deadline_s=60.0) for planner in (combined, alone)]
         better = [plan.mv[-1, 0] > 2.0 and plan.cv[-1, 0] > 7.0 for plan in plans]
         found, gradient = found + better[0], gradient + better[1]
