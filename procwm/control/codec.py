@@ -25,7 +25,17 @@ from procwm.planning.problem import Plan, PlanStatus
 from procwm.plant.samples import Quality, Sample
 
 _FORMAT = "procwm-state 1"
-_VALUES = (Disturbance, Identity, ModeState, Plan, Sample, SampleBuffer, TagSeries, Targets, WindowRule)
+_VALUES = (
+    Disturbance,
+    Identity,
+    ModeState,
+    Plan,
+    Sample,
+    SampleBuffer,
+    TagSeries,
+    Targets,
+    WindowRule,
+)
 _ENUMS = (Mode, PlanStatus, Quality)
 _KNOWN: Mapping[str, Any] = MappingProxyType({kind.__name__: kind for kind in (*_VALUES, *_ENUMS)})
 _DTYPES = frozenset({"float64", "int64", "int8", "bool"})
@@ -63,6 +73,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
         return {"~": "array", "dtype": str(value.dtype), "shape": list(value.shape), "base64": content}
+    if (is_dataclass(value) or isinstance(value, StrEnum)) and type(value).__name__ not in _KNOWN:
+        raise TypeError(f"a {type(value).__name__} cannot be read back; the codec must know it")
     if isinstance(value, StrEnum):
         return {"~": type(value).__name__, "value": value.value}
     if is_dataclass(value):

@@ -354,7 +354,10 @@ class Controller:
             in_force = tuple(outcome.proposed.get(tag.name, value) for tag, value in before)
             moves = [new - old for new, old in zip(in_force, state.in_force, strict=True)]
             travel = travelled(travel, moves, state.time_ns)
-        last_good, age = (outcome.plan, 1) if outcome.fresh else (state.last_good, state.age + 1)
+        last_good, age = state.last_good, state.age + 1
+        if outcome.fresh and outcome.plan is not None:
+            # How it was found is for this cycle's record; the next one goes on from the trajectory alone.
+            last_good, age = replace(outcome.plan, stopped="", optimality=None, active=()), 1
         unplanned = 0 if outcome.fresh else state.unplanned + (outcome.plan is not None)
         return replace(
             state,

@@ -60,6 +60,8 @@ def health(plant: PlantSpec, state: ControllerState, measured: Measurements, per
             held[tag.name] = "its setpoint cannot be read back"
         if tag in plant.outputs:
             row = plant.outputs.index(tag)
+            if lost_s > 0.0 and not measured.absent[row]:
+                notes.append(f"{tag.name}: its newest value is not good; the last good one stands in")
             expired = expired or (tag.loss_s is None and not controlled[row])
             controlled[row] = not (expired or tag.name in off or (tag.loss_policy is OnLoss.DROP and lost_s))
         if tag.name in off:

@@ -32,7 +32,7 @@ class AuditLog:
         lines = _whole_lines(self.path)
         self._seq = len(lines)
         self._before = _digest(lines[-1]) if lines else ""
-        self._mode, self._fault, self._stated = "", "", frozenset[str]()
+        self._mode, self._fault, self._without_plan, self._stated = "", "", False, frozenset[str]()
         self._waiting: list[bytes] = []
         self._time_ns = 0
 

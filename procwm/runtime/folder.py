@@ -14,6 +14,7 @@ from types import TracebackType
 from procwm.control.controller import Controller
 from procwm.control.state import ControllerState
 from procwm.data.files import replacing
+from procwm.plant.samples import Sample
 from procwm.runtime.audit import AuditLog
 from procwm.runtime.kpis import Kpis
 from procwm.runtime.loop import Cycle
@@ -48,6 +49,10 @@ class RunFolder:
         if state is not None and state.mode.requested is not self._controller.mode:
             state = self._controller.request(state, self._controller.mode, reason="started in another mode")
         return state
+
+    def receive(self, samples: tuple[Sample, ...]) -> None:
+        """Keep samples before anything is decided on them."""
+        self._recorder.receive(samples)
 
     def append(self, cycle: Cycle) -> None:
         """Keep one cycle in each of the files."""

@@ -84,6 +84,15 @@ class CycleSink(Protocol):
         ...
 
 
+@runtime_checkable
+class SampleSink(Protocol):
+    """A `CycleSink` that also keeps samples as soon as they are here."""
+
+    def receive(self, samples: tuple[Sample, ...]) -> None:
+        """Keep the samples of the cycle that begins; when this returns they survive the process."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunSummary:
     """A run in numbers.
@@ -124,12 +133,14 @@ class _Run:
     targets: Sequence[TargetChange]
     reconnect: Callable[[], Awaitable[None]] | None
     operator: Operator | None
+    recorder: CycleSink | None
     state: Any
     waiting: list[Sample] = field(default_factory=list)
     asked: dict[str, float] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     fresh: bool = True
+    waits: bool = False
     stepped: int = 0
     last_ns: int = -1
     deaf: int = 0
@@ -150,6 +161,8 @@ class _Run:
         began_ns = time.perf_counter_ns()
         received, fault = await self._drained()
         samples = tuple(sample for sample in received if sample.tag in self.known)
+        if isinstance(self.recorder, SampleSink):
+            self.recorder.receive(samples)
         before = self.delivery.corrections()
         self.delivery.observe(samples, time_ns)
         permits = self.watch.permits(
@@ -213,7 +226,11 @@ class _Run:
             return self._none(f"waiting to read back {', '.join(self.delivery.missing)}", time_ns), None
         if time_ns <= self.last_ns:
             back_s = (self.last_ns - time_ns) / 1e9
+            if not self.waits:
+                self.events.append(f"the clock went back by {back_s:g} s; waiting for its time")
+            self.waits = True
             return self._none(f"the clock went back by {back_s:g} s; waiting for its time", time_ns), None
+        self.waits = False
         self._begin()
         kept = isinstance(self.state, ControllerState) and self.stepped % _STATE_EVERY == 0
         self.stepped += 1
@@ -342,7 +359,7 @@ async def run(
         on_cycle: called after every cycle.
     """
     delivery = Delivery(link)
-    going = _Run(link, controller, delivery, targets, reconnect, operator, state)
+    going = _Run(link, controller, delivery, targets, reconnect, operator, recorder, state)
     if intervals == 0:
         return going.summary
     ticks = clock.ticks(link.spec.interval_s)

@@ -33,6 +33,7 @@ from procwm.data.files import replacing
 from procwm.data.writer import LogWriter, parts_of
 from procwm.errors import LogError
 from procwm.planning.problem import Plan
+from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.loop import Cycle, Inputs
 from procwm.runtime.operator import Request
@@ -81,14 +82,14 @@ _SEGMENT = re.compile(r"^(\d{6})\.arrows$")
 
 
 WAITING = 10_000
-"""Cycles that wait in memory at most."""
+"""Cycles, and as many lots of samples, that wait in memory at most."""
 
 
 class Recorder:
     """Keeps the cycles of a run in a directory; a `CycleSink`. Opened again, it goes on.
 
     Attributes:
-        lost: cycles that are in no file because the disk was full for too long.
+        lost: cycles, and lots of samples, that are in no file because the disk was full for too long.
     """
 
     def __init__(self, directory: str | Path, plant: PlantSpec) -> None:
@@ -97,23 +98,33 @@ class Recorder:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._plant = plant
         self._path = self.directory / "decisions.parquet"
-        self._waiting: deque[Cycle] = deque()
+        self._waiting: deque[Cycle | tuple[Sample, ...]] = deque()
+        self._received: tuple[Sample, ...] | None = None
         self._segments: _Segments | None = _Segments(self._path, plant)
         self._closed = False
         self.lost = 0
 
+    def receive(self, samples: tuple[Sample, ...]) -> None:
+        """Record samples before anything is decided on them; the cycle that has them comes later."""
+        self._received = samples
+        self._put(samples)
+
     def append(self, cycle: Cycle) -> None:
         """Record one cycle; when this returns it survives the death of the process, if the disk has room."""
-        self._waiting.append(cycle)
-        if len(self._waiting) > WAITING:
+        if cycle.samples is not self._received:
+            self._put(cycle.samples)
+        self._put(cycle)
+
+    def _put(self, item: Cycle | tuple[Sample, ...]) -> None:
+        self._waiting.append(item)
+        if len(self._waiting) > 2 * WAITING:
             self._waiting.popleft()
             self.lost += 1
         try:
             self._write()
         except OSError as error:
-            _log.warning(
-                "%s: %d cycles wait: %s", self.directory, len(self._waiting), error.strerror or error
-            )
+            waiting, why = len(self._waiting), error.strerror or error
+            _log.warning("%s: %d records wait to be written: %s", self.directory, waiting, why)
             if self._segments is not None:
                 self._segments.abandon()
                 self._segments = None
@@ -164,9 +175,11 @@ class _Segments:
         self._file: IO[bytes] = (parts / f"{max(taken, default=-1) + 1:06d}.arrows").open("xb")
         self._stream = ipc.new_stream(self._file, DECISION_SCHEMA)
 
-    def append(self, cycle: Cycle) -> None:
-        self._samples.append(cycle.samples)
-        self._stream.write_batch(pa.RecordBatch.from_pylist([_row(cycle)], DECISION_SCHEMA))
+    def append(self, item: Cycle | tuple[Sample, ...]) -> None:
+        if not isinstance(item, Cycle):
+            self._samples.append(item)
+            return
+        self._stream.write_batch(pa.RecordBatch.from_pylist([_row(item)], DECISION_SCHEMA))
         self._file.flush()
 
     def abandon(self) -> None:
@@ -202,7 +215,9 @@ def _decisions(path: Path) -> pa.Table:
     if parts_of(path).is_dir():
         tables += [_segment(part) for part in sorted(parts_of(path).iterdir()) if _SEGMENT.match(part.name)]
     table = pa.concat_tables(tables)
-    _, first = np.unique(table["time"].cast(pa.int64()).to_numpy(), return_index=True)
+    # A clock that was set back gives two cycles one time; a merge that was repeated gives one cycle twice.
+    keys = np.stack([table[name].cast(pa.int64()).to_numpy() for name in ("time", "tick")])
+    _, first = np.unique(keys, axis=1, return_index=True)
     return table.take(first)
 
 
