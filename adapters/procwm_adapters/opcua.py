@@ -201,6 +201,9 @@ class OpcUaLink:
         self._losses += 1
         self._lost.set()
         self._inbox.hold()
+        if self._subscription is not None:
+            # Else the library takes it for stale on return, and restores it twice at the same time.
+            self._subscription.last_publish_at = None
 
     async def _return(self) -> None:
         """After every loss: is the server that came back still the plant, and what was missed meanwhile?"""
