@@ -35,7 +35,9 @@ def demo(
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The measurement: control or model.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The measurement: control, faults, model or planner.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for NAME.json and NAME.md.")],
     scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for more.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeat for more.", min=0)] = None,

@@ -17,6 +17,7 @@ from procwm.plant.scenario import TargetChange
 from procwm.plant.tags import PlantSpec
 from procwm.runtime import loop
 from procwm.runtime.folder import RunFolder
+from procwm.runtime.heartbeat import BeatingLink, Heartbeat
 from procwm.runtime.loop import Cycle
 from procwm.world.storage import load_model
 
@@ -61,6 +62,7 @@ class Running:
                 intervals=intervals,
                 recorder=folder,
                 targets=self._targets,
+                heartbeat=_heartbeat(link, self.plant),
                 snapshot=None if folder is None else folder.snapshot,
                 on_cycle=self._tell,
             )
@@ -69,6 +71,15 @@ class Running:
         self.cycles += 1
         if self._spoken:
             typer.echo(line(cycle))
+
+
+def _heartbeat(link: PlantLink, plant: PlantSpec) -> Heartbeat | None:
+    """What beats in the node that the plant file names; refused where the link cannot write it."""
+    if plant.control.heartbeat_node is None:
+        return None
+    if not isinstance(link, BeatingLink):
+        raise SpecError("[control]: heartbeat_node is given, and this link has no way to write it")
+    return Heartbeat(link.beat)
 
 
 def line(cycle: Cycle) -> str:

@@ -2,10 +2,20 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol, runtime_checkable
 
 from procwm.errors import LinkError
 
 _log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class BeatingLink(Protocol):
+    """A link that can write the heartbeat's node of the plant file."""
+
+    async def beat(self, count: int) -> None:
+        """Write `count`; `LinkError` where that fails."""
+        ...
 
 
 class Heartbeat:

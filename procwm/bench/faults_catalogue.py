@@ -1,0 +1,139 @@
+"""The faults of the campaign: how long each lasts, and what is due from a controller when it comes.
+
+`shed_after` counts in control intervals from a fault's first cycle, by the plant file of the campaign
+(`contract`); a fault that ends sooner asks for no shedding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from procwm.plant.contract import ControlSettings
+from procwm.plant.tags import PlantSpec
+
+PATIENCE = 3
+"""Control intervals that the campaign's plant file grants a lost CV, a silent link and a failing planner."""
+FROZEN = 4
+SPACING = 30
+"""Cycles from one fault to the next: the longest fault, its shedding and the return to AUTO."""
+FIRST = 14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of fault.
+
+    Attributes:
+        name: of the kind, as in `faults.json`.
+        lasts: shortest and longest duration, cycles.
+        shed_after: cycles after which the controller must have shed; `None` where it need not.
+        told_after: cycles after which the audit log must have said something; `None` where it need not.
+        holds: whether the first MV must be left alone while it lasts.
+    """
+
+    name: str
+    lasts: tuple[int, int] = (1, 9)
+    shed_after: int | None = None
+    told_after: int | None = 0
+    holds: bool = False
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(name="server killed", shed_after=PATIENCE),
+    Kind(name="server frozen", shed_after=PATIENCE, told_after=1),
+    Kind(name="server restarted, old values sent again", lasts=(2, 6), shed_after=PATIENCE),
+    Kind(name="value Bad", shed_after=PATIENCE),
+    Kind(name="value Uncertain", shed_after=PATIENCE),
+    Kind(name="value stale", shed_after=PATIENCE, told_after=PATIENCE),
+    Kind(name="value frozen", lasts=(1, 13), shed_after=FROZEN + 1 + PATIENCE, told_after=FROZEN + 1),
+    Kind(name="value spiked", lasts=(1, 1), told_after=None),
+    Kind(name="value NaN", shed_after=PATIENCE),
+    Kind(name="value of the wrong type", shed_after=PATIENCE),
+    Kind(name="value beyond the instrument", shed_after=PATIENCE),
+    Kind(name="all values Bad", shed_after=PATIENCE),
+    Kind(name="MV read-back Bad", holds=True),
+    Kind(name="samples of unknown tags", told_after=None),
+    Kind(name="plant clock ahead", shed_after=PATIENCE),
+    Kind(name="plant clock behind", shed_after=PATIENCE, told_after=PATIENCE),
+    Kind(name="our clock set back", lasts=(1, 5)),
+    Kind(name="our clock set forward", lasts=(1, 5), told_after=None),
+    Kind(name="samples duplicated", told_after=None),
+    Kind(name="samples reordered", told_after=None),
+    Kind(name="samples delayed", lasts=(1, 2), told_after=None),
+    Kind(name="write refused", shed_after=PATIENCE + 1),
+    Kind(name="write applied after a reported failure", lasts=(1, 3)),
+    Kind(name="write lost without an answer", lasts=(1, 3)),
+    Kind(name="write never answered", lasts=(6, 9), shed_after=PATIENCE + 1),
+    Kind(name="write answered with NaN", lasts=(1, 3)),
+    Kind(name="write cut short by the plant", lasts=(1, 5), told_after=None),
+    Kind(name="link raises what it must not", lasts=(1, 3)),
+    Kind(name="planner raises", shed_after=PATIENCE),
+    Kind(name="planner late", shed_after=PATIENCE),
+    Kind(name="planner asks beyond limits", shed_after=PATIENCE),
+    Kind(name="planner answers NaN", shed_after=PATIENCE),
+    Kind(name="model of NaN", lasts=(1, 6), shed_after=0),
+    Kind(name="disk full", lasts=(1, 9), told_after=None),
+    Kind(name="plant heartbeat stands still", shed_after=PATIENCE),
+    Kind(name="loop below not in cascade", holds=True),
+    Kind(name="operator asks to widen limits", lasts=(1, 1)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault that was injected.
+
+    Attributes:
+        kind: what it is.
+        first, last: cycles in which it acts.
+    """
+
+    kind: Kind
+    first: int
+    last: int
+
+    @property
+    def lasts(self) -> int:
+        """Count of cycles."""
+        return self.last - self.first + 1
+
+    @property
+    def due(self) -> int | None:
+        """The cycle by which the controller must have shed; two intervals after the cause is complete."""
+        after = self.kind.shed_after
+        return None if after is None or self.lasts <= after else self.first + after + 2
+
+
+def schedule(kinds: Sequence[Kind], rng: np.random.Generator) -> tuple[Fault, ...]:
+    """One fault of each of `kinds`, spaced so that each can be judged by itself."""
+    faults = []
+    for number, kind in enumerate(kinds):
+        first = FIRST + number * SPACING + int(rng.integers(3))
+        lasts = int(rng.integers(kind.lasts[0], kind.lasts[1] + 1))
+        faults.append(Fault(kind=kind, first=first, last=first + lasts - 1))
+    return tuple(faults)
+
+
+def contract(plant: PlantSpec, critical: str) -> PlantSpec:
+    """`plant` with the contract of the campaign: one CV critical, its first MV in a cascade."""
+    interval_s = plant.interval_s
+    cv = replace(
+        plant.tag(critical),
+        critical=True,
+        loss_s=PATIENCE * interval_s,
+        frozen_after_s=FROZEN * interval_s,
+        max_hold_s=PATIENCE * interval_s,
+    )
+    mv = replace(plant.mvs[0], cascade_node="ns=1;s=mode")
+    changed = {tag.name: tag for tag in (cv, mv)}
+    return replace(
+        plant,
+        tags=tuple(changed.get(tag.name, tag) for tag in plant.tags),
+        control=ControlSettings(
+            hold_for_s=PATIENCE * interval_s,
+            silent_for_s=PATIENCE * interval_s,
+            plant_heartbeat_node="ns=1;s=heartbeat",
+            plant_heartbeat_s=PATIENCE * interval_s,
+        ),
+    )

@@ -1,0 +1,101 @@
+"""A short fault campaign, and a judge that would notice."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from linear_loop import plant_spec
+
+from procwm.bench.faults import campaign, run_faults, summary
+from procwm.bench.faults_catalogue import FIRST, KINDS, Fault, schedule
+from procwm.bench.faults_judge import Verdict, judge_rows, judge_sheds, judge_told, judge_writes
+from procwm.bench.faults_link import Reached
+from procwm.errors import SpecError
+
+HELD = {"V1": 50.0, "V2": 50.0}
+
+
+def kind(name: str) -> Fault:
+    found = next(kind for kind in KINDS if kind.name == name)
+    return Fault(kind=found, first=20, last=28)
+
+
+def write(tick: int = 22, **asked: float) -> Reached:
+    return Reached(tick=tick, before=HELD, asked=asked)
+
+
+def test_a_short_campaign_finds_nothing_wrong() -> None:
+    result = summary(campaign(["quadruple_tank"], [5], rounds=1, kills=1))
+    assert result["injected"] == len(KINDS) + 6
+    found = {
+        name: count for name, count in result.items() if name not in ("injected", "sheds_due", "by_fault")
+    }
+    assert not any(found.values()), result
+
+
+@pytest.mark.parametrize(
+    ("reached", "finding"),
+    [
+        (write(V1=57.9, V2=50.0), None),
+        (write(V1=58.1), "bumps"),
+        (write(V1=float("nan")), "writes_outside_limits"),
+        (write(L1=50.0), "writes_outside_limits"),
+        (Reached(tick=1, before={"V1": 89.0}, asked={"V1": 91.0}), "writes_outside_limits"),
+        (Reached(tick=1, before={"V1": 99.0}, asked={"V1": 95.0}), None),
+    ],
+)
+def test_the_judge_knows_what_must_not_reach_a_plant(reached: Reached, finding: str | None) -> None:
+    verdict = Verdict()
+    judge_writes(plant_spec(), [reached], verdict)
+    assert (finding in verdict.counts) if finding else not verdict.counts
+
+
+def test_the_judge_notices_what_is_shed_too_late_or_not_left_alone() -> None:
+    fault, spec = kind("value Bad"), plant_spec()
+    assert fault.due == 25
+    auto = dict.fromkeys(range(50), "auto")
+    for shed_at, finding in ((25, 0), (26, 1)):
+        verdict = Verdict()
+        judge_sheds(fault, spec, {**auto, shed_at: "shed"}, [], verdict)
+        assert verdict.counts["late_sheds"] == finding
+    verdict = Verdict()
+    judge_sheds(fault, spec, {**auto, 23: "shed"}, [write(tick, V1=50.0) for tick in range(24, 29)], verdict)
+    assert verdict.counts["late_sheds"] == 1
+    verdict = Verdict()
+    judge_sheds(fault, spec, {23: "shed"}, [], verdict)
+    assert verdict.counts["not_recovered"] == 1
+    verdict = Verdict()
+    judge_sheds(kind("MV read-back Bad"), spec, auto, [write(V1=50.0)], verdict)
+    assert verdict.counts["writes_outside_limits"] == 1
+
+
+def test_the_judge_notices_silence_in_the_audit_log() -> None:
+    fault = kind("value Bad")
+    times = {tick: f"t{tick}" for tick in range(50)}
+    for told_at, finding in (("t21", 0), ("t40", 1)):
+        verdict = Verdict()
+        judge_told(fault, times, [{"time": told_at}], verdict)
+        assert verdict.counts["untold"] == finding
+
+
+def test_the_judge_counts_rows_that_are_lost_or_doubled(tmp_path: Path) -> None:
+    stamps = pa.array([1, 2, 2], pa.timestamp("ns", tz="UTC"))
+    pq.write_table(pa.table({"time": stamps, "tag": ["L1"] * 3}), tmp_path / "samples.parquet")
+    pq.write_table(pa.table({"tick": [0, 1, 1]}), tmp_path / "decisions.parquet")
+    verdict = Verdict()
+    judge_rows(tmp_path, {("L1", 1), ("L1", 2), ("L1", 3)}, range(3), verdict)
+    assert verdict.counts == {"rows_lost": 2, "rows_doubled": 2}
+
+
+def test_faults_leave_room_for_each_other() -> None:
+    faults = schedule(KINDS, np.random.default_rng(0))
+    assert faults[0].first >= FIRST
+    assert min(b.first - a.last for a, b in pairwise(faults)) > 14
+
+
+def test_a_campaign_counts_faults_and_not_hours(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="takes no --hours"):
+        run_faults(tmp_path, hours=1.0)
