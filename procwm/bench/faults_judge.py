@@ -77,8 +77,7 @@ def judge_sheds(
             )
         verdict.sheds += 1
         still = [write.tick for write in reached if fault.due < write.tick <= fault.last]
-        # A controller that takes over again to try whether writing works may do so once in a while.
-        if len(still) > fault.lasts // 3:
+        if still:
             verdict.find("late_sheds", f"{fault.kind.name}: still written at {still}")
     back = range(fault.last + 1, fault.last + min(_BACK_WITHIN, SPACING) + 1)
     if not any(modes.get(tick) == "auto" for tick in back):
