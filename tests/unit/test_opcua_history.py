@@ -141,7 +141,7 @@ async def test_the_samples_of_a_gap_are_read_back_in_order_and_once(server):
 
 
 async def until(happens):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not happens():
             await asyncio.sleep(0.02)
 

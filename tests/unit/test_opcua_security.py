@@ -240,6 +240,6 @@ async def test_a_server_that_got_another_certificate_is_taken_up_again_once_it_i
 
 
 async def until(happens):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not happens():
             await asyncio.sleep(0.02)
