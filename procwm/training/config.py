@@ -22,7 +22,8 @@ class TrainingConfig:
         encoder_rate: the same for the linear part of the encoder.
         decay: of the networks' weights towards the linear model (AdamW).
         averaging: of weights over steps; what is validated and kept is the average.
-        output_weight, latent_weight, sigreg_weight, inverse_weight: of the four losses.
+        output_weight, latent_weight, sigreg_weight, inverse_weight: of the losses.
+        companion_weight: as a loss, of the PVs that belong to the process (`relevance`).
         targets: count of steps ahead at which a latent is compared with an encoded one, drawn anew
             every step.
         directions: of SIGReg.
@@ -48,6 +49,7 @@ class TrainingConfig:
     latent_weight: float = 0.1
     sigreg_weight: float = 0.1
     inverse_weight: float = 0.1
+    companion_weight: float = 1.0
     targets: int = 6
     directions: int = 64
     huber: float = 1.0

@@ -1,7 +1,8 @@
 """A linear state-space model from a log, by reduced-rank regression of the future on the past.
 
-Every future output over the horizon is regressed on the window and on the future inputs (ridge). What
-the window says about them has few directions; the leading ones, whitened, are the state. This is the
+Every future output over the horizon, and with less weight every PV that belongs to the process, is
+regressed on the window and on the future inputs (ridge). What the window says about them has few
+directions; the leading ones, whitened, are the state. This is the
 canonical-variate family of subspace identification: Larimore (1990), Canonical variate analysis in
 identification, filtering, and adaptive control, CDC, 596-604; with unit output weighting, as in N4SID:
 Van Overschee and De Moor (1994), Automatica 30, 75-93. The state is white by construction, which is
@@ -25,19 +26,19 @@ STATE_RIDGE = 1e-4
 """The same for the regression of the next state on the present one."""
 
 LEAST_SHARE = 0.01
-"""A direction counts when it moves the predicted outputs by this share of what the first one does."""
+"""A direction counts when it moves what is predicted by this share of what the first one does."""
 
 _CHUNK = 2048
 
 
 @dataclass(frozen=True, eq=False)
 class FreeResponse:
-    """What the windows of a log say about the outputs that follow.
+    """What the windows of a log say about the outputs and PVs that follow.
 
     Attributes:
         weights: windows (flattened) to directions, sorted by size.
         center: mean window.
-        sizes: standard deviation of the predicted outputs along each direction, scaled.
+        sizes: standard deviation of what is predicted along each direction, scaled and weighted.
     """
 
     weights: Float[Tensor, "feature direction"]
@@ -50,12 +51,24 @@ class FreeResponse:
         return max(1, int((self.sizes > LEAST_SHARE * self.sizes[0]).sum()))
 
 
-def free_response(log: LogTensors, moments: Int[Tensor, " moment"], horizon: int) -> FreeResponse:
-    """Regress `horizon` rows of outputs on windows and future inputs, and keep what the windows say."""
+def free_response(
+    log: LogTensors,
+    moments: Int[Tensor, " moment"],
+    horizon: int,
+    companions: Float[Tensor, "row companion"] | None = None,
+) -> FreeResponse:
+    """Regress `horizon` rows of outputs on windows and future inputs, and keep what the windows say.
+
+    Args:
+        companions: weighted columns that are regressed beside the outputs; `None` for none.
+    """
+    foreseen = log.outputs
+    if companions is not None:
+        foreseen = torch.cat((foreseen, companions), dim=1)
     features = window_features(log.windows(moments[:1])).shape[1]
     inputs = horizon * (log.mv.shape[1] + log.dv.shape[1])
     total = torch.zeros(features + inputs, dtype=torch.float64)
-    target_total = torch.zeros(horizon * log.outputs.shape[1], dtype=torch.float64)
+    target_total = torch.zeros(horizon * foreseen.shape[1], dtype=torch.float64)
     square = torch.zeros((len(total), len(total)), dtype=torch.float64)
     cross = torch.zeros((len(total), len(target_total)), dtype=torch.float64)
     for part in torch.split(moments, _CHUNK):
@@ -63,7 +76,7 @@ def free_response(log: LogTensors, moments: Int[Tensor, " moment"], horizon: int
         regressors = torch.cat(
             (window_features(log.windows(part)), future.mv.flatten(1), future.dv.flatten(1)), dim=1
         ).double()
-        targets = future.outputs.flatten(1).double()
+        targets = foreseen[part[:, None] + torch.arange(1, horizon + 1)].flatten(1).double()
         total += regressors.sum(dim=0)
         target_total += targets.sum(dim=0)
         square += regressors.T @ regressors

@@ -7,9 +7,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from procwm.training.config import TrainingConfig
+from procwm.training.identification import STATE_RIDGE, ridge
 from procwm.training.preparation import Material
-from procwm.training.tensors import LogTensors
-from procwm.world.encoders.mlp import MlpEncoder
+from procwm.training.tensors import MOST_CHECKED, Future, LogTensors, spread
+from procwm.world.encoders.mlp import MlpEncoder, window_features
 from procwm.world.losses import inverse_dynamics, latent_prediction, output_error, random_directions, sigreg
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.protocols import ModelInput
@@ -25,6 +26,7 @@ class Losses:
     latent: Float[Tensor, ""]
     sigreg: Float[Tensor, ""]
     inverse: Float[Tensor, ""]
+    companion: Float[Tensor, ""]
 
     def total(self, config: TrainingConfig) -> Float[Tensor, ""]:
         """Their weighted sum."""
@@ -33,6 +35,7 @@ class Losses:
             + config.latent_weight * self.latent
             + config.sigreg_weight * self.sigreg
             + config.inverse_weight * self.inverse
+            + config.companion_weight * self.companion
         )
 
 
@@ -42,15 +45,23 @@ class Scales:
 
     Attributes:
         output: of the outputs.
+        companion: of the PVs that belong to the process.
         latent: of each latent direction, squared: what it cannot foresee counts less.
     """
 
     output: float
+    companion: float
     latent: Float[Tensor, " latent"]
 
 
 class Trainee(nn.Module):
-    """The parts that are trained: those of the world model, and the head of the inverse dynamics."""
+    """The parts that are trained: those of the world model, and two heads that only training needs.
+
+    Attributes:
+        inverse: latents now and later to the moves between them.
+        witness: the latent to the PVs that belong to the process, `None` without any. No plan asks for
+            them, and a guardrail may: what they tell must stay in the latent.
+    """
 
     def __init__(self, material: Material, config: TrainingConfig) -> None:
         super().__init__()
@@ -67,6 +78,8 @@ class Trainee(nn.Module):
         self.inverse = nn.Sequential(
             nn.Linear(2 * latent, _INVERSE_HIDDEN), nn.Tanh(), nn.Linear(_INVERSE_HIDDEN, mv)
         )
+        self.companions = material.companions
+        self.witness = nn.Linear(latent, len(self.companions)) if len(self.companions) else None
         with torch.no_grad():
             for layer, identified in (
                 (self.encoder.linear, material.reference.encoder),
@@ -75,6 +88,13 @@ class Trainee(nn.Module):
             ):
                 layer.weight.copy_(identified.weight)
                 layer.bias.copy_(identified.bias)
+            if self.witness is not None:
+                moments = spread(material.part.moments, MOST_CHECKED)
+                known = material.reference.encoder(window_features(tensors.windows(moments)).double())
+                seen = tensors.others[moments][:, self.companions].double()
+                weight, bias = ridge(known, seen, STATE_RIDGE)
+                self.witness.weight.copy_(weight.T)
+                self.witness.bias.copy_(bias)
 
     def imagine(
         self,
@@ -120,6 +140,7 @@ def losses(
         latent=latent_prediction(imagined[:, ahead - 1], encoded[:, 1:], 1.0 / scales.latent),
         sigreg=sigreg(encoded[:, :2].flatten(0, 1), directions),
         inverse=inverse_dynamics(recovered, future.mv[:, :last]),
+        companion=_companion_error(trainee, imagined, future, config.huber) / scales.companion,
     )
 
 
@@ -136,7 +157,17 @@ def scales(
         for lead in range(0, horizon, max(1, horizon // 4))
     ]
     latent = torch.stack(squares).mean(dim=0)
-    return Scales(max(float(output), 1e-9), latent.clamp(min=1e-6))
+    companion = _companion_error(trainee, imagined, future, huber)
+    return Scales(max(float(output), 1e-9), max(float(companion), 1e-9), latent.clamp(min=1e-6))
+
+
+def _companion_error(
+    trainee: Trainee, imagined: Float[Tensor, "batch step latent"], future: Future, huber: float
+) -> Float[Tensor, ""]:
+    if trainee.witness is None:
+        return imagined.new_zeros(())
+    values, valid = (part[..., trainee.companions] for part in (future.others, future.others_valid))
+    return output_error(trainee.witness(imagined), values, valid, huber)
 
 
 @torch.no_grad()

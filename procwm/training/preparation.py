@@ -1,7 +1,7 @@
 """From a log to what a training needs: lengths by rule, tensors, moments, and the linear start."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
@@ -16,6 +16,7 @@ from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig
 from procwm.training.identification import free_response, settling_rows, state_space
+from procwm.training.relevance import companions
 from procwm.training.tensors import LogTensors, log_tensors
 from procwm.world.linear import LinearDynamics
 from procwm.world.scaler import Scaler, fit_scaler
@@ -48,6 +49,7 @@ class Material:
         scaler: fitted on `part`.
         part: rows and moments.
         reference: the linear model identified from `part`, double precision.
+        companions: columns of the PVs that belong to the process, among the log's others.
     """
 
     rule: WindowRule
@@ -55,6 +57,7 @@ class Material:
     scaler: Scaler
     part: Part
     reference: LinearDynamics
+    companions: Int[Tensor, " companion"]
 
     @property
     def latent(self) -> int:
@@ -100,25 +103,51 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
     rows = Grid(rule, rows.time_ns, rows.values, rows.valid)
     # Windows of the held-out part may look back into training rows; what is predicted there may not.
     held_out = int((1.0 - config.validation_share) * len(rows))
-    training = _material(rows.slice(0, held_out), plant, horizon, config.latent)
+    whole = _scaled(rows, plant, horizon)
+    belonging = companions(whole.part.tensors, whole.part.moments)
+    training = _material(_scaled(rows.slice(0, held_out), plant, horizon), horizon, belonging, config)
     validation = rows.slice(max(0, held_out - history), len(rows))
     return Prepared(
         training=training,
         validation=_part(validation, plant, training.scaler, horizon, 1, "validation"),
-        whole=_material(rows, plant, horizon, training.latent),
+        whole=_material(whole, horizon, belonging, replace(config, latent=training.latent)),
         notes=notes,
     )
 
 
-def _material(rows: Grid, plant: PlantSpec, horizon: int, latent: int | None) -> Material:
-    """Scale `rows` and identify a linear model from them; `None` takes the latent size it needs."""
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """Rows to learn from, in the scale that they ask for themselves."""
+
+    scaler: Scaler
+    part: Part
+
+
+def _scaled(rows: Grid, plant: PlantSpec, horizon: int) -> _Scaled:
     scaler = fit_scaler(plant, rows.rule.tags, rows.values, rows.valid)
-    part = _part(rows, plant, scaler, horizon, LEAST_MOMENTS, "training")
-    response = free_response(part.tensors, part.moments, horizon)
+    return _Scaled(scaler, _part(rows, plant, scaler, horizon, LEAST_MOMENTS, "training"))
+
+
+def _material(
+    scaled: _Scaled, horizon: int, belonging: Int[Tensor, " companion"], config: TrainingConfig
+) -> Material:
+    """Identify a linear model, of the latent size it needs where `config` leaves it open."""
+    part = scaled.part
+    # Together they weigh as much as the outputs, and none of them more than an output.
+    share = min(1.0, len(part.tensors.outputs.T) / max(1, len(belonging))) ** 0.5
+    beside = share * part.tensors.others[:, belonging]
+    response = free_response(part.tensors, part.moments, horizon, beside)
     low, high = LATENT_SIZES
-    size = latent or min(max(response.order + SPARE_LATENTS, low), high)
+    size = config.latent or min(max(response.order + SPARE_LATENTS, low), high)
     reference = state_space(part.tensors, part.moments, response, size)
-    return Material(rule=rows.rule, horizon=horizon, scaler=scaler, part=part, reference=reference)
+    return Material(
+        rule=part.grid.rule,
+        horizon=horizon,
+        scaler=scaled.scaler,
+        part=part,
+        reference=reference,
+        companions=belonging,
+    )
 
 
 def _notes(plant: PlantSpec, rows: Grid) -> tuple[str, ...]:

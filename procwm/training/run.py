@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from procwm.errors import TrainingError
@@ -13,9 +12,8 @@ from procwm.training.checkpoint import optimizer_tensors, restore_optimizer
 from procwm.training.config import TrainingConfig
 from procwm.training.objective import Trainee, losses, scales
 from procwm.training.preparation import Material
+from procwm.training.tensors import MOST_CHECKED, spread
 
-MOST_CHECKED = 512
-"""Moments, evenly spread, on which weights are scored."""
 _WARM_UP = 0.1
 _LARGEST_GRADIENT = 1.0
 
@@ -105,13 +103,6 @@ def part_of(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
     """The entries of `tensors` under `label/`, without it."""
     prefix = f"{label}/"
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def spread(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"]:
-    """At most `count` of `moments`, evenly spread."""
-    if len(moments) <= count:
-        return moments
-    return moments[torch.linspace(0, len(moments) - 1, count).long()]
 
 
 def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:

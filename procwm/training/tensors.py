@@ -13,6 +13,9 @@ from procwm.world.model import fill_forward
 from procwm.world.protocols import ModelInput
 from procwm.world.scaler import Scaler
 
+MOST_CHECKED = 512
+"""Moments, evenly spread, on which weights are scored and scales are taken."""
+
 
 @dataclass(frozen=True, eq=False)
 class Future:
@@ -22,6 +25,8 @@ class Future:
     dv: Float[Tensor, "batch step dv"]
     outputs: Float[Tensor, "batch step cv"]
     outputs_valid: Float[Tensor, "batch step cv"]
+    others: Float[Tensor, "batch step pv"]
+    others_valid: Float[Tensor, "batch step pv"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +37,7 @@ class LogTensors:
         history: rows of a window.
         values, valid: every tag of the model.
         mv, dv, outputs, outputs_valid: columns of them.
+        others, others_valid: columns of the PVs that are no outputs.
     """
 
     history: int
@@ -41,6 +47,8 @@ class LogTensors:
     dv: Float[Tensor, "row dv"]
     outputs: Float[Tensor, "row cv"]
     outputs_valid: Float[Tensor, "row cv"]
+    others: Float[Tensor, "row pv"]
+    others_valid: Float[Tensor, "row pv"]
 
     def windows(self, moments: Int[Tensor, " batch"]) -> ModelInput:
         """The windows that end at `moments` (row numbers)."""
@@ -50,7 +58,14 @@ class LogTensors:
     def future(self, moments: Int[Tensor, " batch"], horizon: int) -> Future:
         """What followed `moments` (row numbers) for `horizon` rows."""
         rows = moments[:, None] + torch.arange(1, horizon + 1)
-        return Future(self.mv[rows], self.dv[rows], self.outputs[rows], self.outputs_valid[rows])
+        return Future(
+            self.mv[rows],
+            self.dv[rows],
+            self.outputs[rows],
+            self.outputs_valid[rows],
+            self.others[rows],
+            self.others_valid[rows],
+        )
 
 
 def log_tensors(
@@ -63,8 +78,11 @@ def log_tensors(
         filled[stretch] = fill_forward(scaled[stretch], grid.valid[stretch])
     values = torch.as_tensor(filled, dtype=dtype)
     valid = torch.as_tensor(grid.valid, dtype=dtype)
-    mv, dv, outputs = (
-        torch.as_tensor(grid.columns(names_of(tags))) for tags in (plant.mvs, plant.dvs, plant.outputs)
+    known = {tag.name for tag in (*plant.mvs, *plant.dvs, *plant.outputs)}
+    others = tuple(tag for tag in plant.tags if tag.name not in known)
+    mv, dv, outputs, rest = (
+        torch.as_tensor(grid.columns(names_of(tags)), dtype=torch.long)
+        for tags in (plant.mvs, plant.dvs, plant.outputs, others)
     )
     return LogTensors(
         history=grid.rule.history,
@@ -74,4 +92,13 @@ def log_tensors(
         dv=values[:, dv],
         outputs=values[:, outputs],
         outputs_valid=valid[:, outputs],
+        others=values[:, rest],
+        others_valid=valid[:, rest],
     )
+
+
+def spread(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"]:
+    """At most `count` of `moments`, evenly spread."""
+    if len(moments) <= count:
+        return moments
+    return moments[torch.linspace(0, len(moments) - 1, count).long()]

@@ -20,7 +20,8 @@ from procwm.training.evaluation import score
 from procwm.training.feedback import chosen_feedback
 from procwm.training.objective import Trainee, prediction_error
 from procwm.training.preparation import Material, Prepared, prepare
-from procwm.training.run import MOST_CHECKED, Run, part_of, spread
+from procwm.training.run import Run, part_of
+from procwm.training.tensors import MOST_CHECKED, spread
 from procwm.world.model import WorldModel
 
 

@@ -1,0 +1,45 @@
+from dataclasses import replace
+
+import torch
+from learning_cases import PLANT, QUICK, record
+
+from procwm.training.preparation import Part, prepare
+from procwm.training.relevance import companions
+from procwm.training.tensors import LogTensors
+
+
+def _part() -> Part:
+    return prepare(PLANT, record(1500).log, QUICK).whole.part
+
+
+def _with(part: Part, others: torch.Tensor) -> LogTensors:
+    return replace(part.tensors, others=others, others_valid=torch.ones_like(others))
+
+
+def _drifts(rows: int, count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.randn((rows, count), generator=generator)
+    drift = torch.zeros(rows, count)
+    for row in range(1, rows):
+        drift[row] = 0.99 * drift[row - 1] + 0.14 * steps[row]
+    return drift
+
+
+def test_a_pv_that_moves_with_the_process_belongs_to_it() -> None:
+    part = _part()
+    late = torch.roll(part.tensors.outputs[:, 1:], 2, dims=0)
+    noisy = late + 0.2 * torch.randn(late.shape, generator=torch.Generator().manual_seed(1))
+    assert companions(_with(part, noisy), part.moments).tolist() == [0]
+
+
+def test_drifts_and_noise_of_their_own_do_not_belong_to_the_process() -> None:
+    part = _part()
+    noise = torch.randn((len(part.tensors.values), 20), generator=torch.Generator().manual_seed(2))
+    others = torch.cat((_drifts(len(noise), 20), noise), dim=1)
+    assert companions(_with(part, others), part.moments).tolist() == []
+
+
+def test_a_plant_without_other_pvs_has_no_companions() -> None:
+    part = _part()
+    assert part.tensors.others.shape[1] == 0
+    assert companions(part.tensors, part.moments).tolist() == []
