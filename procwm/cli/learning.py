@@ -96,8 +96,13 @@ def guardrail(
         typer.Option(help="Log that holds the moments; those the model was learned from without it. Repeat."),
     ] = None,
     coverage: Annotated[
-        float, typer.Option(help="Share of unsafe moments that must be recognised.", min=0.5, max=0.99)
-    ] = 0.9,
+        float | None,
+        typer.Option(
+            help="Share of moments that must not be understated; 0.95, or 0.9 for safe and unsafe alone.",
+            min=0.55,
+            max=0.99,
+        ),
+    ] = None,
     suggest: Annotated[
         int | None,
         typer.Option(help="Write LABELS instead: so many moments worth judging, to be filled in.", min=1),

@@ -7,18 +7,21 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int, Int64
+from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError, TrainingError
-from procwm.training.head_fit import View, as_network, best_quadratic
+from procwm.training.head_fit import View, as_network, averaged_quadratic
 from procwm.training.labels import Labels
 from procwm.training.tensors import LogTensors, log_tensors
-from procwm.world.calibration import least_count, margin
+from procwm.world.calibration import least_count, margin, symmetric_margin
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 
+GRADED_COVERAGE, JUDGED_COVERAGE = 0.95, 0.9
+"""Where labels have a size, and where they are safe or unsafe: nine labels are enough for either."""
 _SETTLED_LEAD = 5
 _MOST_SAMPLED = 5000
 """Moments of the log that stand for all of it."""
@@ -44,20 +47,22 @@ class Coverage:
 
 
 def learn_guardrail(
-    model: WorldModel, log: Log, labels: Labels, *, name: str, coverage: float = 0.9
+    model: WorldModel, log: Log, labels: Labels, *, name: str, coverage: float | None = None
 ) -> WorldModel:
     """`model` with a guardrail learned from judged moments of `log`.
 
-    The head is a quadratic form of the frozen latent, or of the tags that a linear probe reads from it,
-    as straight as left-out labels ask for (`head_fit`). It is fitted and calibrated on the encoded latent
-    of each moment and on the ones predicted for it from several intervals before, because a planner holds
-    its predictions to it; the margin is the largest one that any of these leads asks for. A label counts
-    for as much of the log as it is the nearest label of, since moments worth judging are not typical ones.
+    The head is a quadratic form: an average of forms of the frozen latent, and of the tags that a linear
+    probe reads from it, weighted by what they say of left-out labels (`head_fit`). It is fitted and
+    calibrated on the encoded latent of each moment and on the ones predicted for it from several intervals
+    before, because a planner holds its predictions to it; the margin is the largest one that any of these
+    leads asks for. A label counts for the root of how much of the log it is the nearest label of: moments
+    worth judging are not typical ones, and a controller is at the edges more than the operators were.
 
     Args:
         log: holds the labelled moments and a window before them.
         name: of the guardrail; one of the same name is replaced.
-        coverage: share of new moments whose true value, or whose being unsafe, must not be understated.
+        coverage: share of new moments whose true value, or whose being unsafe, must not be understated;
+            `None` for `GRADED_COVERAGE` or `JUDGED_COVERAGE`.
 
     Raises:
         TrainingError: too few labels, or only safe ones where sizes are unknown.
@@ -69,27 +74,31 @@ def learn_guardrail(
     leads = _leads(model)
     moments = _rows_of(labels, rows, leads[-1])
     values = torch.as_tensor(labels.value)
+    coverage = coverage or (GRADED_COVERAGE if labels.graded else JUDGED_COVERAGE)
     counted = values > 0 if not labels.graded else torch.ones_like(values, dtype=torch.bool)
     _refuse_too_few(labels, int(counted.sum()), coverage, name)
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
     latents = _latents(model, tensors, moments, leads)
+    typical = _typical(model, rows, tensors, latents[:, 0])
     # Layers draw their first weights when built; the caller's random state is not ours to move.
     with torch.random.fork_rng(devices=[]):
-        form, held_out = best_quadratic(latents, values, [_tags_of(model, rows, tensors)])
+        views = [_tags_of(model, rows, tensors)]
+        form, held_out = averaged_quadratic(latents, values, typical, views)
         network = as_network(form, latents)
     residuals = (values[:, None] - held_out)[counted] if labels.graded else -held_out[counted]
-    typical = _typical(model, rows, tensors, latents[:, 0])[counted.numpy()]
-    wanted = max(margin(column.numpy(), coverage, typical) for column in residuals.T)
+    weights, calibrated = typical[counted].numpy(), symmetric_margin if labels.graded else margin
+    wanted = max(calibrated(column.numpy(), coverage, weights) for column in residuals.T)
     return model.with_guard(GuardHead(name=name, network=network, margin=wanted, coverage=coverage))
 
 
 def suggest_label_times(model: WorldModel, log: Log, count: int) -> Int64[np.ndarray, " label"]:
     """The `count` moments of `log` that are most worth judging, UTC nanoseconds, oldest first.
 
-    Farthest-point sampling of the latents (Gonzalez 1985, Clustering to minimize the maximum intercluster
-    distance, Theoretical Computer Science 38, 293-306): each moment is the one least like those chosen
-    already. Latents predicted from a few intervals before are used, since measurement noise, which no
-    one needs to judge, is not in them.
+    Half of them are where the plant seldom was: each the one least like those chosen already (Gonzalez
+    1985, Clustering to minimize the maximum intercluster distance, Theoretical Computer Science 38,
+    293-306). The others are where it mostly was, nearest to the centres of k-means, since a margin is to
+    hold there too. Latents predicted from a few intervals before are used: measurement noise, which no one
+    needs to judge, is not in them.
 
     Raises:
         LogError: the log has fewer usable moments.
@@ -101,13 +110,23 @@ def suggest_label_times(model: WorldModel, log: Log, count: int) -> Int64[np.nda
         raise LogError(f"{count} moments to judge were asked for; the log has {len(usable)} usable ones")
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
     latent = _predicted(model, tensors, usable, min(_SETTLED_LEAD, lead))
+    chosen = _unlike_each_other(latent, (count + 1) // 2)
+    centers, _ = kmeans2(latent.numpy(), max(1, count // 2), minit="++", rng=0)
+    distance = torch.cdist(torch.as_tensor(centers), latent)
+    for row in distance[: count - len(chosen)]:
+        row[chosen] = torch.inf
+        chosen.append(int(row.argmin()))
+    times: Int64[np.ndarray, " label"] = np.sort(rows.time_ns[usable[chosen].numpy()])
+    return times
+
+
+def _unlike_each_other(latent: Float[Tensor, "moment latent"], count: int) -> list[int]:
     chosen = [int((latent - latent.mean(dim=0)).square().sum(dim=1).argmax())]
-    distance = torch.full((len(usable),), torch.inf, dtype=torch.float64)
+    distance = torch.full((len(latent),), torch.inf, dtype=torch.float64)
     while len(chosen) < count:
         distance = torch.minimum(distance, (latent - latent[chosen[-1]]).square().sum(dim=1))
         chosen.append(int(distance.argmax()))
-    times: Int64[np.ndarray, " label"] = np.sort(rows.time_ns[usable[chosen].numpy()])
-    return times
+    return chosen
 
 
 def coverage(model: WorldModel, log: Log, truth: Mapping[str, TagSeries]) -> dict[str, Coverage]:
@@ -186,10 +205,10 @@ def _rows_of(labels: Labels, rows: Grid, lead: int) -> Int[Tensor, " label"]:
 
 def _refuse_too_few(labels: Labels, counted: int, coverage: float, name: str) -> None:
     kind = "labels" if labels.graded else "labels of unsafe moments"
-    if counted < least_count(coverage):
+    needed = least_count(2.0 * coverage - 1.0 if labels.graded else coverage)
+    if counted < needed:
         raise TrainingError(
-            f"{name}: {counted} {kind} cannot show a coverage of {coverage:g}; "
-            f"at least {least_count(coverage)} are needed"
+            f"{name}: {counted} {kind} cannot show a coverage of {coverage:g}; at least {needed} are needed"
         )
     if float(labels.value.std()) == 0.0:
         raise TrainingError(
@@ -236,7 +255,7 @@ def _tags_of(model: WorldModel, rows: Grid, log: LogTensors) -> View:
 @torch.no_grad()
 def _typical(
     model: WorldModel, rows: Grid, log: LogTensors, labelled: Float[Tensor, "label latent"]
-) -> Float[np.ndarray, " label"]:
-    """How many moments of the log each label is the nearest one of; at least 1."""
+) -> Float[Tensor, " label"]:
+    """Root of how many moments of the log each label is the nearest one of; at least 1."""
     nearest = torch.cdist(_predicted(model, log, _sampled(rows), 0), labelled).argmin(dim=1)
-    return np.bincount(nearest.numpy(), minlength=len(labelled)).clip(1).astype(np.float64)
+    return torch.bincount(nearest, minlength=len(labelled)).clamp(min=1).to(labelled.dtype).sqrt()

@@ -54,3 +54,21 @@ def margin(
     # Rounded for the reason given at `least_count`.
     place = np.searchsorted(np.cumsum(weight[order]).round(9), round((count + 1) * coverage, 9))
     return float(residuals[order[min(int(place), count - 1)]])
+
+
+def symmetric_margin(
+    residuals: Float[np.ndarray, " label"],
+    coverage: float,
+    typical: Float[np.ndarray, " label"] | None = None,
+) -> float:
+    """`margin` where errors are as likely to be of either sign: the quantile `2 coverage - 1` of their sizes.
+
+    Every residual then tells of both sides, so that few labels give a margin that does not hang on the one
+    or two worst of them. Where errors are not symmetric, the coverage is at least `2 coverage - 1`.
+
+    Raises:
+        TrainingError: too few residuals for this coverage.
+    """
+    if not 0.5 < coverage < 1.0:
+        raise TrainingError(f"coverage is {coverage}; it must be between 0.5 and 1")
+    return margin(np.abs(residuals), 2.0 * coverage - 1.0, typical)

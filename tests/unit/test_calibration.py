@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from procwm.errors import TrainingError
-from procwm.world.calibration import least_count, margin, rank
+from procwm.world.calibration import least_count, margin, rank, symmetric_margin
 
 
 def test_the_rank_counts_the_new_moment_too() -> None:
@@ -52,3 +52,19 @@ def test_labels_drawn_more_often_from_one_side_still_hold_the_coverage() -> None
         wanted = margin(residuals, 0.9, np.where(rare, 0.1, 0.9))
         covered.append(rng.standard_normal() * (5.0 if rng.random() < 0.1 else 1.0) <= wanted)
     assert abs(np.mean(covered) - 0.9) < 0.03
+
+
+def test_a_symmetric_margin_holds_its_coverage_and_varies_less() -> None:
+    rng = np.random.default_rng(3)
+    draws = rng.standard_normal((2000, 32))
+    plain = np.array([margin(row, 0.95) for row in draws])
+    symmetric = np.array([symmetric_margin(row, 0.95) for row in draws])
+    fresh = rng.standard_normal(2000)
+    assert float(np.mean(fresh <= symmetric)) >= 0.94
+    assert symmetric.std() < 0.8 * plain.std()
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.3, 1.0, float("nan")])
+def test_a_symmetric_margin_of_no_coverage_is_refused(coverage: float) -> None:
+    with pytest.raises(TrainingError, match="must be between"):
+        symmetric_margin(np.zeros(30), coverage)

@@ -70,7 +70,7 @@ def test_suggested_moments_are_different_from_each_other_and_repeatable() -> Non
 
 def test_too_few_labels_say_how_many_are_needed() -> None:
     with pytest.raises(TrainingError, match="at least 9 are needed"):
-        _guarded(8)
+        learn_guardrail(trained(), record(1500).log, _labelled(8), name="hidden")
 
 
 def test_labels_that_are_all_the_same_teach_nothing() -> None:

@@ -1,6 +1,6 @@
 import torch
 
-from procwm.training.head_fit import Quadratic, View, as_network, best_quadratic
+from procwm.training.head_fit import Quadratic, View, as_network, averaged_quadratic, left_out
 
 
 def _latents(labels: int, leads: int = 3) -> torch.Tensor:
@@ -37,7 +37,7 @@ def test_a_curved_truth_is_found_from_few_labels() -> None:
     # All leads of a label see the same truth.
     latents = latents[:, :1] + 0.01 * latents
     values = form(latents[:, 0])
-    found, held_out = best_quadratic(latents, values)
+    found, held_out = averaged_quadratic(latents, values, torch.ones(len(values), dtype=torch.float64))
     assert float((held_out - values[:, None]).square().mean().sqrt()) < 0.25 * float(values.std())
     other = torch.randn((200, 4), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert float((found(other) - form(other)).square().mean().sqrt()) < 0.25 * float(form(other).std())
@@ -46,7 +46,8 @@ def test_a_curved_truth_is_found_from_few_labels() -> None:
 def test_noise_is_not_taken_for_curvature() -> None:
     latents = _latents(24, leads=1)
     noise = 0.3 * torch.randn(24, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    found, _ = best_quadratic(latents, _form(0.0)(latents[:, 0]) + noise)
+    values = _form(0.0)(latents[:, 0]) + noise
+    found, _ = averaged_quadratic(latents, values, torch.ones(24, dtype=torch.float64))
     assert float(found.square.abs().max()) < 0.2
 
 
@@ -55,8 +56,7 @@ def test_what_is_said_of_a_label_left_out_does_not_depend_on_its_value() -> None
     values = form(latents[:, 0])
     wrong = values.clone()
     wrong[3] += 0.01
-    _, held_out = best_quadratic(latents, values)
-    _, other = best_quadratic(latents, wrong)
+    held_out, other = (left_out(latents, labels, 1.0, 1e-3) for labels in (values, wrong))
     assert torch.allclose(held_out[3], other[3])
     assert not torch.allclose(held_out[4], other[4])
 
@@ -75,7 +75,22 @@ def test_few_features_that_carry_the_truth_beat_the_whole_latent() -> None:
     latents = torch.randn((20, 1, 12), generator=generator, dtype=torch.float64)
     view = View(torch.eye(12, dtype=torch.float64)[:2], torch.zeros(2, dtype=torch.float64))
     values = latents[:, 0, 0] * latents[:, 0, 1]
-    _, whole = best_quadratic(latents, values)
-    found, seen = best_quadratic(latents, values, [view])
+    _, whole = averaged_quadratic(latents, values, torch.ones(len(values), dtype=torch.float64))
+    found, seen = averaged_quadratic(latents, values, torch.ones(20, dtype=torch.float64), [view])
     assert float((seen[:, 0] - values).square().mean()) < 0.5 * float((whole[:, 0] - values).square().mean())
-    assert float(found.square[2:].abs().max()) == 0.0
+    assert float(found.square[2:].abs().max()) < 1e-12
+
+
+def test_an_error_where_the_plant_seldom_is_weighs_little() -> None:
+    generator = torch.Generator().manual_seed(5)
+    latents = torch.randn((30, 1, 2), generator=generator, dtype=torch.float64)
+    seldom = torch.arange(30) % 2 == 0
+    values = torch.where(seldom, latents[:, 0, 1], latents[:, 0, 0])
+    views = [
+        View(torch.eye(2, dtype=torch.float64)[[row]], torch.zeros(1, dtype=torch.float64)) for row in (0, 1)
+    ]
+    pulls = []
+    for weight in (1e-3, 1.0, 1e3):
+        found, _ = averaged_quadratic(latents, values, torch.where(seldom, weight, 1.0).double(), views)
+        pulls.append(float(found.linear[0] / found.linear.abs().sum()))
+    assert pulls[0] > pulls[1] > pulls[2]
