@@ -8,19 +8,22 @@ from typing import Any
 
 from procwm.bench import Progress, metrics
 from procwm.bench.closed_loop import WARM_UP, ControllerFactory, Run, closed_loop
-from procwm.bench.learned import COVERAGE, LABELS, Learned, learn
+from procwm.bench.learned import LABELS, Learned, learn
 from procwm.bench.linear_model import identify_linear
 from procwm.bench.linear_mpc import LinearMpc
 from procwm.bench.offset import Offset, choose_steps, offsets
-from procwm.bench.operating import operate
+from procwm.bench.operating import OperatingLog, operate
 from procwm.bench.oracle import OracleNmpc
 from procwm.bench.oracle_program import OracleProgram
 from procwm.bench.pi import ProportionalIntegral
 from procwm.bench.results import Row, command_line, spread, table, write_results
+from procwm.bench.soft_sensor import with_sensors
 from procwm.control.controller import Controller
+from procwm.data.window import grid
 from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.scenario import Scenario
+from procwm.training.guardrail import GRADED_COVERAGE
 
 SEEDS = (0, 1, 2)
 HOURS = 20.0
@@ -29,8 +32,16 @@ INTERVALS = 360
 HELD_OUT_HOURS = 8.0
 _LOG_SEED, _HELD_OUT_SEED = 1000, 2000
 """Logs and closed loops never share disturbances."""
-ORDER = ("procwm", "procwm_unguarded", "linear_mpc", "pi", "oracle_nmpc", "oracle_unguarded")
-"""`oracle_unguarded` is the bar for the three that know no guardrail: keeping one costs something."""
+ORDER = (
+    "procwm",
+    "linear_mpc_guarded",
+    "oracle_nmpc",
+    "procwm_unguarded",
+    "linear_mpc",
+    "pi",
+    "oracle_unguarded",
+)
+"""The first three keep guardrails, which costs something; `oracle_unguarded` is the bar for the others."""
 
 
 def run_control(
@@ -91,11 +102,13 @@ def study(
     began = time.perf_counter()
     linear = LinearMpc(identify_linear(plant, operated.log, history=WARM_UP + 1))
     linear_s = time.perf_counter() - began
+    linear_guarded = _linear_guarded(scenario, operated, learned)
     guarded, unguarded = Controller(plant, learned.guarded), Controller(plant, learned.unguarded)
     factories: dict[str, ControllerFactory] = {
         "procwm": lambda _: guarded,
         "procwm_unguarded": lambda _: unguarded,
         "linear_mpc": lambda _: linear,
+        "linear_mpc_guarded": lambda _: linear_guarded,
         "pi": lambda _: pi,
         "oracle_nmpc": lambda simulated: OracleNmpc(oracles[0], simulated),
         "oracle_unguarded": lambda simulated: OracleNmpc(oracles[1], simulated),
@@ -106,7 +119,8 @@ def study(
         runs[name] = closed_loop(scenario, factories[name], seed=seed, intervals=INTERVALS)
     say(f"{where}: offset")
     settled = offsets(scenario, factories["procwm"], seed=seed, steps=choose_steps(scenario, operated.rows))
-    train_s = {"procwm": learned.train_s, "procwm_unguarded": learned.train_s, "linear_mpc": linear_s}
+    train_s = dict.fromkeys(("procwm", "procwm_unguarded"), learned.train_s)
+    train_s |= dict.fromkeys(("linear_mpc", "linear_mpc_guarded"), linear_s)
     rows: list[Row] = []
     for name, run in runs.items():
         row = comparison(run, pi=runs["pi"].cost, oracle=runs["oracle_nmpc"].cost)
@@ -116,6 +130,15 @@ def study(
             row |= {"offset": _offset_json(settled), "guardrails": _guardrail_json(learned)}
         rows.append(row)
     return rows
+
+
+def _linear_guarded(scenario: Scenario, operated: OperatingLog, learned: Learned) -> LinearMpc:
+    """The linear MPC with a soft sensor for every guardrail, from the labels that procwm has."""
+    rows = grid(operated.log, learned.unguarded.rule)
+    plant, log, sensors = with_sensors(
+        scenario.plant, operated.log, learned.labels, rows=rows, coverage=GRADED_COVERAGE
+    )
+    return LinearMpc(identify_linear(plant, log, history=WARM_UP + 1), sensors=sensors)
 
 
 def comparison(run: Run, *, pi: float, oracle: float) -> dict[str, Any]:
@@ -151,7 +174,7 @@ def _guardrail_json(learned: Learned) -> dict[str, Any]:
     return {
         name: {
             "labels": LABELS,
-            "coverage_target": COVERAGE,
+            "coverage_target": GRADED_COVERAGE,
             "coverage": found.share,
             "caught": found.caught,
             "moments": found.moments,

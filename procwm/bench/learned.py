@@ -10,13 +10,12 @@ from procwm.bench.operating import OperatingLog
 from procwm.data.window import held
 from procwm.plant.tags import PlantSpec
 from procwm.training.guardrail import Coverage, coverage, learn_guardrail, suggest_label_times
-from procwm.training.labels import labels
+from procwm.training.labels import Labels, labels
 from procwm.training.trainer import Progress, train
 from procwm.world.model import WorldModel
 
 LABELS = 32
 """Moments that somebody judges."""
-COVERAGE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,12 +26,14 @@ class Learned:
         unguarded: the model alone.
         guarded: the same with every guardrail of the scenario.
         train_s: wall time of training and of the guardrails.
+        labels: that the guardrails were made from.
         coverage: of every guardrail, on a log that neither model nor labels came from.
     """
 
     unguarded: WorldModel
     guarded: WorldModel
     train_s: float
+    labels: Mapping[str, Labels]
     coverage: Mapping[str, Coverage]
 
 
@@ -47,16 +48,17 @@ def learn(
     """Train on `operated`; label its most telling moments with the truth; check on `held_out`."""
     began = time.perf_counter()
     unguarded = train(plant, operated.log, seed=seed, progress=progress)
-    guarded = unguarded
+    guarded, judged = unguarded, {}
     if operated.guards:
         times = suggest_label_times(unguarded, operated.log, LABELS)
         for name, truth in operated.guards.items():
-            judged = labels(times, held(truth, times, np.inf))
-            guarded = learn_guardrail(guarded, operated.log, judged, name=name, coverage=COVERAGE)
+            judged[name] = labels(times, held(truth, times, np.inf))
+            guarded = learn_guardrail(guarded, operated.log, judged[name], name=name)
     train_s = time.perf_counter() - began
     return Learned(
         unguarded=unguarded,
         guarded=guarded,
         train_s=train_s,
+        labels=judged,
         coverage=coverage(guarded, held_out.log, held_out.guards),
     )

@@ -91,10 +91,14 @@ def identify_linear(plant: PlantSpec, log: Log, *, history: int) -> LinearModel:
     fit, check = _split(scaled, round((1 - _HELD_OUT) * total))
 
     models = {past: identify(fit, past=past, orders=_ORDERS) for past in _PASTS}
-    _, past, order = min(
-        (prediction_error(*_with_drift(models[past][order], _DRIFTS[1]), check), past, order)
-        for past, order in product(_PASTS, _ORDERS)
-    )
+
+    def undisturbed(choice: tuple[int, int]) -> float:
+        # With an integrator on every output a model of too low an order looks good, and is unstable
+        # in closed loop.
+        model = models[choice[0]][choice[1]]
+        return prediction_error(model.A, model.B, model.C, model.K, check)
+
+    past, order = min(product(_PASTS, _ORDERS), key=undisturbed)
     estimators = [(_with_drift(models[past][order], drift), drift) for drift in _DRIFTS]
     _, error, drift = min(
         (max(_slowest(*parts), _SLOWEST), prediction_error(*parts, check), drift)

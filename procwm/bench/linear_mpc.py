@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from procwm.bench.linear_model import LinearModel
 from procwm.bench.linear_program import LinearProgram
+from procwm.bench.soft_sensor import SoftSensor
 from procwm.control.decision import Decision
 from procwm.control.measurement import nanoseconds
 from procwm.data.window import SampleBuffer
@@ -43,19 +44,26 @@ class LinearMpc:
     """A quadratic program on an identified linear model with a disturbance estimate.
 
     It minimises `metrics.cost` over its horizon, with the same hard limits, largest moves and
-    softened limits as every controller. It knows no guardrail: guardrails are not in a plant file.
+    softened limits as every controller. It knows those guardrails that it is given a soft sensor for.
     """
 
-    def __init__(self, model: LinearModel, *, horizon: int = 40) -> None:
-        """Args: horizon: in intervals."""
-        self._model, self._plant = model, model.plant
+    def __init__(self, model: LinearModel, *, sensors: Sequence[SoftSensor] = (), horizon: int = 40) -> None:
+        """A controller of `model.plant`.
+
+        Args:
+            model: whose plant ends with the tags of `sensors`.
+            sensors: guardrails as soft sensors, in the order of their tags.
+            horizon: in intervals.
+        """
+        self._model, self._plant, self._sensors = model, model.plant, tuple(sensors)
         tags = model.rule.tags
         groups = (self._plant.outputs, self._plant.mvs, self._plant.dvs)
         self._columns = [[tags.index(name) for name in names_of(group)] for group in groups]
         mvs = len(self._plant.mvs)
         self._A, self._C, self._L = model.A, model.C, model.L
         self._B_mv, self._B_dv = model.B[:, :mvs], model.B[:, mvs:]
-        self._program = LinearProgram(model, horizon)
+        guards = tuple(sensor.name for sensor in self._sensors)
+        self._program = LinearProgram(model, horizon, guards=guards)
 
     def start(self, last_mv: Mapping[str, float]) -> LinearMpcState:
         """The state before the first step."""
@@ -92,7 +100,7 @@ class LinearMpc:
     def _filtered(self, state: LinearMpcState, now_ns: int) -> LinearMpcState:
         """The state after the rows since the last one seen; all rows of the window at first."""
         rule, model = self._model.rule, self._model
-        values = state.buffer.window(now_ns).values
+        values = self._with_sensors(state.buffer.window(now_ns).values)
         new = rule.history if state.seen_ns is None else (now_ns - state.seen_ns) // rule.interval_ns
         outputs, mvs, dvs = (values[-new:, columns] for columns in self._columns)
         split = len(self._plant.mvs)
@@ -108,3 +116,9 @@ class LinearMpc:
             fresh = (dv - dv_center) / dv_scale
             last_dv = np.where(np.isfinite(fresh), fresh, last_dv)
         return replace(state, ahead=ahead, dv=last_dv, seen_ns=now_ns)
+
+    def _with_sensors(self, values: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "row tag"]:
+        """The rows with what the soft sensors make of them in the columns of their tags."""
+        measured = values.shape[1] - len(self._sensors)
+        sensed = [sensor.read(values[:, :measured])[:, None] for sensor in self._sensors]
+        return np.hstack([values[:, :measured], *sensed])

@@ -1,6 +1,6 @@
 """The quadratic program of a linear MPC, condensed to the MVs over the horizon."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import casadi
@@ -11,6 +11,8 @@ from procwm.bench.linear_model import LinearModel
 from procwm.bench.metrics import LIMIT_PENALTY
 from procwm.plant.tags import Interval
 
+GUARD_PENALTY = 1e4
+"""The same for a guardrail: a hundred times as heavy as a limit, which it must never be traded for."""
 _OBJECTIVE_SCALE = 1e3
 _CURVATURE = 1e-6
 """Added to every diagonal element, so that the program has one solution."""
@@ -25,8 +27,14 @@ class LinearProgram:
     an output's limits. Matrices are built once; only what depends on the state changes.
     """
 
-    def __init__(self, model: LinearModel, horizon: int) -> None:
-        """Args: horizon: in intervals."""
+    def __init__(self, model: LinearModel, horizon: int, *, guards: Collection[str] = ()) -> None:
+        """The program of `model`.
+
+        Args:
+            model: predicts.
+            horizon: in intervals.
+            guards: outputs whose limits are guardrails.
+        """
         self._outputs, self._mvs, self._horizon = model.plant.outputs, model.plant.mvs, horizon
         nu = len(self._mvs)
         self._mv_center, self._mv_scale = model.input_center[:nu], model.input_scale[:nu]
@@ -39,7 +47,7 @@ class LinearProgram:
             for row, tag in enumerate(self._outputs)
             for weight, given, fixed in (
                 (tag.weight, tag.zone, None),
-                (LIMIT_PENALTY, tag.limits, tag.limits),
+                (GUARD_PENALTY if tag.name in guards else LIMIT_PENALTY, tag.limits, tag.limits),
             )
             if given is not None
         ]

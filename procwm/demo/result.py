@@ -8,12 +8,13 @@ import numpy as np
 
 from procwm.bench.closed_loop import Run
 from procwm.bench.control import comparison
-from procwm.bench.learned import COVERAGE, LABELS, Learned
+from procwm.bench.learned import LABELS, Learned
 from procwm.demo.live import LiveRun
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.report import ControlReport, PlanTrace, Trajectory
 from procwm.training.evaluation import Evaluation
+from procwm.training.guardrail import GRADED_COVERAGE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +86,7 @@ def summary_of(outcome: Outcome) -> dict[str, Any]:
         "guardrails": {
             name: {
                 "labels": LABELS,
-                "coverage_target": COVERAGE,
+                "coverage_target": GRADED_COVERAGE,
                 "coverage": covered.share,
                 "caught": covered.caught,
                 "violations": _broken(own, name),

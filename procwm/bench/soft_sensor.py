@@ -1,0 +1,118 @@
+"""A guardrail for the linear MPC: a linear soft sensor from the same judged moments, held below a limit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from procwm.data.series import CODES, Log, TagSeries
+from procwm.data.window import Grid
+from procwm.plant.samples import Quality
+from procwm.plant.tags import PlantSpec, Role, Tag
+from procwm.training.head_fit import RIDGES, fit, left_out
+from procwm.training.labels import Labels
+from procwm.world.calibration import symmetric_margin
+
+AVERAGED_ROWS = (1, 4, 16)
+"""What it reads of every tag: means over so many of the last rows."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SoftSensor:
+    """`value = weights @ features + offset`; the features are means of every tag over the last rows.
+
+    Attributes:
+        name: of the guardrail.
+        weights, offset: engineering units.
+        margin: conformal, of the stated coverage.
+        spread: of the labels.
+    """
+
+    name: str
+    weights: Float[np.ndarray, " feature"]
+    offset: float
+    margin: float
+    spread: float
+
+    def read(self, values: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, " row"]:
+        """Its value at every row; NaN until every tag has been seen."""
+        readings: np.ndarray = _features(values) @ self.weights + self.offset
+        return readings
+
+    @property
+    def tag(self) -> Tag:
+        """The sensor as a PV whose upper limit is the guardrail, margin included."""
+        width = 10.0 * self.spread + self.margin
+        return Tag(
+            name=self.name,
+            role=Role.PV,
+            unit="1",
+            range=(-width, width),
+            limits=(-width, -self.margin),
+            node=self.name,
+        )
+
+
+def fit_soft_sensor(rows: Grid, labels: Labels, *, name: str, coverage: float) -> SoftSensor:
+    """Ridge regression on the labels, its weight and its margin by leaving labels out.
+
+    Args:
+        rows: of the log that the labels belong to.
+        coverage: share of new moments whose true value must not be understated.
+    """
+    features = _features(rows.values)
+    known = np.isfinite(features).all(axis=1)
+    center, scale = features[known].mean(axis=0), features[known].std(axis=0) + 1e-9
+    at = np.searchsorted(rows.time_ns, labels.time_ns, side="right") - 1
+    inputs = torch.as_tensor((features[at] - center) / scale)[:, None]
+    values = torch.as_tensor(labels.value)
+    tried = [(left_out(inputs, values, 0.0, weight), weight) for weight in RIDGES]
+    held_out, weight = min(tried, key=lambda pair: float((values[:, None] - pair[0]).square().mean()))
+    form = fit(inputs, values, 0.0, weight)
+    weights = form.linear.numpy() / scale
+    return SoftSensor(
+        name=name,
+        weights=weights,
+        offset=form.constant - float(weights @ center),
+        margin=symmetric_margin((values - held_out[:, 0]).numpy(), coverage),
+        spread=float(values.std()),
+    )
+
+
+def with_sensors(
+    plant: PlantSpec, log: Log, labels: Mapping[str, Labels], *, rows: Grid, coverage: float
+) -> tuple[PlantSpec, Log, tuple[SoftSensor, ...]]:
+    """Plant file and log with a soft sensor's tag for every guardrail, and the sensors.
+
+    Args:
+        rows: of the log, over the plant's tags.
+    """
+    sensors = tuple(
+        fit_soft_sensor(rows, judged, name=name, coverage=coverage) for name, judged in labels.items()
+    )
+    series = dict(log.series)
+    for sensor in sensors:
+        value = sensor.read(rows.values)
+        known = np.isfinite(value)
+        good = np.full(int(known.sum()), CODES[Quality.GOOD], dtype=np.int8)
+        series[sensor.name] = TagSeries(rows.time_ns[known], value[known], good)
+    wider = replace(plant, tags=(*plant.tags, *(sensor.tag for sensor in sensors)))
+    return wider, replace(log, series=series), sensors
+
+
+def _features(values: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "row feature"]:
+    """Trailing means of every tag, missing values replaced by the one before them."""
+    known = np.isfinite(values)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(values))[:, None], -1), axis=0)
+    filled = np.where(last >= 0, np.take_along_axis(values, np.maximum(last, 0), axis=0), np.nan)
+    first = int((last < 0).any(axis=1).sum())
+    total = np.vstack([np.zeros((1, values.shape[1])), np.cumsum(filled[first:], axis=0)])
+    means = []
+    for count in AVERAGED_ROWS:
+        end = np.arange(1, len(total))
+        begin = np.maximum(end - count, 0)
+        mean = (total[end] - total[begin]) / (end - begin)[:, None]
+        means.append(np.vstack([np.full((first, values.shape[1]), np.nan), mean]))
+    return np.hstack(means)
