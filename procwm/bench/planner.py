@@ -53,7 +53,9 @@ def run_planner(
     """
     cases = _chosen(scenarios, seeds or (0,))
     absent = {solver: why for solver in SOLVERS if (why := missing(solver))}
+    command = command_line("planner", scenarios, seeds, hours)
     rows: list[dict[str, Any]] = []
+    path = out / "planner.json"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -62,11 +64,11 @@ def run_planner(
                 if progress is not None:
                     progress(f"{case.name} ({number} of {len(cases)})")
                 rows += measure(case, [name for name in SOLVERS if name not in absent])
+                # A long run that is interrupted leaves what it has.
+                path = write_results(out, "planner", rows, planner_text(rows, absent, command))
+                write_text(out / "planner.html", growth_page(rows))
     finally:
         torch.set_num_threads(threads)
-    command = command_line("planner", scenarios, seeds, hours)
-    path = write_results(out, "planner", rows, planner_text(rows, absent, command))
-    write_text(out / "planner.html", growth_page(rows))
     return path
 
 

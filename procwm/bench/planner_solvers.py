@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -46,6 +46,7 @@ class Answer:
     ms: float
 
 
+@runtime_checkable
 class Solver(Protocol):
     """Solves cycles; built once for a model and a horizon."""
 
