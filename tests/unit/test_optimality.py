@@ -203,3 +203,14 @@ def test_a_plan_says_what_it_rests_on_and_what_stopped_it() -> None:
     for column in range(2):
         assert (f"MV{column} largest move" in plan.active) == bool((moves[:, column] > 8.0 - 1e-6).any())
     assert ("guard guardrail" in plan.active) == (plan.worst_guard > -1e-3)
+
+
+@pytest.mark.parametrize("case", CASES[6:], ids=lambda case: f"{case.name} {case.seed}")
+def test_near_an_optimum_of_a_curved_network_one_step_nearly_reaches_it(case: Case) -> None:
+    """So it does where the curvature is exact; Gauss-Newton or a wrong sign takes many more."""
+    _, foresight = posed(case)
+    solution, space = solved(foresight), foresight.space
+    change = 0.01 * space.problem.mv_span * np.random.default_rng(0).standard_normal(solution.knots.shape)
+    again = SequentialProgram().solve(foresight, space.clip(solution.knots + change), deadline=np.inf)
+    assert again.converged
+    assert again.iterations <= 2
