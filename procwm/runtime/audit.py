@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from procwm.control.fallback import RUNGS
 from procwm.control.identity import Identity
 from procwm.data.series import iso_utc
 from procwm.errors import LogError
@@ -68,6 +69,11 @@ class AuditLog:
         if bool(cycle.fault) != bool(self._fault):
             self.event("link", cycle.fault or f"over: {self._fault}", cycle.time_ns)
         self._fault = cycle.fault
+        # A planner has rungs of its own, and may call one of them by the same name as the fallback.
+        without_plan = decision.reason.endswith(tuple(RUNGS.values()))
+        if without_plan != self._without_plan:
+            self.event("plan", decision.reason if without_plan else "over", cycle.time_ns)
+        self._without_plan = without_plan
         stated = frozenset(
             (*_subjects(decision.notes), *(f"{mv}: held, {why}" for mv, why in decision.held.items()))
         )
