@@ -8,6 +8,13 @@ from jaxtyping import Bool, Float64, Int64
 from procwm.data.window import Grid
 from procwm.plant.tags import PlantSpec, names_of
 
+SHORTEST_HISTORY, SHORTEST_HORIZON = 8, 20
+"""Rows before and after a moment, the moment itself among the former, that a model needs at the least."""
+LEAST_MOMENTS = 64
+"""Fewer moments than this teach nothing that would hold on another day."""
+HELD_OUT = 0.2
+"""Of a log, at its end: what a model is judged on before its final weights come from all of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:

@@ -10,16 +10,20 @@ class TrainingConfig:
     """Sizes, weights and lengths. `None` lets the log decide, by the rule named beside it.
 
     Attributes:
-        history: rows of a window; the settling time of the slowest step response, within 24 and 64.
-        horizon: rows of a trained prediction; the same, within 20 and 60.
-        latent: size of the latent state; the order that a linear model needs, plus 2, within 4 and 16.
+        history: rows of a window; what a linear model predicts held-out quarters of the log best with,
+            up to 64 and a tenth of the log.
+        horizon: rows of a trained prediction; the settling time of that model's slowest step response,
+            within 20 and 60.
+        latent: size of the latent state; the fewest states that the linear model needs, up to 16.
         steps: optimisation steps of the run that decides how long to train.
         batch: windows a step.
         encoder_hidden, predictor_hidden: widths of the hidden layers.
-        rate: largest learning rate of the networks; it warms up over a tenth of the steps and then
+        rate: largest learning rate of the predictor's network; it warms up over a tenth of the steps and then
             follows a cosine to zero.
         linear_rate: the same for the linear parts of predictor and read-out, which start identified.
         encoder_rate: the same for the linear part of the encoder.
+        encoder_network_rate: the same for its network, which sees more numbers than any other part and
+            would learn their noise first.
         decay: of the networks' weights towards the linear model (AdamW).
         averaging: of weights over steps; what is validated and kept is the average.
         output_weight, latent_weight, sigreg_weight, inverse_weight: of the losses.
@@ -28,7 +32,6 @@ class TrainingConfig:
             every step.
         directions: of SIGReg.
         huber: error beyond which outputs count linearly, scaled.
-        validation_share: of the rows, at the end of the log, that decide when to stop.
         check_every: steps between validations.
         checkpoint_s: seconds of wall time between checkpoints; does not change the result.
     """
@@ -43,6 +46,7 @@ class TrainingConfig:
     rate: float = 3e-3
     linear_rate: float = 3e-4
     encoder_rate: float = 3e-5
+    encoder_network_rate: float = 1e-3
     decay: float = 0.01
     averaging: float = 0.99
     output_weight: float = 1.0
@@ -53,7 +57,6 @@ class TrainingConfig:
     targets: int = 6
     directions: int = 64
     huber: float = 1.0
-    validation_share: float = 0.2
     check_every: int = 50
     checkpoint_s: float = 20.0
 
@@ -64,5 +67,3 @@ class TrainingConfig:
         for name in ("history", "horizon", "latent"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0.0 < self.validation_share < 1.0:
-            raise TrainingError(f"validation_share is {self.validation_share}; it must be between 0 and 1")

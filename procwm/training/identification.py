@@ -1,12 +1,13 @@
 """A linear state-space model from a log, by reduced-rank regression of the future on the past.
 
-Every future output over the horizon, and with less weight every PV that belongs to the process, is
-regressed on the window and on the future inputs (ridge). What the window says about them has few
-directions; the leading ones, whitened, are the state. This is the
-canonical-variate family of subspace identification: Larimore (1990), Canonical variate analysis in
-identification, filtering, and adaptive control, CDC, 596-604; with unit output weighting, as in N4SID:
-Van Overschee and De Moor (1994), Automatica 30, 75-93. The state is white by construction, which is
-what `sigreg` asks of a latent, so a world model can start from it.
+The state is the present outputs and, beside them, the leading directions of what else a window says about
+the outputs to come, and about the PVs that belong to the process: each tag and lead relative to what cannot
+be foreseen of it; all whitened. So the
+outputs of the state are the measured ones, and the state is white, which is what `sigreg` asks of a latent:
+a world model can start from it.
+
+This is the canonical-variate family of subspace identification: Larimore (1990), Canonical variate analysis
+in identification, filtering, and adaptive control, CDC, 596-604.
 """
 
 from dataclasses import dataclass
@@ -15,115 +16,121 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from procwm.training.regression import CHUNK, Regression, free_weights
 from procwm.training.tensors import LogTensors
 from procwm.world.encoders.mlp import window_features
 from procwm.world.linear import LinearDynamics
-
-RIDGE = 1e-3
-"""Relative to the variance of scaled regressors."""
+from procwm.world.protocols import ModelInput
 
 STATE_RIDGE = 1e-4
-"""The same for the regression of the next state on the present one."""
-
-LEAST_SHARE = 0.01
-"""A direction counts when it moves what is predicted by this share of what the first one does."""
-
-_CHUNK = 2048
+"""Of the regression of the next state on the present one, relative to unit variance."""
+_COLLINEAR = 1e-4
+"""Of the outputs' mean variance: outputs that move together to within this are told apart no further."""
+_LEAST_VARIANCE = 1e-9
+"""Of the leading direction: one that says less is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
-class FreeResponse:
-    """What the windows of a log say about the outputs and PVs that follow.
+class States:
+    """Window features to states, the most useful first, and what the states were in a log.
 
     Attributes:
-        weights: windows (flattened) to directions, sorted by size.
-        center: mean window.
-        sizes: standard deviation of what is predicted along each direction, scaled and weighted.
+        encoder, offset: `states = features @ encoder + offset`; the first states are the whitened outputs.
+        now, following: states at some moments and one row later.
+        inputs: MVs and DVs of the row in between.
+        readout, readout_offset: the first states to the present outputs.
     """
 
-    weights: Float[Tensor, "feature direction"]
-    center: Float[Tensor, " feature"]
-    sizes: Float[Tensor, " direction"]
+    encoder: Float[Tensor, "feature latent"]
+    offset: Float[Tensor, " latent"]
+    now: Float[Tensor, "moment latent"]
+    following: Float[Tensor, "moment latent"]
+    inputs: Float[Tensor, "moment input"]
+    readout: Float[Tensor, "cv cv"]
+    readout_offset: Float[Tensor, " cv"]
 
-    @property
-    def order(self) -> int:
-        """Count of directions of some size: the order that a linear model needs."""
-        return max(1, int((self.sizes > LEAST_SHARE * self.sizes[0]).sum()))
+
+def states(log: LogTensors, moments: Int[Tensor, " moment"], found: Regression, most: int) -> States:
+    """At most `most` states, and no fewer than there are outputs."""
+    outputs = log.outputs.shape[1]
+    weights = free_weights(found, log) / found.error
+    features = _features(log, moments)
+    present, foreseen = log.outputs[moments].double(), features @ weights
+    mean, foreseen_mean = present.mean(dim=0), foreseen.mean(dim=0)
+    covariance = _covariance(present, present)
+    covariance.diagonal().add_(_COLLINEAR * covariance.diagonal().mean().clamp(min=1e-12))
+    root = torch.linalg.cholesky(covariance)
+    # What the present outputs themselves say is taken out, so that the rest adds to it.
+    share = torch.linalg.solve(covariance, _covariance(present, foreseen))
+    rest = foreseen - foreseen_mean - (present - mean) @ share
+    variances, directions = torch.linalg.eigh(_covariance(rest, rest))
+    useful = int((variances > _LEAST_VARIANCE * variances[-1]).sum())
+    kept = max(0, min(most - outputs, useful))
+    sizes = variances.flip(0)[:kept].clamp(min=1e-12).sqrt()
+    directions = _signed(directions.flip(1)[:, :kept]) / sizes
+    picked = _present_weights(log, features.shape[1])
+    whitening = torch.linalg.inv(root).T
+    encoder = torch.cat((picked @ whitening, (weights - picked @ share) @ directions), dim=1)
+    offset = torch.cat((-mean @ whitening, (mean @ share - foreseen_mean) @ directions))
+    return States(
+        encoder=encoder,
+        offset=offset,
+        now=features @ encoder + offset,
+        following=_features(log, moments + 1) @ encoder + offset,
+        inputs=torch.cat((log.mv[moments + 1], log.dv[moments + 1]), dim=1).double(),
+        readout=root,
+        readout_offset=mean,
+    )
 
 
-def free_response(
+def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
+    """The linear model of the first `latent` states."""
+    latent = min(latent, found.encoder.shape[1])
+    outputs = len(found.readout)
+    now, following = found.now[:, :latent], found.following[:, :latent]
+    step, step_offset = ridge(torch.cat((now, found.inputs), dim=1), following - now, STATE_RIDGE)
+    readout = torch.zeros((outputs, latent), dtype=torch.float64)
+    readout[:, :outputs] = found.readout
+    model = LinearDynamics(
+        features=len(found.encoder),
+        latent=latent,
+        mv=log.mv.shape[1],
+        dv=log.dv.shape[1],
+        outputs=outputs,
+    ).double()
+    with torch.no_grad():
+        for layer, weight, bias in (
+            (model.encoder, found.encoder[:, :latent].T, found.offset[:latent]),
+            (model.step, step.T, step_offset),
+            (model.readout, readout, found.readout_offset),
+        ):
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
+    return model.requires_grad_(False)
+
+
+def missed(
+    model: LinearDynamics,
     log: LogTensors,
     moments: Int[Tensor, " moment"],
     horizon: int,
-    companions: Float[Tensor, "row companion"] | None = None,
-) -> FreeResponse:
-    """Regress `horizon` rows of outputs on windows and future inputs, and keep what the windows say.
+    companions: Int[Tensor, " companion"],
+    witness: tuple[Float[Tensor, "latent companion"], Float[Tensor, " companion"]],
+) -> Float[Tensor, "step target"]:
+    """Mean squared error at `moments`, scaled, by lead, of outputs and then of companions.
 
     Args:
-        companions: weighted columns that are regressed beside the outputs; `None` for none.
+        companions: columns of the log's other PVs.
+        witness: weights and offset that read them from the state.
     """
-    foreseen = log.outputs
-    if companions is not None:
-        foreseen = torch.cat((foreseen, companions), dim=1)
-    features = window_features(log.windows(moments[:1])).shape[1]
-    inputs = horizon * (log.mv.shape[1] + log.dv.shape[1])
-    total = torch.zeros(features + inputs, dtype=torch.float64)
-    target_total = torch.zeros(horizon * foreseen.shape[1], dtype=torch.float64)
-    square = torch.zeros((len(total), len(total)), dtype=torch.float64)
-    cross = torch.zeros((len(total), len(target_total)), dtype=torch.float64)
-    for part in torch.split(moments, _CHUNK):
-        future = log.future(part, horizon)
-        regressors = torch.cat(
-            (window_features(log.windows(part)), future.mv.flatten(1), future.dv.flatten(1)), dim=1
-        ).double()
-        targets = foreseen[part[:, None] + torch.arange(1, horizon + 1)].flatten(1).double()
-        total += regressors.sum(dim=0)
-        target_total += targets.sum(dim=0)
-        square += regressors.T @ regressors
-        cross += regressors.T @ targets
-    count = len(moments)
-    mean, target_mean = total / count, target_total / count
-    covariance = square / count - torch.outer(mean, mean)
-    covariance.diagonal().add_(RIDGE)
-    solution = torch.linalg.solve(covariance, cross / count - torch.outer(mean, target_mean))
-    past = solution[:features]
-    spread = (
-        past.T @ (square[:features, :features] / count - torch.outer(mean[:features], mean[:features])) @ past
-    )
-    variances, directions = torch.linalg.eigh(spread)
-    variances, directions = variances.flip(0).clamp(min=1e-12), directions.flip(1)
-    return FreeResponse(past @ _signed(directions), mean[:features], variances.sqrt())
-
-
-def state_space(
-    log: LogTensors, moments: Int[Tensor, " moment"], response: FreeResponse, latent: int
-) -> LinearDynamics:
-    """The linear model whose state is the leading `latent` directions of `response`, whitened."""
-    latent = min(latent, response.weights.shape[1])
-    encoder = response.weights[:, :latent] / response.sizes[:latent]
-    offset = -response.center @ encoder
-
-    def states(at: Int[Tensor, " moment"]) -> Float[Tensor, "moment latent"]:
-        parts = [
-            window_features(log.windows(part)).double() @ encoder + offset for part in torch.split(at, _CHUNK)
-        ]
-        return torch.cat(parts)
-
-    now, following = states(moments), states(moments + 1)
-    inputs = torch.cat((now, log.mv[moments + 1].double(), log.dv[moments + 1].double()), dim=1)
-    step, step_offset = ridge(inputs, following - now, STATE_RIDGE)
-    readout, readout_offset = ridge(now, log.outputs[moments].double(), STATE_RIDGE)
-    mv, dv, outputs = log.mv.shape[1], log.dv.shape[1], log.outputs.shape[1]
-    model = LinearDynamics(features=encoder.shape[0], latent=latent, mv=mv, dv=dv, outputs=outputs).double()
-    with torch.no_grad():
-        for layer, weight, bias in (
-            (model.encoder, encoder, offset),
-            (model.step, step, step_offset),
-            (model.readout, readout, readout_offset),
-        ):
-            layer.weight.copy_(weight.T)
-            layer.bias.copy_(bias)
-    return model.requires_grad_(False)
+    window, future = log.windows(moments), log.future(moments, horizon)
+    seen = ModelInput(window.values.double(), window.valid.double())
+    latent = model.imagine(seen, future.mv.double(), future.dv.double())
+    predicted = torch.cat((model.readout(latent), latent @ witness[0] + witness[1]), dim=-1)
+    measured = torch.cat((future.outputs, future.others[..., companions]), dim=-1)
+    valid = torch.cat((future.outputs_valid, future.others_valid[..., companions]), dim=-1)
+    square = (predicted - measured).square() * valid
+    return square.sum(dim=0) / valid.sum(dim=0).clamp(min=1.0)
 
 
 def ridge(
@@ -160,6 +167,24 @@ def settling_rows(model: LinearDynamics, mv: int, rows: int, share: float = 0.1)
     outside = (response - response[-1]).abs() > share * size
     last = torch.where(outside, torch.arange(1, rows + 1)[:, None, None], 0).amax(dim=0)
     return int(last[size > 0.1 * size.amax(dim=0)].max()) + 1
+
+
+def _features(log: LogTensors, moments: Int[Tensor, " moment"]) -> Float[Tensor, "moment feature"]:
+    parts = [window_features(log.windows(part)).double() for part in torch.split(moments, CHUNK)]
+    return torch.cat(parts)
+
+
+def _present_weights(log: LogTensors, features: int) -> Float[Tensor, "feature cv"]:
+    """Picks the present outputs out of window features, whose first half is values row by row."""
+    picked = torch.zeros((features, log.outputs.shape[1]), dtype=torch.float64)
+    last = features // 2 - log.values.shape[1]
+    for output, column in enumerate(log.output_columns.tolist()):
+        picked[last + column, output] = 1.0
+    return picked
+
+
+def _covariance(one: Float[Tensor, "row a"], other: Float[Tensor, "row b"]) -> Float[Tensor, "a b"]:
+    return (one - one.mean(dim=0)).T @ (other - other.mean(dim=0)) / len(one)
 
 
 def _signed(directions: Float[Tensor, "row column"]) -> Float[Tensor, "row column"]:

@@ -11,7 +11,7 @@ from procwm.training.identification import STATE_RIDGE, ridge
 from procwm.training.preparation import Material
 from procwm.training.tensors import MOST_CHECKED, Future, LogTensors, spread
 from procwm.world.encoders.mlp import MlpEncoder, window_features
-from procwm.world.losses import inverse_dynamics, latent_prediction, output_error, random_directions, sigreg
+from procwm.world.losses import inverse_dynamics, latent_prediction, output_loss, random_directions, sigreg
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.protocols import ModelInput
 
@@ -44,12 +44,12 @@ class Scales:
     """Errors of the linear start over the horizon, which make the weights of the losses free of units.
 
     Attributes:
-        output: of the outputs.
+        output: of the outputs, by lead: each counts by what the linear start misses of it.
         companion: of the PVs that belong to the process.
         latent: of each latent direction, squared: what it cannot foresee counts less.
     """
 
-    output: float
+    output: Float[Tensor, "step cv"]
     companion: float
     latent: Float[Tensor, " latent"]
 
@@ -135,8 +135,11 @@ def losses(
     recovered = trainee.inverse(torch.cat((encoded[:, 0], encoded[:, -1]), dim=-1))
     directions = random_directions(encoded.shape[-1], config.directions, generator, encoded)
     return Losses(
-        output=output_error(trainee.readout(imagined), future.outputs, future.outputs_valid, config.huber)
-        / scales.output,
+        output=relative_error(
+            output_loss(trainee.readout(imagined), future.outputs, future.outputs_valid, config.huber),
+            future.outputs_valid,
+            scales.output,
+        ).mean(),
         latent=latent_prediction(imagined[:, ahead - 1], encoded[:, 1:], 1.0 / scales.latent),
         sigreg=sigreg(encoded[:, :2].flatten(0, 1), directions),
         inverse=inverse_dynamics(recovered, future.mv[:, :last]),
@@ -151,14 +154,17 @@ def scales(
     """What the linear start cannot foresee on its own training moments."""
     future = log.future(moments, horizon)
     imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)
-    output = output_error(trainee.readout(imagined), future.outputs, future.outputs_valid, huber)
+    missed = output_loss(trainee.readout(imagined), future.outputs, future.outputs_valid, huber)
+    output = mean_loss(missed, future.outputs_valid)
     squares = [
         (imagined[:, lead] - trainee.encoder(log.windows(moments + 1 + lead))).square().mean(dim=0)
         for lead in range(0, horizon, max(1, horizon // 4))
     ]
     latent = torch.stack(squares).mean(dim=0)
+    # What the linear start foresees perfectly is not worth more than a thousandth of the rest.
+    least = 1e-3 * output.amax(dim=0).clamp(min=1e-9)
     companion = _companion_error(trainee, imagined, future, huber)
-    return Scales(max(float(output), 1e-9), max(float(companion), 1e-9), latent.clamp(min=1e-6))
+    return Scales(torch.maximum(output, least), max(float(companion), 1e-9), latent.clamp(min=1e-6))
 
 
 def _companion_error(
@@ -167,14 +173,33 @@ def _companion_error(
     if trainee.witness is None:
         return imagined.new_zeros(())
     values, valid = (part[..., trainee.companions] for part in (future.others, future.others_valid))
-    return output_error(trainee.witness(imagined), values, valid, huber)
+    loss = output_loss(trainee.witness(imagined), values, valid, huber)
+    return loss.sum() / valid.sum().clamp(min=1.0)
+
+
+def mean_loss(
+    loss: Float[Tensor, "moment step cv"], valid: Float[Tensor, "moment step cv"]
+) -> Float[Tensor, "step cv"]:
+    """By lead and output, over what is valid."""
+    return loss.sum(dim=0) / valid.sum(dim=0).clamp(min=1.0)
+
+
+def relative_error(
+    loss: Float[Tensor, "moment step cv"],
+    valid: Float[Tensor, "moment step cv"],
+    scale: Float[Tensor, "step cv"],
+) -> Float[Tensor, " moment"]:
+    """Mean over leads and outputs of what each moment lost, relative to `scale`."""
+    return (loss / scale).sum(dim=(1, 2)) / valid.sum(dim=(1, 2)).clamp(min=1.0)
 
 
 @torch.no_grad()
-def prediction_error(
+def prediction_loss(
     trainee: Trainee, log: LogTensors, moments: Int[Tensor, " moment"], horizon: int, huber: float
-) -> float:
-    """Output error over the whole horizon: what training is stopped by."""
+) -> tuple[Float[Tensor, "moment step cv"], Float[Tensor, "moment step cv"]]:
+    """Output loss of every moment, and where it is valid."""
     future = log.future(moments, horizon)
     imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)
-    return float(output_error(trainee.readout(imagined), future.outputs, future.outputs_valid, huber))
+    return output_loss(
+        trainee.readout(imagined), future.outputs, future.outputs_valid, huber
+    ), future.outputs_valid

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.training.identification import RIDGE, ridge
+from procwm.training.identification import ridge
 from procwm.training.tensors import LogTensors
 
 LEAST_EXPLAINED = 0.4
 """Share of a PV's variance that must be explained in each half of the log by the other half: drifts of
 their own explain each other by chance, but seldom twice."""
+_RIDGE = 1e-3
 _MOST_MOMENTS = 4000
 
 
@@ -46,7 +47,7 @@ def _explained(
     new_values: Float[Tensor, "tried column"],
 ) -> Float[Tensor, " column"]:
     """Share of the variance of new values, about their own mean, that a ridge regression explains."""
-    weights, offset = ridge(windows, values, RIDGE)
+    weights, offset = ridge(windows, values, _RIDGE)
     errors = new_values - (new_windows @ weights + offset)
     spread = new_values.var(dim=0, correction=0).clamp(min=1e-12)
     return 1.0 - errors.square().mean(dim=0) / spread

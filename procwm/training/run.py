@@ -108,12 +108,14 @@ def part_of(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
 def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
     identified = [*trainee.predictor.linear.parameters(), *trainee.readout.parameters()]
     encoder = list(trainee.encoder.linear.parameters())
-    known = {id(parameter) for parameter in (*identified, *encoder)}
+    seeing = list(trainee.encoder.network.parameters())
+    known = {id(parameter) for parameter in (*identified, *encoder, *seeing)}
     networks = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
     return torch.optim.AdamW(
         [
             {"params": networks, "peak": config.rate, "weight_decay": config.decay},
             {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
+            {"params": seeing, "peak": config.encoder_network_rate, "weight_decay": config.decay},
             {"params": encoder, "peak": config.encoder_rate, "weight_decay": 0.0},
         ],
         lr=config.rate,

@@ -1,6 +1,7 @@
 """A log on the control grid as scaled tensors, gathered by moment."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ class LogTensors:
         values, valid: every tag of the model.
         mv, dv, outputs, outputs_valid: columns of them.
         others, others_valid: columns of the PVs that are no outputs.
+        mv_columns, dv_columns, output_columns: which columns of `values` they are.
     """
 
     history: int
@@ -49,6 +51,14 @@ class LogTensors:
     outputs_valid: Float[Tensor, "row cv"]
     others: Float[Tensor, "row pv"]
     others_valid: Float[Tensor, "row pv"]
+    mv_columns: Int[Tensor, " mv"]
+    dv_columns: Int[Tensor, " dv"]
+    output_columns: Int[Tensor, " cv"]
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether no value of any tag is missing."""
+        return bool(self.valid.all())
 
     def windows(self, moments: Int[Tensor, " batch"]) -> ModelInput:
         """The windows that end at `moments` (row numbers)."""
@@ -94,6 +104,9 @@ def log_tensors(
         outputs_valid=valid[:, outputs],
         others=values[:, rest],
         others_valid=valid[:, rest],
+        mv_columns=mv,
+        dv_columns=dv,
+        output_columns=outputs,
     )
 
 

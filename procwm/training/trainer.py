@@ -1,6 +1,5 @@
 """From a plant file and a log to a world model."""
 
-import copy
 import hashlib
 import math
 import time
@@ -9,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from scipy.stats import t as student_t
 from torch import Tensor
 
 from procwm.data.series import Log
@@ -18,11 +18,15 @@ from procwm.training.checkpoint import read_checkpoint, write_checkpoint
 from procwm.training.config import TrainingConfig
 from procwm.training.evaluation import score
 from procwm.training.feedback import chosen_feedback
-from procwm.training.objective import Trainee, prediction_error
+from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
 from procwm.training.preparation import Material, Prepared, prepare
 from procwm.training.run import Run, part_of
 from procwm.training.tensors import MOST_CHECKED, spread
 from procwm.world.model import WorldModel
+
+_LEAST_STRETCHES = 3
+"""Held-out time of fewer than these, each a horizon long, cannot show that training helped."""
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class Progress:
     Attributes:
         step: optimisation steps done, those of the final weights included.
         steps: in all; while the length of the final run is open, the most that it can come to.
-        error: output error of the averaged weights on held-out time.
+        error: output error of the averaged weights on held-out time, relative to that of the linear start.
     """
 
     step: int
@@ -88,22 +92,22 @@ def train(
 
 
 class _Training:
-    """The two runs, and the best weights of the first."""
+    """The two runs, and what checks of the first one found on held-out time."""
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
         self._prepared, self._config = prepared, config
         self._first = Run(prepared.training, config, seed)
         self._final = Run(prepared.whole, config, seed)
-        self._best = copy.deepcopy(self._first.average)
         self._checked = spread(prepared.validation.moments, MOST_CHECKED)
-        self._best_step, self._best_error = 0, math.inf
-        # The identified linear model is the one to beat: where no step improves on it, it is kept.
-        self._error = self._linear_error = self._check()
+        loss, valid = self._validated()
+        # The identified linear model is the one to beat: its errors are the unit of all others.
+        self._scale = mean_loss(loss, valid).clamp(min=1e-12)
+        self._start = self._best = self._last = self._check()
 
     @property
     def finished(self) -> bool:
         """Whether the final weights are there."""
-        return self._first.step >= self._config.steps and self._final.step >= self._best_step
+        return self._first.step >= self._config.steps and self._final.step >= self._kept.step
 
     @property
     def checked(self) -> bool:
@@ -114,8 +118,9 @@ class _Training:
     def progress(self) -> Progress:
         """How far it has come."""
         steps = self._config.steps
-        final = self._best_step if self._first.step >= steps else steps
-        return Progress(step=self._first.step + self._final.step, steps=steps + final, error=self._error)
+        final = self._kept.step if self._first.step >= steps else steps
+        step = self._first.step + self._final.step
+        return Progress(step=step, steps=steps + final, error=self._last.error)
 
     def advance(self) -> None:
         """One step of the run that is due."""
@@ -124,40 +129,44 @@ class _Training:
             return
         self._first.advance()
         if self._first.step % self._config.check_every == 0 or self._first.step == self._config.steps:
-            self._error = self._check()
+            self._last = self._check()
+            if self._last.error < self._best.error:
+                self._best = self._last
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
         parts = {
             "first": self._first.tensors(),
             "final": self._final.tensors(),
-            "best": self._best.state_dict(),
+            "best": self._best.weights,
+            "check": {
+                "best_step": torch.tensor(self._best.step),
+                "best_errors": self._best.errors,
+                "last_errors": self._last.errors.clone(),
+            },
         }
-        numbers = (self._error, self._linear_error, self._best_error, self._best_step)
-        return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()} | {
-            "numbers": torch.tensor(numbers, dtype=torch.float64)
-        }
+        return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `tensors` was taken."""
         self._first.restore(part_of(tensors, "first"))
         self._final.restore(part_of(tensors, "final"))
-        self._best.load_state_dict(part_of(tensors, "best"))
-        self._error, self._linear_error, self._best_error, best_step = tensors["numbers"].tolist()
-        self._best_step = int(best_step)
+        check = part_of(tensors, "check")
+        self._best = _Check(int(check["best_step"]), check["best_errors"], part_of(tensors, "best"))
+        self._last = _Check(self._first.step, check["last_errors"], {})
 
     def model(self, plant: PlantSpec, seed: int) -> WorldModel:
         """The final weights, with what the first run's best ones showed on held-out time."""
-        prepared = self._prepared
-        held_out = _model(plant, prepared.training, self._best)
+        prepared, kept = self._prepared, self._kept
+        self._first.average.load_state_dict(kept.weights)
+        held_out = _model(plant, prepared.training, self._first.average)
         model = _model(plant, prepared.whole, self._final.average)
         model.feedback = chosen_feedback(held_out, prepared.validation.grid)
         model.metrics = {
             "seed": seed,
             "steps": self._config.steps,
-            "best_step": self._best_step,
-            "linear_error": self._linear_error,
-            "validation_error": self._best_error,
+            "best_step": kept.step,
+            "validation_error": kept.error,
             "horizon": model.horizon,
             "history": model.rule.history,
             "latent": prepared.whole.latent,
@@ -167,20 +176,54 @@ class _Training:
         }
         return model
 
-    def _check(self) -> float:
-        """Score the first run's averaged weights on held-out time, and keep them if they are the best."""
+    @property
+    def _kept(self) -> "_Check":
+        """The best weights of the first run, where they are surely better than the linear start; else that.
+
+        Surely: by a paired one-sided t-test at 95 % between stretches of held-out time, each as long as the
+        horizon. What is not shown to help is left out, since the next day may differ from this one.
+        """
+        held_out = len(self._prepared.validation.grid) - self._prepared.training.rule.history
+        gain = self._start.errors - self._best.errors
+        count = min(held_out // self._prepared.training.horizon, len(gain))
+        if count < _LEAST_STRETCHES:
+            return self._start
+        stretches = torch.stack([part.mean() for part in gain.tensor_split(count)])
+        needed = student_t.ppf(_CONFIDENCE, count - 1) * float(stretches.std()) / math.sqrt(count)
+        return self._best if float(stretches.mean()) > needed else self._start
+
+    def _check(self) -> "_Check":
+        """The first run's averaged weights on held-out time."""
+        weights = {name: value.clone() for name, value in self._first.average.state_dict().items()}
+        return _Check(self._first.step, relative_error(*self._validated(), self._scale), weights)
+
+    def _validated(self) -> tuple[Tensor, Tensor]:
+        """Output loss on held-out time, and where it is valid."""
         prepared = self._prepared
-        error = prediction_error(
+        return prediction_loss(
             self._first.average,
             prepared.validation.tensors,
             self._checked,
             prepared.training.horizon,
             self._config.huber,
         )
-        if error < self._best_error:
-            self._best_error, self._best_step = error, self._first.step
-            self._best.load_state_dict(self._first.average.state_dict())
-        return error
+
+
+@dataclass(frozen=True, eq=False)
+class _Check:
+    """Averaged weights of the first run after `step` steps, and their errors at the held-out moments.
+
+    Errors are relative to those of the linear start.
+    """
+
+    step: int
+    errors: Tensor
+    weights: dict[str, Tensor]
+
+    @property
+    def error(self) -> float:
+        """Mean over the moments."""
+        return float(self.errors.mean())
 
 
 def _model(plant: PlantSpec, material: Material, trainee: Trainee) -> WorldModel:

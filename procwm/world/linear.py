@@ -30,9 +30,19 @@ class LinearDynamics(nn.Module):
         dv: Float[Tensor, "batch horizon dv"],
     ) -> Float[Tensor, "batch horizon cv"]:
         """Predicted outputs, scaled; row 0 is the end of the first interval."""
+        outputs: Tensor = self.readout(self.imagine(window, mv, dv))
+        return outputs
+
+    def imagine(
+        self,
+        window: ModelInput,
+        mv: Float[Tensor, "batch horizon mv"],
+        dv: Float[Tensor, "batch horizon dv"],
+    ) -> Float[Tensor, "batch horizon latent"]:
+        """States ahead; row 0 is the end of the first interval."""
         latent = self.encoder(window_features(window))
         rows = []
         for k in range(mv.shape[1]):
             latent = latent + self.step(torch.cat((latent, mv[:, k], dv[:, k]), dim=-1))
-            rows.append(self.readout(latent))
+            rows.append(latent)
         return torch.stack(rows, dim=1)

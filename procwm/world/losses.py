@@ -70,12 +70,12 @@ def inverse_dynamics(
     return error.sum() / moved.sum().clamp(min=1.0)
 
 
-def output_error(
+def output_loss(
     predicted: Float[Tensor, "batch step cv"],
     measured: Float[Tensor, "batch step cv"],
     valid: Float[Tensor, "batch step cv"],
     threshold: float,
-) -> Float[Tensor, ""]:
+) -> Float[Tensor, "batch step cv"]:
     """Huber's loss of predicted outputs, doubled so that small errors count with their square.
 
     Huber (1964), Robust estimation of a location parameter, Annals of Mathematical Statistics 35, 73-101:
@@ -83,10 +83,10 @@ def output_error(
 
     Args:
         predicted, measured: scaled.
-        valid: 1 where there is a measurement, else 0.
+        valid: 1 where there is a measurement, else 0; the loss is 0 there too.
         threshold: scaled.
     """
     size = (predicted - measured).abs()
     inner = size.clamp(max=threshold)
     loss = inner * (2.0 * size - inner)
-    return (loss * valid).sum() / valid.sum().clamp(min=1.0)
+    return loss * valid

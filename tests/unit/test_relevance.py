@@ -3,7 +3,8 @@ from dataclasses import replace
 import torch
 from learning_cases import PLANT, QUICK, record
 
-from procwm.training.preparation import Part, prepare
+from procwm.training.parts import Part
+from procwm.training.preparation import prepare
 from procwm.training.relevance import companions
 from procwm.training.tensors import LogTensors
 

@@ -1,0 +1,51 @@
+"""A part of a log as tensors, with the moments in it that can be learned from or scored."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from procwm.data.dataset import LEAST_MOMENTS, anchors
+from procwm.data.window import Grid, WindowRule
+from procwm.errors import TrainingError
+from procwm.plant.tags import PlantSpec
+from procwm.training.tensors import LogTensors, log_tensors
+from procwm.world.scaler import Scaler
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of the log: rows, tensors and usable moments."""
+
+    grid: Grid
+    tensors: LogTensors
+    moments: Int[Tensor, " moment"]
+
+
+def part(
+    rows: Grid,
+    plant: PlantSpec,
+    scaler: Scaler,
+    horizon: int,
+    least: int = LEAST_MOMENTS,
+    name: str = "training",
+) -> Part:
+    """`rows` and the moments in it; `TrainingError` where there are fewer than `least`, which are `name`."""
+    found = anchors(rows, plant, history=rows.rule.history, horizon=horizon)
+    if len(found) < least:
+        needed = rows.rule.history + horizon
+        hours = math.ceil(needed * rows.rule.interval_s / 36.0) / 100.0
+        raise TrainingError(
+            f"the log has {len(found)} {name} moments with {needed} rows ({hours:g} h) around them without "
+            f"gaps; at least {least} are needed: give more hours, or a log with fewer gaps"
+        )
+    return Part(rows, log_tensors(rows, plant, scaler), torch.as_tensor(found))
+
+
+def with_history(rows: Grid, history: int) -> Grid:
+    """The same rows under a rule with another length of windows."""
+    old = rows.rule
+    rule = WindowRule(tags=old.tags, interval_s=old.interval_s, history=history, hold_s=old.hold_s)
+    return Grid(rule, rows.time_ns, rows.values, rows.valid)

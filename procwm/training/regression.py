@@ -1,0 +1,149 @@
+"""Outputs ahead by ridge regression on the window and on the inputs to come, all relative to the present.
+
+What a log does not show shrinks to persistence under inputs that stay, as with ARIX models (Box and
+Jenkins, Time series analysis, 1970), not to the mean of the log: a slow and quiet tag, whose changes are
+small beside its spread, would otherwise lose to persistence one interval ahead.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from procwm.training.tensors import LogTensors
+
+LEADS = 20
+"""Steps ahead that are regressed, at most, evenly spread over the horizon."""
+CHUNK = 2048
+"""Moments whose windows are held at once."""
+_LEAST_SCALE = 0.01
+"""A regressor that hardly ever differs, as the flag of a missing value, must not be blown up."""
+_LEAST_ERROR = 1e-3
+"""Of the largest spread of a change: an error below this is as good as none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Moments of relative regressors and targets, from which regressions of any weight follow.
+
+    A target is the change of one output or companion from the present to one lead.
+
+    Attributes:
+        importance: of each target's error.
+    """
+
+    mean: Float[Tensor, " regressor"]
+    target_mean: Float[Tensor, " target"]
+    covariance: Float[Tensor, "regressor regressor"]
+    cross: Float[Tensor, "regressor target"]
+    target_variance: Float[Tensor, " target"]
+    importance: Float[Tensor, " target"]
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """What relative regressors say about the changes to come.
+
+    Attributes:
+        coefficients: `change = regressors @ coefficients`, apart from an offset.
+        error: standard deviation of what is left of each target, scaled, over its importance.
+    """
+
+    coefficients: Float[Tensor, "regressor target"]
+    error: Float[Tensor, " target"]
+
+
+def sums(
+    log: LogTensors,
+    moments: Int[Tensor, " moment"],
+    horizon: int,
+    companions: Int[Tensor, " companion"],
+) -> Sums:
+    """The sums over `moments` for leads within `horizon` rows.
+
+    Args:
+        companions: columns of the log's other PVs that are foreseen beside the outputs.
+    """
+    first, change = _relative(log, moments[:1], horizon, companions)
+    total = torch.zeros(first.shape[1], dtype=torch.float64)
+    target_total = torch.zeros(change.shape[1], dtype=torch.float64)
+    square = torch.zeros((len(total), len(total)), dtype=torch.float64)
+    cross = torch.zeros((len(total), len(target_total)), dtype=torch.float64)
+    target_square = torch.zeros_like(target_total)
+    for part in torch.split(moments, CHUNK):
+        regressors, targets = _relative(log, part, horizon, companions)
+        total += regressors.sum(dim=0)
+        target_total += targets.sum(dim=0)
+        square += regressors.T @ regressors
+        cross += regressors.T @ targets
+        target_square += targets.square().sum(dim=0)
+    count = len(moments)
+    mean, target_mean = total / count, target_total / count
+    return Sums(
+        mean=mean,
+        target_mean=target_mean,
+        covariance=square / count - torch.outer(mean, mean),
+        cross=cross / count - torch.outer(mean, target_mean),
+        target_variance=(target_square / count - target_mean.square()).clamp(min=0.0),
+        importance=target_importance(log.outputs.shape[1], len(companions))
+        .sqrt()
+        .repeat(min(horizon, LEADS)),
+    )
+
+
+def regress(found: Sums, weight: float) -> Regression:
+    """Ridge regression; `weight` is relative to the variance of each regressor."""
+    scale = found.covariance.diagonal().clamp(min=0.0).sqrt().clamp(min=_LEAST_SCALE)
+    correlation = found.covariance / torch.outer(scale, scale)
+    correlation.diagonal().add_(weight)
+    solution = torch.linalg.solve(correlation, found.cross / scale[:, None]) / scale[:, None]
+    explained = 2.0 * solution * found.cross - solution * (found.covariance @ solution)
+    left = (found.target_variance - explained.sum(dim=0)).clamp(min=0.0).sqrt()
+    least = _LEAST_ERROR * float(found.target_variance.max().sqrt().clamp(min=1e-9))
+    return Regression(solution, left.clamp(min=least) / found.importance)
+
+
+def free_weights(found: Regression, log: LogTensors) -> Float[Tensor, "feature target"]:
+    """What windows alone say of the changes to come: weights of `window_features`, not relative."""
+    tags = log.values.shape[1]
+    size = log.history * tags
+    coefficients, targets = found.coefficients, found.coefficients.shape[1]
+    rows = coefficients[:size].clone().reshape(log.history, tags, targets)
+    rows[-1] -= rows[:-1].sum(dim=0)
+    first = size if log.complete else 2 * size
+    missing = torch.zeros_like(coefficients[:size]) if log.complete else coefficients[size:first]
+    horizon = (len(coefficients) - first) // (len(log.mv_columns) + len(log.dv_columns))
+    for columns in (log.mv_columns, log.dv_columns):
+        last = first + horizon * len(columns)
+        rows[-1, columns] -= coefficients[first:last].reshape(horizon, len(columns), targets).sum(dim=0)
+        first = last
+    return torch.cat((rows.flatten(0, 1), missing))
+
+
+def target_importance(outputs: int, companions: int) -> Float[Tensor, " column"]:
+    """Weights of squared errors: together companions weigh as much as outputs, none more than one."""
+    share = min(1.0, outputs / max(1, companions))
+    return torch.tensor([1.0] * outputs + [share] * companions, dtype=torch.float64)
+
+
+def _relative(
+    log: LogTensors,
+    moments: Int[Tensor, " moment"],
+    horizon: int,
+    companions: Int[Tensor, " companion"],
+) -> tuple[Float[Tensor, "moment regressor"], Float[Tensor, "moment target"]]:
+    """Regressors and targets: rows of the window, flags where anything is missing, MVs, DVs; changes."""
+    window = log.windows(moments)
+    values = window.values.double()
+    past = torch.cat((values[:, :-1] - values[:, -1:], values[:, -1:]), dim=1).flatten(1)
+    missing = [] if log.complete else [1.0 - window.valid.double().flatten(1)]
+    future = log.future(moments, horizon)
+    inputs = [
+        (to_come - present[moments][:, None]).double().flatten(1)
+        for to_come, present in ((future.mv, log.mv), (future.dv, log.dv))
+    ]
+    foreseen = torch.cat((log.outputs, log.others[:, companions]), dim=1)
+    leads = torch.linspace(1, horizon, min(horizon, LEADS)).long()
+    changes = foreseen[moments[:, None] + leads] - foreseen[moments][:, None]
+    return torch.cat((past, *missing, *inputs), dim=1), changes.double().flatten(1)
