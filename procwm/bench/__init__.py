@@ -1,6 +1,7 @@
 """The measurements behind `docs/benchmarks.md`: closed loops, comparators, metrics and studies."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -40,9 +41,20 @@ STUDIES: Mapping[str, str] = MappingProxyType(
 """Where each study is, imported only when asked for: studies need every library there is."""
 
 
-def study(name: str) -> Study:
-    """The study called `name`; `SpecError` where there is none."""
+def study(name: str, *, logs: Path | None = None, plants: Path | None = None) -> Study:
+    """The study called `name`; `SpecError` where there is none.
+
+    Args:
+        name: as in `STUDIES`.
+        logs: folder of real logs for a study that takes them, which `model` does.
+        plants: folder of their plant files, where not beside them.
+    """
     if name not in STUDIES:
         raise SpecError(f"there is no benchmark {name}; there are {', '.join(sorted(STUDIES))}")
     module, function = STUDIES[name].split(":")
-    return cast(Study, getattr(import_module(module), function))
+    found = getattr(import_module(module), function)
+    if logs is None and plants is None:
+        return cast(Study, found)
+    if name != "model" or logs is None:
+        raise SpecError("--logs belongs to `procwm bench model`, and --plants to --logs")
+    return cast(Study, partial(found, logs=logs, plants=plants))

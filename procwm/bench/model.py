@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from procwm.bench import Progress
+from procwm.bench.model_logs import RealLog, free_run, real_logs
 from procwm.bench.operating import operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
-from procwm.data.log import read_log
 from procwm.data.series import Log, TagSeries
+from procwm.errors import SpecError
 from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
-from procwm.plant.specfile import load_plant
 from procwm.plant.tags import PlantSpec
 from procwm.training.evaluation import LEADS, evaluate
 from procwm.training.trainer import train
@@ -20,12 +20,6 @@ SEEDS = (0, 1, 2)
 HOURS = 20.0
 TEST_HOURS = 8.0
 _LOG_SEED, _TEST_SEED = 1000, 3000
-PLANTS = Path(__file__).parent / "plants"
-"""Plant files of real logs, each for a log of the same name."""
-REAL_LOGS = Path("../shared/data")
-"""Where real logs are looked for; where there are none, none are measured."""
-TRAINED_SHARE = 0.7
-"""Of the time of a real log; the rest tests."""
 ORDER = ("procwm", "linear", "persistence")
 
 
@@ -35,44 +29,45 @@ def run_model(
     scenarios: Sequence[str] = (),
     seeds: Sequence[int] = (),
     hours: float | None = None,
+    logs: Path | None = None,
+    plants: Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Measure prediction errors and write `out/model.json` and `out/model.md`.
 
     A routine log of `hours` teaches the model; a later one without unmeasured disturbances, which no
     model could foresee, tests it against the noise-free truth as late as each instrument shows it.
-    Real logs are split by time instead, and tested against their own readings. The files grow with
-    every model.
+    With `logs`, those of real plants teach and test instead, against their own readings. The files grow
+    with every model.
 
     Args:
         out: a folder.
-        scenarios: by name, real logs included; everything that is there where empty.
+        scenarios: by name, or the names of logs; everything that is there where empty.
         seeds: `SEEDS` where empty.
         hours: of routine log; `HOURS` where `None`.
+        logs: folder of real logs, measured in place of simulated plants.
+        plants: folder of their plant files, where they are not beside the logs.
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
     chosen = seeds or SEEDS
     command = command_line("model", scenarios, seeds, hours)
+    if logs is None:
+        found = _simulated(scenarios, chosen, hours or HOURS, say)
+    else:
+        command += " --logs LOGS" + (" --plants PLANTS" if plants is not None else "")
+        found = _real(_named(real_logs(logs, plants), scenarios), chosen, say)
     rows: list[Row] = []
-    for found in (
-        _simulated(scenarios, chosen, hours or HOURS, say),
-        _real(scenarios, chosen, say),
-    ):
-        for more in found:
-            rows += more
-            write_results(out, "model", rows, report(rows, command))
+    for more in found:
+        rows += more
+        write_results(out, "model", rows, report(rows, command))
     return out / "model.json"
 
 
 def _simulated(
     names: Sequence[str], seeds: Sequence[int], hours: float, say: Progress
 ) -> Iterator[list[Row]]:
-    real = real_logs()
-    chosen = [name for name in names if name not in real]
-    if names and not chosen:
-        return
-    for name, scenario in ({n: find_scenario(n) for n in chosen} or all_scenarios()).items():
+    for name, scenario in ({n: find_scenario(n) for n in names} or all_scenarios()).items():
         for seed in seeds:
             say(f"{name}, seed {seed}: learning from {hours:g} h")
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
@@ -80,26 +75,20 @@ def _simulated(
             yield measured(name, scenario.plant, taught.log, test.log, seed=seed, truth=test.shown)
 
 
-def _real(names: Sequence[str], seeds: Sequence[int], say: Progress) -> Iterator[list[Row]]:
-    for name, (plant, log) in real_logs().items():
-        if names and name not in names:
-            continue
-        cut_ns = log.start_ns + round(TRAINED_SHARE * (log.end_ns - log.start_ns))
-        taught, test = log.between(log.start_ns, cut_ns), log.between(cut_ns, log.end_ns + 1)
+def _named(found: Sequence[RealLog], names: Sequence[str]) -> Sequence[RealLog]:
+    """Those of the given names, all where none is given; `SpecError` where there is none of a name."""
+    known = {real.name: real for real in found}
+    for name in names:
+        if name not in known:
+            raise SpecError(f"there is no log {name}; there are {', '.join(known)}")
+    return [known[name] for name in names] or found
+
+
+def _real(found: Sequence[RealLog], seeds: Sequence[int], say: Progress) -> Iterator[list[Row]]:
+    for real in found:
         for seed in seeds:
-            say(f"{name}, seed {seed}: learning from {taught.hours:.2f} h")
-            yield measured(name, plant, taught, test, seed=seed)
-
-
-def real_logs(folder: Path = REAL_LOGS) -> dict[str, tuple[PlantSpec, Log]]:
-    """The plant file and log of every real plant whose log is in `folder`."""
-    found = {}
-    for path in sorted(PLANTS.glob("*.toml")):
-        data = folder / f"{path.stem}.csv"
-        if data.is_file():
-            plant = load_plant(path)
-            found[path.stem] = (plant, read_log(data, plant))
-    return found
+            say(f"{real.name}, seed {seed}: learning from {real.taught.hours:.2f} h")
+            yield measured(real.name, real.plant, real.taught, real.test, seed=seed, free=real.given)
 
 
 def measured(
@@ -110,13 +99,18 @@ def measured(
     *,
     seed: int,
     truth: Mapping[str, TagSeries] | None = None,
+    free: bool = False,
 ) -> list[Row]:
-    """One row per model and lead: a world model trained on `taught`, all of them scored on `test`."""
+    """One row per model and lead: a world model trained on `taught`, all of them scored on `test`.
+
+    With `free` the rows of the first lead also hold `free_run`: see there.
+    """
     began = time.perf_counter()
     model = train(plant, taught, seed=seed)
     train_s = time.perf_counter() - began
     found = evaluate(model, test, truth)
     errors = {"procwm": found.nrmse, "linear": found.linear, "persistence": found.persistence}
+    alone = free_run(model, test) if free else {}
     return [
         {
             "plant": name,
@@ -129,6 +123,7 @@ def measured(
             "train_s": train_s if kind == "procwm" else 0.0,
             "moments": found.moments,
         }
+        | ({"free_run": dict(alone[kind])} if lead == LEADS[0] and kind in alone else {})
         for kind in ORDER
         for lead in LEADS
         if lead in errors[kind]
@@ -153,4 +148,20 @@ def report(rows: Sequence[Row], command: str) -> str:
             lines.append([kind, *(spread(found) for found in errors)])
         parts.append(f"\n## {plant}, {of[0]['hours']:.2f} h of log\n\n")
         parts.append(table(["model", *(f"{lead} ahead" for lead in LEADS)], lines))
+        alone = [row for row in of if "free_run" in row]
+        if alone:
+            parts.append(_alone(alone))
     return "".join(parts)
+
+
+def _alone(rows: Sequence[Row]) -> str:
+    """Free runs as Markdown, by model and CV."""
+    cvs = list(rows[0]["free_run"])
+    lines = [
+        [kind, *(spread([row["free_run"][cv] for row in rows if row["model"] == kind]) for cv in cvs)]
+        for kind in dict.fromkeys(row["model"] for row in rows)
+    ]
+    return (
+        "\nFree run over the test file, the state taken from its first rows: root mean squared error, in the "
+        "unit of the CV.\n\n" + table(["model", *cvs], lines)
+    )

@@ -42,11 +42,17 @@ def bench(
     scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for more.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeat for more.", min=0)] = None,
     hours: Annotated[float | None, typer.Option(help="Length of the logs to learn from.", min=0.1)] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="For model: a folder of real logs, in place of simulated plants.")
+    ] = None,
+    plants: Annotated[
+        Path | None, typer.Option(help="Folder of their plant files, where not beside the logs.")
+    ] = None,
 ) -> None:
     """Measure: the figures behind the benchmarks page."""
     from procwm.bench import study
 
-    measure = study(name)
+    measure = study(name, logs=logs, plants=plants)
     with progress(f"bench {name}") as advance:
         written = measure(
             out,

@@ -1,6 +1,5 @@
 """What the studies say of their rows."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,17 +86,3 @@ def test_the_model_report_has_a_line_for_every_model_and_a_column_for_every_lead
     assert "## a, 20.00 h of log" in text
     assert "| procwm | 0.010 | 0.050 | 0.200 |" in text
     assert "| persistence | 0.030 | 0.150 | 0.600 |" in text
-
-
-def test_real_logs_that_are_not_there_are_passed_over(tmp_path: Path) -> None:
-    assert model.real_logs(tmp_path) == {}
-
-
-def test_a_real_log_is_read_with_the_plant_file_of_its_name(tmp_path: Path) -> None:
-    lines = ["time,Q1,Q2,T1,T2,SP1"]
-    lines += [f"2000-01-01T00:00:{k:02d}Z,{k},0,{20 + k},21,23" for k in range(30)]
-    (tmp_path / "tclab.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    ((name, (plant, log)),) = model.real_logs(tmp_path).items()
-    assert name == "tclab"
-    assert [tag.name for tag in plant.cvs] == ["T1", "T2"]
-    assert log.series["T1"].value[-1] == 49.0

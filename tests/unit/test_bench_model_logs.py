@@ -1,0 +1,86 @@
+"""Real logs for the benchmark of prediction."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learning_cases import PLANT, Record, trained
+
+from procwm.bench import model, study
+from procwm.bench.model_logs import INITIAL_ROWS, free_run, real_logs
+from procwm.data.log import write_log
+from procwm.errors import LogError, SpecError
+from procwm.plant.specfile import dump_plant
+from procwm.testing import exact_model
+
+FOLDER = Path(__file__).parents[2].parent / "shared" / "data"
+PLANTS = Path(__file__).parents[2] / "docs" / "benchmarks" / "plants"
+
+
+def saved(folder: Path, *names: str) -> Path:
+    folder.mkdir()
+    for seed, name in enumerate(names):
+        write_log(folder / name, Record(200, seed=seed).log)
+    return folder
+
+
+@pytest.fixture
+def plants(tmp_path: Path) -> Path:
+    (tmp_path / "plants").mkdir()
+    (tmp_path / "plants" / "tanks.toml").write_text(dump_plant(PLANT), encoding="utf-8")
+    return tmp_path / "plants"
+
+
+def test_the_last_part_of_a_log_tests(tmp_path: Path, plants: Path) -> None:
+    (found,) = real_logs(saved(tmp_path / "logs", "tanks.parquet", "other.csv"), plants)
+    assert (found.name, found.given) == ("tanks", False)
+    assert found.taught.hours == pytest.approx(0.7 * 200 / 360, abs=0.01)
+    assert found.taught.end_ns < found.test.start_ns
+
+
+def test_a_test_file_tests_where_there_is_one(tmp_path: Path, plants: Path) -> None:
+    (found,) = real_logs(saved(tmp_path / "logs", "tanks_train.csv", "tanks_test.csv"), plants)
+    assert found.given
+    assert found.taught.series["LT.PV"].value[20] != found.test.series["LT.PV"].value[20]
+
+
+def test_a_folder_without_a_log_of_any_plant_file_is_refused(tmp_path: Path, plants: Path) -> None:
+    with pytest.raises(SpecError, match=r"plants: no NAME\.toml with a log NAME\.csv"):
+        real_logs(saved(tmp_path / "logs", "other.csv"), plants)
+
+
+def test_a_log_that_is_not_there_is_refused_by_name(tmp_path: Path, plants: Path) -> None:
+    logs = saved(tmp_path / "logs", "tanks.csv")
+    with pytest.raises(SpecError, match="there is no log pumps; there are tanks"):
+        model.run_model(tmp_path / "out", scenarios=["pumps"], logs=logs, plants=plants)
+
+
+@pytest.mark.parametrize(("name", "logs"), [("control", Path("logs")), ("model", None)])
+def test_logs_are_refused_where_nothing_takes_them(name: str, logs: Path | None) -> None:
+    with pytest.raises(SpecError, match="--logs belongs to `procwm bench model`, and --plants to --logs"):
+        study(name, logs=logs, plants=Path("plants"))
+
+
+def test_a_free_run_sees_the_first_rows_and_then_inputs_alone() -> None:
+    log = Record(400, seed=7).log
+    error = free_run(trained(), log)
+    level = log.series["LT.PV"]
+    assert error["procwm"]["LT.PV"] < 0.5 * float(np.std(level.value))
+    later = level.time_ns > level.time_ns[INITIAL_ROWS]
+    shifted = level.value + np.where(later, 1.0, 0.0)
+    series = {**log.series, "LT.PV": type(level)(level.time_ns, shifted, level.quality)}
+    moved = free_run(trained(), type(log)(series=series, mv_names=log.mv_names))
+    assert moved["procwm"]["LT.PV"] == pytest.approx(1.0, abs=0.5)
+
+
+def test_a_free_run_of_a_log_that_is_too_short_is_refused() -> None:
+    alone = exact_model(PLANT, state_matrix=0.9 * np.eye(2), input_matrix=np.zeros((2, 1)))
+    with pytest.raises(LogError, match=f"more than {INITIAL_ROWS} rows"):
+        free_run(alone, Record(INITIAL_ROWS).log)
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="the real logs are not here")
+def test_every_plant_file_of_the_benchmarks_reads_its_log() -> None:
+    found = real_logs(FOLDER, PLANTS)
+    assert [real.name for real in found] == sorted(path.stem for path in PLANTS.glob("*.toml"))
+    assert [real.name for real in found if real.given] == ["cascaded_tanks"]
