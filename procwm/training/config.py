@@ -14,7 +14,8 @@ class TrainingConfig:
             up to 64 and a tenth of the log.
         horizon: rows of a trained prediction; the settling time of that model's slowest step response,
             within 20 and 60.
-        latent: size of the latent state; the fewest states that the linear model needs, up to 16.
+        latent: size of the latent state; the fewest states that the linear model needs and two more, up
+            to 16.
         steps: optimisation steps of the run that decides how long to train.
         batch: windows a step.
         encoder_hidden, predictor_hidden: widths of the hidden layers.

@@ -7,7 +7,7 @@ cross-validation for time series predictor evaluation, Information Sciences 191 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -30,6 +30,8 @@ HISTORIES = (16, 24, 32, 48, 64)
 RIDGES = (1e-3, 1e-2, 1e-1)
 EXTRA_LATENTS = (0, 1, 2, 3, 4, 6, 8, 10, 12)
 """States beside the present outputs that are tried."""
+SPARE_LATENTS = 2
+"""Above the fewest that linear models need, for what they do not see."""
 MOST_LATENTS = 16
 LONGEST_HORIZON = 60
 FOLDS = 4
@@ -87,7 +89,8 @@ def chosen_start(
     """The start whose models predict every quarter of the log best from the rest of it.
 
     Errors of leads, outputs and companions are compared by their geometric mean, so that each counts by
-    ratio. Of starts that are as good to a hundredth, the one with the fewest states is taken.
+    ratio. Of starts that are as good to a hundredth, the one with the fewest states is taken, and
+    `SPARE_LATENTS` more.
 
     Raises:
         TrainingError: the log is too short.
@@ -108,7 +111,9 @@ def chosen_start(
             errors[Start(history, weight, latent)] = float((ratio * importance).sum() / importance.sum())
     least = min(errors.values())
     good = [start for start, error in errors.items() if error <= least + _AS_GOOD]
-    return min(good, key=lambda start: (start.latent, errors[start]))
+    fewest = min(good, key=lambda start: (start.latent, errors[start]))
+    spared = min(fewest.latent + SPARE_LATENTS, latents[-1])
+    return replace(fewest, latent=spared)
 
 
 def histories(plant: PlantSpec, rows: Grid, horizon: int, config: TrainingConfig) -> Sequence[int]:

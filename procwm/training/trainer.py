@@ -26,7 +26,7 @@ from procwm.world.model import WorldModel
 
 _LEAST_STRETCHES = 3
 """Held-out time of fewer than these, each a horizon long, cannot show that training helped."""
-_CONFIDENCE = 0.95
+_CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +180,7 @@ class _Training:
     def _kept(self) -> "_Check":
         """The best weights of the first run, where they are surely better than the linear start; else that.
 
-        Surely: by a paired one-sided t-test at 95 % between stretches of held-out time, each as long as the
+        Surely: by a paired one-sided t-test at 90 % between stretches of held-out time, each as long as the
         horizon. What is not shown to help is left out, since the next day may differ from this one.
         """
         held_out = len(self._prepared.validation.grid) - self._prepared.training.rule.history
