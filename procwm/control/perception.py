@@ -113,11 +113,12 @@ class Perception:
             return replace(moved, disturbance=self._estimator.restart(state.disturbance))
         recent = window.values[history - passed :]
         mv, dv, output = (recent[:, self._columns[axis]] for axis in ("mv", "dv", "cv"))
+        measured_now = window.measured[history - passed :, self._columns["cv"]]
         disturbance = self._estimator.update(
             state.disturbance,
             latent=latent,
             mv=np.where(np.isfinite(mv), mv, state.in_force),
             dv=np.where(np.isfinite(dv), dv, measured.dv),
-            output=output,
+            output=np.where(measured_now, output, np.nan),
         )
         return replace(moved, disturbance=disturbance)

@@ -6,7 +6,7 @@ than the tag's hold; otherwise it is invalid. Nothing after `t` is ever looked a
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
@@ -23,6 +23,7 @@ _NS = 1_000_000_000
 _FOREVER_NS = np.iinfo(np.int64).max
 _PHASE_SAMPLES = 100_000
 _LONGEST_DEFAULT_HOLD_S = 86_400.0
+_CYCLE = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +35,15 @@ class WindowRule:
         interval_s: time between rows, which is the control interval.
         history: count of rows in a window, the present included.
         hold_s: for how long a Good sample of each tag counts as the present value; `inf` is for ever.
+        cyclic: tags whose instrument answers in cycles longer than an interval, an analyser or a laboratory:
+            between two answers their value is held, and nothing was measured.
     """
 
     tags: tuple[str, ...]
     interval_s: float
     history: int
     hold_s: tuple[float, ...]
+    cyclic: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.interval_s) and self.interval_ns > 0):
@@ -75,11 +79,13 @@ class Window:
         end_ns: time of the last row, which is the present.
         values: engineering units; NaN where there is no valid measurement.
         valid: where there is one.
+        measured: where it is new: for a cyclic tag only where its sample came after the row before.
     """
 
     end_ns: int
     values: Float64[np.ndarray, "history tag"]
     valid: Bool[np.ndarray, "history tag"]
+    measured: Bool[np.ndarray, "history tag"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,11 +140,8 @@ class SampleBuffer:
     def window(self, end_ns: int) -> Window:
         """The window that ends at `end_ns`, which is not before the present of the last `push`."""
         rows = self.rule.row_times(end_ns)
-        values = np.full((self.rule.history, len(self.rule.tags)), np.nan)
-        for column, (tag, hold_s) in enumerate(zip(self.rule.tags, self.rule.hold_s, strict=True)):
-            if tag in self._usable:
-                values[:, column] = held(self._usable[tag], rows, hold_s)
-        return Window(end_ns, values, np.isfinite(values))
+        values, measured = on_rows(self._usable, rows, self.rule)
+        return Window(end_ns, values, np.isfinite(values), measured)
 
     def lost_ns(self, tag: str, now_ns: int) -> int:
         """For how long `tag` has had no valid value: 0 while its newest sample is Good and not too old."""
@@ -166,12 +169,14 @@ class Grid:
         time_ns: row times, a whole number of intervals apart.
         values: engineering units; NaN where there is no valid measurement.
         valid: where there is one.
+        measured: where it is new; see `Window`.
     """
 
     rule: WindowRule
     time_ns: Int64[np.ndarray, " row"]
     values: Float64[np.ndarray, "row tag"]
     valid: Bool[np.ndarray, "row tag"]
+    measured: Bool[np.ndarray, "row tag"]
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -194,7 +199,18 @@ class Grid:
     def slice(self, start: int, stop: int) -> "Grid":
         """Rows `start` to `stop`, the latter excluded, as views."""
         part = slice(start, stop)
-        return Grid(self.rule, self.time_ns[part], self.values[part], self.valid[part])
+        return Grid(self.rule, self.time_ns[part], self.values[part], self.valid[part], self.measured[part])
+
+    def only(self, tags: Sequence[str]) -> "Grid":
+        """The columns of `tags`, in the order of the rule."""
+        kept = [column for column, tag in enumerate(self.rule.tags) if tag in tags]
+        rule = replace(
+            self.rule,
+            tags=tuple(self.rule.tags[column] for column in kept),
+            hold_s=tuple(self.rule.hold_s[column] for column in kept),
+            cyclic=tuple(tag for tag in self.rule.cyclic if tag in tags),
+        )
+        return Grid(rule, self.time_ns, self.values[:, kept], self.valid[:, kept], self.measured[:, kept])
 
     def between(self, start_ns: int, end_ns: int) -> "Grid":
         """Rows with `start_ns <= time < end_ns`, as views."""
@@ -216,7 +232,7 @@ class Grid:
                 f"row {row} of {len(self)} does not end {self.rule.history} rows without a jump in time"
             )
         part = slice(row + 1 - self.rule.history, row + 1)
-        return Window(int(self.time_ns[row]), self.values[part], self.valid[part])
+        return Window(int(self.time_ns[row]), self.values[part], self.valid[part], self.measured[part])
 
     def windows(self, rows: Iterable[int]) -> list[Window]:
         """The windows that end at `rows`, as views."""
@@ -247,10 +263,23 @@ def grid(log: Log, rule: WindowRule) -> Grid:
         last = (min(end_ns, log.end_ns) - phase_ns) // rule.interval_ns
         rows.append(phase_ns + rule.interval_ns * np.arange(first, last + 1, dtype=np.int64))
     time_ns = np.concatenate(rows)
-    values = np.empty((len(time_ns), len(rule.tags)))
-    for column, tag in enumerate(rule.tags):
-        values[:, column] = held(log.series[tag].usable, time_ns, holds[tag])
-    return Grid(rule, time_ns, values, np.isfinite(values))
+    usable = {tag: log.series[tag].usable for tag in rule.tags}
+    values, new = on_rows(usable, time_ns, rule)
+    return Grid(rule, time_ns, values, np.isfinite(values), new)
+
+
+def on_rows(
+    usable: Mapping[str, TagSeries], row_ns: Int64[np.ndarray, " row"], rule: WindowRule
+) -> tuple[Float64[np.ndarray, "row tag"], Bool[np.ndarray, "row tag"]]:
+    """Values of every tag of `rule` at each row, and where they are new."""
+    values = np.full((len(row_ns), len(rule.tags)), np.nan)
+    measured = np.zeros(values.shape, dtype=np.bool_)
+    for column, (tag, hold_s) in enumerate(zip(rule.tags, rule.hold_s, strict=True)):
+        if tag in usable:
+            values[:, column] = held(usable[tag], row_ns, hold_s)
+            since_s = np.nextafter(rule.interval_s, 0.0) if tag in rule.cyclic else hold_s
+            measured[:, column] = np.isfinite(held(usable[tag], row_ns, min(hold_s, since_s)))
+    return values, measured
 
 
 def default_hold_s(plant: PlantSpec, log: Log) -> tuple[float, ...]:
@@ -261,6 +290,22 @@ def default_hold_s(plant: PlantSpec, log: Log) -> tuple[float, ...]:
     at least 10 intervals, at most a day.
     """
     return tuple(_default_hold_s(tag.role, tag.max_hold_s, plant, log.series[tag.name]) for tag in plant.tags)
+
+
+def default_cyclic(plant: PlantSpec, log: Log) -> tuple[str, ...]:
+    """Tags that are measured in cycles: nine of ten Good samples come 1.5 intervals or more after the last.
+
+    A tag that is reported by exception has gaps too, but also samples in adjacent intervals; what is not
+    reported there has not changed.
+    """
+    return tuple(
+        tag.name for tag in plant.tags if tag.role is not Role.MV and _cyclic(plant, log.series[tag.name])
+    )
+
+
+def _cyclic(plant: PlantSpec, series: TagSeries) -> bool:
+    apart_ns = np.diff(series.usable.time_ns)
+    return len(apart_ns) > 0 and float(np.quantile(apart_ns, 0.1)) >= _CYCLE * plant.interval_s * _NS
 
 
 def _default_hold_s(role: Role, given_s: float | None, plant: PlantSpec, series: TagSeries) -> float:

@@ -120,7 +120,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
     latent = model.encode(window)
     predictions = {
         "model": model.readout(model.imagine(latent, future.mv, future.dv)),
-        "persistence": tensors.outputs[moments][:, None].expand(-1, horizon, -1),
+        "persistence": tensors.values[moments][:, None, tensors.output_columns].expand(-1, horizon, -1),
     }
     if isinstance(model.reference, LinearDynamics):
         predictions["linear"] = model.reference.predict(window, future.mv, future.dv)

@@ -1,10 +1,10 @@
 """A linear state-space model from a log, by reduced-rank regression of the future on the past.
 
-The state is the present outputs and, beside them, the leading directions of what else a window says about
-the outputs to come, and about the PVs that belong to the process: each tag and lead relative to what cannot
-be foreseen of it; all whitened. So the
-outputs of the state are the measured ones, and the state is white, which is what `sigreg` asks of a latent:
-a world model can start from it.
+The state is the present outputs, but for those that are measured in cycles, and beside them the leading
+directions of what else a window says about the outputs to come, and about the PVs that belong to the
+process: each tag and lead relative to what cannot be foreseen of it; all whitened. So the outputs of the
+state are the measured ones, and the state is white, which is what `sigreg` asks of a latent: a world model
+can start from it.
 
 This is the canonical-variate family of subspace identification: Larimore (1990), Canonical variate analysis
 in identification, filtering, and adaptive control, CDC, 596-604.
@@ -39,6 +39,7 @@ class States:
         now, following: states at some moments and one row later.
         inputs: MVs and DVs of the row in between.
         readout, readout_offset: the first states to the present outputs.
+        late: cyclic outputs, between two measurements on a straight line.
     """
 
     encoder: Float[Tensor, "feature latent"]
@@ -46,16 +47,18 @@ class States:
     now: Float[Tensor, "moment latent"]
     following: Float[Tensor, "moment latent"]
     inputs: Float[Tensor, "moment input"]
-    readout: Float[Tensor, "cv cv"]
-    readout_offset: Float[Tensor, " cv"]
+    readout: Float[Tensor, "prompt prompt"]
+    readout_offset: Float[Tensor, " prompt"]
+    late: Float[Tensor, "moment late"]
 
 
 def states(log: LogTensors, moments: Int[Tensor, " moment"], found: Regression, most: int) -> States:
     """At most `most` states, and no fewer than there are outputs."""
-    outputs = log.outputs.shape[1]
+    prompt = log.output_columns[~log.cyclic]
+    outputs = len(prompt)
     weights = free_weights(found, log) / found.error
     features = _features(log, moments)
-    present, foreseen = log.outputs[moments].double(), features @ weights
+    present, foreseen = log.values[moments][:, prompt].double(), features @ weights
     mean, foreseen_mean = present.mean(dim=0), foreseen.mean(dim=0)
     covariance = _covariance(present, present)
     covariance.diagonal().add_(_COLLINEAR * covariance.diagonal().mean().clamp(min=1e-12))
@@ -68,7 +71,7 @@ def states(log: LogTensors, moments: Int[Tensor, " moment"], found: Regression, 
     kept = max(0, min(most - outputs, useful))
     sizes = variances.flip(0)[:kept].clamp(min=1e-12).sqrt()
     directions = _signed(directions.flip(1)[:, :kept]) / sizes
-    picked = _present_weights(log, features.shape[1])
+    picked = _present_weights(log, prompt, features.shape[1])
     whitening = torch.linalg.inv(root).T
     encoder = torch.cat((picked @ whitening, (weights - picked @ share) @ directions), dim=1)
     offset = torch.cat((-mean @ whitening, (mean @ share - foreseen_mean) @ directions))
@@ -80,17 +83,20 @@ def states(log: LogTensors, moments: Int[Tensor, " moment"], found: Regression, 
         inputs=torch.cat((log.mv[moments + 1], log.dv[moments + 1]), dim=1).double(),
         readout=root,
         readout_offset=mean,
+        late=log.outputs[moments][:, log.cyclic].double(),
     )
 
 
 def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
     """The linear model of the first `latent` states."""
     latent = min(latent, found.encoder.shape[1])
-    outputs = len(found.readout)
+    outputs, prompt = len(log.cyclic), len(found.readout)
     now, following = found.now[:, :latent], found.following[:, :latent]
     step, step_offset = ridge(torch.cat((now, found.inputs), dim=1), following - now, STATE_RIDGE)
-    readout = torch.zeros((outputs, latent), dtype=torch.float64)
-    readout[:, :outputs] = found.readout
+    readout, readout_offset = torch.zeros((outputs, latent)).double(), torch.zeros(outputs).double()
+    readout[~log.cyclic, :prompt], readout_offset[~log.cyclic] = found.readout, found.readout_offset
+    late, late_offset = ridge(now, found.late, STATE_RIDGE)
+    readout[log.cyclic], readout_offset[log.cyclic] = late.T, late_offset
     model = LinearDynamics(
         features=len(found.encoder),
         latent=latent,
@@ -102,7 +108,7 @@ def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
         for layer, weight, bias in (
             (model.encoder, found.encoder[:, :latent].T, found.offset[:latent]),
             (model.step, step.T, step_offset),
-            (model.readout, readout, found.readout_offset),
+            (model.readout, readout, readout_offset),
         ):
             layer.weight.copy_(weight)
             layer.bias.copy_(bias)
@@ -174,11 +180,13 @@ def _features(log: LogTensors, moments: Int[Tensor, " moment"]) -> Float[Tensor,
     return torch.cat(parts)
 
 
-def _present_weights(log: LogTensors, features: int) -> Float[Tensor, "feature cv"]:
-    """Picks the present outputs out of window features, whose first half is values row by row."""
-    picked = torch.zeros((features, log.outputs.shape[1]), dtype=torch.float64)
+def _present_weights(
+    log: LogTensors, columns: Int[Tensor, " cv"], features: int
+) -> Float[Tensor, "feature cv"]:
+    """Picks the present values of `columns` out of window features, whose first half is values row by row."""
+    picked = torch.zeros((features, len(columns)), dtype=torch.float64)
     last = features // 2 - log.values.shape[1]
-    for output, column in enumerate(log.output_columns.tolist()):
+    for output, column in enumerate(columns.tolist()):
         picked[last + column, output] = 1.0
     return picked
 

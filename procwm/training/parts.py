@@ -1,14 +1,14 @@
 """A part of a log as tensors, with the moments in it that can be learned from or scored."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from procwm.data.dataset import LEAST_MOMENTS, anchors
-from procwm.data.window import Grid, WindowRule
+from procwm.data.window import Grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec
 from procwm.training.tensors import LogTensors, log_tensors
@@ -46,6 +46,4 @@ def part(
 
 def with_history(rows: Grid, history: int) -> Grid:
     """The same rows under a rule with another length of windows."""
-    old = rows.rule
-    rule = WindowRule(tags=old.tags, interval_s=old.interval_s, history=history, hold_s=old.hold_s)
-    return Grid(rule, rows.time_ns, rows.values, rows.valid)
+    return replace(rows, rule=replace(rows.rule, history=history))

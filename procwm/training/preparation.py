@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -9,15 +10,16 @@ from procwm.data.dataset import HELD_OUT
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import screen
 from procwm.data.series import Log
-from procwm.data.window import Grid, WindowRule, default_hold_s, grid
+from procwm.data.window import Grid, WindowRule, default_cyclic, default_hold_s, grid
 from procwm.errors import TrainingError
-from procwm.plant.tags import PlantSpec
+from procwm.plant.tags import PlantSpec, names_of
 from procwm.training.config import TrainingConfig
 from procwm.training.identification import state_space, states
 from procwm.training.parts import Part, part, with_history
 from procwm.training.regression import regress, sums
-from procwm.training.relevance import companions
+from procwm.training.relevance import companions, informative
 from procwm.training.start import Start, chosen_start, histories, longest_horizon, settled_horizon
+from procwm.training.tensors import others_of
 from procwm.world.linear import LinearDynamics
 from procwm.world.scaler import Scaler, fit_scaler
 
@@ -73,12 +75,18 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
         LogError: the log cannot be used at all.
     """
     trusted = screen(log, plant).trusted()
-    hold_s = default_hold_s(plant, trusted)
-    rule = WindowRule(tags=plant.names, interval_s=plant.interval_s, history=1, hold_s=hold_s)
+    rule = WindowRule(
+        tags=plant.names,
+        interval_s=plant.interval_s,
+        history=1,
+        hold_s=default_hold_s(plant, trusted),
+        cyclic=default_cyclic(plant, trusted),
+    )
     rows = grid(trusted, rule)
     notes = _notes(plant, rows)
     longest = longest_horizon(plant, rows, config)
-    belonging = _belonging(plant, rows, longest, config)
+    rows, belonging, left_out = _relevant(plant, rows, longest, config)
+    notes += left_out
     start = chosen_start(plant, rows, longest, belonging, config)
     rows = with_history(rows, start.history)
     whole = _material(rows, plant, longest, start, belonging)
@@ -95,14 +103,23 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
     )
 
 
-def _belonging(
+def _relevant(
     plant: PlantSpec, rows: Grid, horizon: int, config: TrainingConfig
-) -> Int[Tensor, " companion"]:
-    """Which other PVs belong to the process, seen through windows of a middling length."""
+) -> tuple[Grid, Int[Tensor, " companion"], tuple[str, ...]]:
+    """`rows` without the PVs that tell nothing, which of those left belong to the process, and a sentence.
+
+    PVs are judged through windows of a middling length.
+    """
     tried = histories(plant, rows, horizon, config)
     seen = with_history(rows, tried[len(tried) // 2])
     found = part(seen, plant, fit_scaler(plant, rows.rule.tags, rows.values, rows.valid), horizon)
-    return companions(found.tensors, found.moments)
+    belonging = companions(found.tensors, found.moments).tolist()
+    kept = sorted({*belonging, *informative(found.tensors, found.moments, horizon).tolist()})
+    others = names_of(others_of(plant, rows.rule.tags))
+    dropped = [name for column, name in enumerate(others) if column not in kept]
+    notes = (f"left out, telling nothing of the CVs that MVs, DVs and CVs do not: {', '.join(dropped)}",)
+    positions = torch.tensor([kept.index(column) for column in belonging], dtype=torch.long)
+    return rows.only([tag for tag in rows.rule.tags if tag not in dropped]), positions, notes[: len(dropped)]
 
 
 def _material(

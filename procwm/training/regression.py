@@ -27,7 +27,8 @@ _LEAST_ERROR = 1e-3
 class Sums:
     """Moments of relative regressors and targets, from which regressions of any weight follow.
 
-    A target is the change of one output or companion from the present to one lead.
+    A target is the change of one output or companion from the present to one lead; of a cyclic output, its
+    value there.
 
     Attributes:
         importance: of each target's error.
@@ -145,5 +146,8 @@ def _relative(
     ]
     foreseen = torch.cat((log.outputs, log.others[:, companions]), dim=1)
     leads = torch.linspace(1, horizon, min(horizon, LEADS)).long()
-    changes = foreseen[moments[:, None] + leads] - foreseen[moments][:, None]
+    # The present value of a cyclic output is an old one: what is foreseen of it is no change.
+    held = torch.cat((log.values[:, log.output_columns], log.values[:, log.other_columns[companions]]), dim=1)
+    since = torch.cat((~log.cyclic, torch.ones(len(companions), dtype=torch.bool)))
+    changes = foreseen[moments[:, None] + leads] - (held * since)[moments][:, None]
     return torch.cat((past, *missing, *inputs), dim=1), changes.double().flatten(1)

@@ -1,15 +1,16 @@
 """A log on the control grid as scaled tensors, gathered by moment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from procwm.data.window import Grid
-from procwm.plant.tags import PlantSpec, names_of
+from procwm.plant.tags import PlantSpec, Tag, names_of
 from procwm.world.model import fill_forward
 from procwm.world.protocols import ModelInput
 from procwm.world.scaler import Scaler
@@ -37,9 +38,12 @@ class LogTensors:
     Attributes:
         history: rows of a window.
         values, valid: every tag of the model.
-        mv, dv, outputs, outputs_valid: columns of them.
-        others, others_valid: columns of the PVs that are no outputs.
-        mv_columns, dv_columns, output_columns: which columns of `values` they are.
+        mv, dv: columns of them.
+        outputs, outputs_valid: between two measurements of a cyclic output on a straight line; where it
+            was measured.
+        others, others_valid: the same of the PVs that are no outputs.
+        mv_columns, dv_columns, output_columns, other_columns: which columns of `values` they are.
+        cyclic: whether each output is, so that its present value is none.
     """
 
     history: int
@@ -54,6 +58,8 @@ class LogTensors:
     mv_columns: Int[Tensor, " mv"]
     dv_columns: Int[Tensor, " dv"]
     output_columns: Int[Tensor, " cv"]
+    other_columns: Int[Tensor, " pv"]
+    cyclic: Bool[Tensor, " cv"]
 
     @cached_property
     def complete(self) -> bool:
@@ -88,8 +94,9 @@ def log_tensors(
         filled[stretch] = fill_forward(scaled[stretch], grid.valid[stretch])
     values = torch.as_tensor(filled, dtype=dtype)
     valid = torch.as_tensor(grid.valid, dtype=dtype)
-    known = {tag.name for tag in (*plant.mvs, *plant.dvs, *plant.outputs)}
-    others = tuple(tag for tag in plant.tags if tag.name not in known)
+    foreseen = torch.as_tensor(_between(grid, filled), dtype=dtype)
+    measured = torch.as_tensor(grid.measured, dtype=dtype)
+    others = others_of(plant, grid.rule.tags)
     mv, dv, outputs, rest = (
         torch.as_tensor(grid.columns(names_of(tags)), dtype=torch.long)
         for tags in (plant.mvs, plant.dvs, plant.outputs, others)
@@ -100,14 +107,22 @@ def log_tensors(
         valid=valid,
         mv=values[:, mv],
         dv=values[:, dv],
-        outputs=values[:, outputs],
-        outputs_valid=valid[:, outputs],
-        others=values[:, rest],
-        others_valid=valid[:, rest],
+        outputs=foreseen[:, outputs],
+        outputs_valid=measured[:, outputs],
+        others=foreseen[:, rest],
+        others_valid=measured[:, rest],
         mv_columns=mv,
         dv_columns=dv,
         output_columns=outputs,
+        other_columns=rest,
+        cyclic=torch.tensor([tag.name in grid.rule.cyclic for tag in plant.outputs]),
     )
+
+
+def others_of(plant: PlantSpec, tags: Sequence[str]) -> tuple[Tag, ...]:
+    """Those of `tags` that are PVs and no outputs."""
+    known = {tag.name for tag in (*plant.mvs, *plant.dvs, *plant.outputs)}
+    return tuple(plant.tag(name) for name in tags if name not in known)
 
 
 def spread(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"]:
@@ -115,3 +130,15 @@ def spread(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"
     if len(moments) <= count:
         return moments
     return moments[torch.linspace(0, len(moments) - 1, count).long()]
+
+
+def _between(grid: Grid, filled: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "row tag"]:
+    """What is to be foreseen: a staircase of held values would teach that nothing moves."""
+    known = filled.copy()
+    for column in grid.columns(grid.rule.cyclic):
+        for stretch in grid.stretches:
+            at = np.flatnonzero(grid.measured[stretch, column])
+            if len(at):
+                rows = np.arange(stretch.stop - stretch.start)
+                known[stretch, column] = np.interp(rows, at, filled[stretch, column][at])
+    return known

@@ -48,6 +48,8 @@ class _Sizes(_Strict):
     interval_s: float
     history: int
     hold_s: tuple[float | None, ...]
+    cyclic: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
     horizon: int
     latent: int
     encoder_hidden: tuple[int, ...]
@@ -130,6 +132,8 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         interval_s=model.rule.interval_s,
         history=model.rule.history,
         hold_s=tuple(hold_s if math.isfinite(hold_s) else None for hold_s in model.rule.hold_s),
+        cyclic=model.rule.cyclic,
+        tags=model.rule.tags,
         horizon=model.horizon,
         latent=model.predictor.latent,
         encoder_hidden=model.encoder.hidden,
@@ -156,17 +160,19 @@ def _network(widths: tuple[int, ...]) -> nn.Sequential:
 
 def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, Any]) -> WorldModel:
     outputs, mv, dv = len(plant.outputs), len(plant.mvs), len(plant.dvs)
-    tags = len(plant.names)
+    seen = plant.names if sizes.tags is None else sizes.tags
+    tags = len(seen)
     reference = sizes.reference_latent
     # Layers draw their first weights when built; loading must not move the caller's random state.
     with torch.random.fork_rng(devices=[]):
         return WorldModel(
             plant=plant,
             rule=WindowRule(
-                tags=plant.names,
+                tags=seen,
                 interval_s=sizes.interval_s,
                 history=sizes.history,
                 hold_s=tuple(math.inf if hold_s is None else hold_s for hold_s in sizes.hold_s),
+                cyclic=sizes.cyclic,
             ),
             scaler=scaler,
             horizon=sizes.horizon,

@@ -35,7 +35,7 @@ holds = st.lists(st.sampled_from((0.0, 1.0, 3.0, 8.0, math.inf)), min_size=3, ma
 
 
 def rule_of(hold_s: list[float], history: int = 4) -> WindowRule:
-    return WindowRule(tags=NAMES, interval_s=2.0, history=history, hold_s=tuple(hold_s))
+    return WindowRule(tags=NAMES, interval_s=2.0, history=history, hold_s=tuple(hold_s), cyclic=NAMES[:1])
 
 
 def buffer_of(rule: WindowRule, stream: list[Sample]) -> SampleBuffer:
@@ -97,6 +97,7 @@ def test_stream_and_batch_windowing_agree_exactly(
         window = buffer.window(end_ns)
         np.testing.assert_array_equal(window.values, whole.window(row).values)
         np.testing.assert_array_equal(window.valid, whole.window(row).valid)
+        np.testing.assert_array_equal(window.measured, whole.window(row).measured)
 
 
 @settings(max_examples=60, deadline=None)

@@ -26,7 +26,10 @@ def gridded(seconds: list[int]) -> Grid:
     """Tag `k` has the value `row + k / 10`."""
     values = np.arange(len(seconds))[:, None] + np.arange(4) / 10
     return Grid(
-        RULE, np.array(seconds, dtype=np.int64) * 1_000_000_000, values, np.ones_like(values, dtype=bool)
+        RULE,
+        np.array(seconds, dtype=np.int64) * 1_000_000_000,
+        values,
+        *[np.ones_like(values, dtype=bool)] * 2,
     )
 
 
@@ -34,7 +37,7 @@ def without(rows: Grid, *cells: tuple[int, str]) -> Grid:
     values = rows.values.copy()
     for row, tag in cells:
         values[row, RULE.tags.index(tag)] = math.nan
-    return Grid(RULE, rows.time_ns, values, np.isfinite(values))
+    return Grid(RULE, rows.time_ns, values, np.isfinite(values), np.isfinite(values))
 
 
 def test_a_pair_is_what_came_before_a_moment_and_what_came_after() -> None:

@@ -28,7 +28,7 @@ STILL = np.full(1000, 300.0)
 def judged(first: np.ndarray, second: np.ndarray) -> tuple[Excitation, ...]:
     values = np.column_stack((np.zeros(len(first)), first, second))
     time_ns = np.arange(len(first), dtype=np.int64) * 1_000_000_000
-    return excitation(Grid(RULE, time_ns, values, np.isfinite(values)), PLANT)
+    return excitation(Grid(RULE, time_ns, values, np.isfinite(values), np.isfinite(values)), PLANT)
 
 
 def test_steps_on_each_mv_are_enough() -> None:

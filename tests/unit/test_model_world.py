@@ -30,7 +30,7 @@ def _exact(**options: object) -> WorldModel:
 
 def _window(level: float, pressure: float) -> Window:
     values = np.array([[level, 4.0, 5.0, pressure]] * 4)
-    return Window(0, values, np.isfinite(values))
+    return Window(0, values, np.isfinite(values), np.isfinite(values))
 
 
 def test_an_exact_model_keeps_the_contract() -> None:
@@ -57,7 +57,7 @@ def test_only_the_present_row_matters_to_an_exact_model() -> None:
     window = _window(6.0, 2.0)
     past = window.values.copy()
     past[:-1] += 3.0
-    other = Window(0, past, window.valid)
+    other = Window(0, past, window.valid, window.valid)
     first, second = (model.encode(model.model_input([each])) for each in (window, other))
     assert torch.equal(first, second)
 
@@ -78,7 +78,7 @@ def test_a_missing_present_value_falls_back_on_the_last_one() -> None:
     window = _window(6.0, 2.0)
     values = window.values.copy()
     values[-1, 0] = np.nan
-    gap = Window(0, values, np.isfinite(values))
+    gap = Window(0, values, np.isfinite(values), np.isfinite(values))
     assert torch.equal(model.encode(model.model_input([gap])), model.encode(model.model_input([window])))
 
 

@@ -3,9 +3,8 @@ from dataclasses import replace
 import torch
 from learning_cases import PLANT, QUICK, record
 
-from procwm.training.parts import Part
-from procwm.training.preparation import prepare
-from procwm.training.relevance import companions
+from procwm.training.preparation import Part, prepare
+from procwm.training.relevance import companions, informative
 from procwm.training.tensors import LogTensors
 
 
@@ -14,7 +13,12 @@ def _part() -> Part:
 
 
 def _with(part: Part, others: torch.Tensor) -> LogTensors:
-    return replace(part.tensors, others=others, others_valid=torch.ones_like(others))
+    return replace(
+        part.tensors,
+        others=others,
+        others_valid=torch.ones_like(others),
+        other_columns=torch.zeros(others.shape[1], dtype=torch.long),
+    )
 
 
 def _drifts(rows: int, count: int) -> torch.Tensor:
@@ -44,3 +48,19 @@ def test_a_plant_without_other_pvs_has_no_companions() -> None:
     part = _part()
     assert part.tensors.others.shape[1] == 0
     assert companions(part.tensors, part.moments).tolist() == []
+
+
+def test_a_flow_that_follows_its_setpoint_is_no_companion() -> None:
+    part = _part()
+    assert companions(_with(part, part.tensors.mv.clone()), part.moments).tolist() == []
+
+
+def test_a_pv_that_tells_of_what_is_to_come_is_looked_at_and_noise_is_not() -> None:
+    part = _part()
+    rows = len(part.tensors.values)
+    drift = _drifts(rows, 1)
+    outputs = part.tensors.outputs + 2.0 * torch.roll(drift, 2, dims=0)
+    noise = torch.randn((rows, 10), generator=torch.Generator().manual_seed(2))
+    others = torch.cat((drift, noise, _drifts(rows, 12)[:, 2:]), dim=1)
+    log = replace(_with(part, others), outputs=outputs)
+    assert informative(log, part.moments, 8).tolist() == [0]

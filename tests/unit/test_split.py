@@ -13,7 +13,7 @@ RULE = WindowRule(tags=("y",), interval_s=1.0, history=6, hold_s=(1.0,))
 def gridded(count: int) -> Grid:
     values = np.arange(float(count))[:, None]
     return Grid(
-        RULE, np.arange(count, dtype=np.int64) * 1_000_000_000, values, np.ones((count, 1), dtype=bool)
+        RULE, np.arange(count, dtype=np.int64) * 1_000_000_000, values, *[np.ones((count, 1), dtype=bool)] * 2
     )
 
 

@@ -1,12 +1,13 @@
 """The windowing rule at its edges: holds, gaps, phases, clocks that are wrong."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from procwm.data.series import Log
-from procwm.data.window import Grid, SampleBuffer, WindowRule, default_hold_s, grid
+from procwm.data.window import Grid, SampleBuffer, WindowRule, default_cyclic, default_hold_s, grid
 from procwm.errors import LogError, SpecError
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec, Role, Tag
@@ -42,6 +43,25 @@ def test_a_value_is_held_as_long_as_its_hold_and_no_longer() -> None:
     assert column(buffer, "y", 20.0) == [None, 1.0, 1.0]
     assert column(buffer, "y", 20.1) == [None, 1.0, None]
     assert column(buffer, "u", 1e6) == [2.0, 2.0, 2.0]
+
+
+def test_between_two_answers_of_an_analyser_its_value_is_held_and_nothing_is_measured() -> None:
+    rule = replace(RULE, hold_s=(25.0, math.inf), cyclic=("y",))
+    samples = [sample("y", 1.0, 10.0), sample("u", 2.0, 5.0)]
+    window = SampleBuffer(rule).push(samples).window(30 * NS)
+    assert window.valid[:, 0].tolist() == [True, True, True]
+    assert window.measured[:, 0].tolist() == [True, False, False]
+    assert window.measured[:, 1].tolist() == [True, True, True]
+    late = SampleBuffer(rule).push([sample("y", 1.0, 10.1)]).window(30 * NS)
+    assert late.measured[:, 0].tolist() == [False, True, False]
+
+
+def test_an_analyser_is_told_from_a_tag_that_is_reported_when_it_changes() -> None:
+    samples = [sample("y", float(count), 30.0 * count) for count in range(20)]
+    samples += [sample("u", 0.0, 0.0)]
+    assert default_cyclic(PLANT, Log.from_samples(samples, PLANT)) == ("y",)
+    busy = [sample("y", float(count), 600.0 + 10.0 * count) for count in range(1, 20)]
+    assert default_cyclic(PLANT, Log.from_samples([*samples, *busy], PLANT)) == ()
 
 
 def test_a_sample_counts_from_the_moment_it_was_taken() -> None:
