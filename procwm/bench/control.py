@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from procwm.bench.pi import ProportionalIntegral
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.bench.soft_sensor import with_sensors
 from procwm.control.controller import Controller
-from procwm.data.window import grid
+from procwm.data.window import default_hold_s, grid
 from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.scenario import Scenario
@@ -134,9 +135,14 @@ def study(
 
 def _linear_guarded(scenario: Scenario, operated: OperatingLog, learned: Learned) -> LinearMpc:
     """The linear MPC with a soft sensor for every guardrail, from the labels that procwm has."""
-    rows = grid(operated.log, learned.unguarded.rule)
+    rule = replace(
+        learned.unguarded.rule,
+        tags=scenario.plant.names,
+        hold_s=default_hold_s(scenario.plant, operated.log),
+    )
+    rows = grid(operated.log, rule)
     plant, log, sensors = with_sensors(
-        scenario.plant, operated.log, learned.labels, rows=rows, coverage=GRADED_COVERAGE
+        scenario.plant, operated.log, learned.labels, rows=rows, coverage=GRADED_COVERAGE[0]
     )
     return LinearMpc(identify_linear(plant, log, history=WARM_UP + 1), sensors=sensors)
 
@@ -174,7 +180,7 @@ def _guardrail_json(learned: Learned) -> dict[str, Any]:
     return {
         name: {
             "labels": LABELS,
-            "coverage_target": GRADED_COVERAGE,
+            "coverage_target": GRADED_COVERAGE[0],
             "coverage": found.share,
             "caught": found.caught,
             "moments": found.moments,

@@ -76,7 +76,7 @@ def fit_soft_sensor(rows: Grid, labels: Labels, *, name: str, coverage: float) -
         name=name,
         weights=weights,
         offset=form.constant - float(weights @ center),
-        margin=symmetric_margin((values - held_out[:, 0]).numpy(), coverage),
+        margin=symmetric_margin((values[:, None] - held_out).numpy(), coverage),
         spread=float(values.std()),
     )
 

@@ -98,7 +98,7 @@ def guardrail(
     coverage: Annotated[
         float | None,
         typer.Option(
-            help="Share of moments that must not be understated; 0.95, or 0.9 for safe and unsafe alone.",
+            help="Share of moments not to be understated; without it the most that the labels can show.",
             min=0.55,
             max=0.99,
         ),

@@ -86,7 +86,7 @@ def summary_of(outcome: Outcome) -> dict[str, Any]:
         "guardrails": {
             name: {
                 "labels": LABELS,
-                "coverage_target": GRADED_COVERAGE,
+                "coverage_target": GRADED_COVERAGE[0],
                 "coverage": covered.share,
                 "caught": covered.caught,
                 "violations": _broken(own, name),

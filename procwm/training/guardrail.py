@@ -14,14 +14,17 @@ from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError, TrainingError
 from procwm.training.head_fit import View, as_network, averaged_quadratic
+from procwm.training.head_margin import strangeness, with_margin
 from procwm.training.labels import Labels
 from procwm.training.tensors import LogTensors, log_tensors
-from procwm.world.calibration import least_count, margin, symmetric_margin
+from procwm.world.calibration import least_count, margin
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 
-GRADED_COVERAGE, JUDGED_COVERAGE = 0.95, 0.9
-"""Where labels have a size, and where they are safe or unsafe: nine labels are enough for either."""
+GRADED_COVERAGE = (0.97, 0.95, 0.9)
+"""Where labels have a size: the first that so many labels can show, from 16, 9 and 4 on."""
+JUDGED_COVERAGE = 0.9
+"""Where they are safe or unsafe."""
 _SETTLED_LEAD = 5
 _MOST_SAMPLED = 5000
 """Moments of the log that stand for all of it."""
@@ -62,7 +65,7 @@ def learn_guardrail(
         log: holds the labelled moments and a window before them.
         name: of the guardrail; one of the same name is replaced.
         coverage: share of new moments whose true value, or whose being unsafe, must not be understated;
-            `None` for `GRADED_COVERAGE` or `JUDGED_COVERAGE`.
+            `None` for `default_coverage`.
 
     Raises:
         TrainingError: too few labels, or only safe ones where sizes are unknown.
@@ -74,7 +77,7 @@ def learn_guardrail(
     leads = _leads(model)
     moments = _rows_of(labels, rows, leads[-1])
     values = torch.as_tensor(labels.value)
-    coverage = coverage or (GRADED_COVERAGE if labels.graded else JUDGED_COVERAGE)
+    coverage = coverage or default_coverage(labels)
     counted = values > 0 if not labels.graded else torch.ones_like(values, dtype=torch.bool)
     _refuse_too_few(labels, int(counted.sum()), coverage, name)
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
@@ -84,11 +87,22 @@ def learn_guardrail(
     with torch.random.fork_rng(devices=[]):
         views = [_tags_of(model, rows, tensors)]
         form, held_out = averaged_quadratic(latents, values, typical, views)
+        weights = typical[counted].numpy()
+        if labels.graded:
+            strange = strangeness(_predicted(model, tensors, _sampled(rows), 0))
+            form, wanted = with_margin(form, values[:, None] - held_out, strange, latents, coverage, typical)
+        else:
+            wanted = max(margin(-column.numpy(), coverage, weights) for column in held_out[counted].T)
         network = as_network(form, latents)
-    residuals = (values[:, None] - held_out)[counted] if labels.graded else -held_out[counted]
-    weights, calibrated = typical[counted].numpy(), symmetric_margin if labels.graded else margin
-    wanted = max(calibrated(column.numpy(), coverage, weights) for column in residuals.T)
     return model.with_guard(GuardHead(name=name, network=network, margin=wanted, coverage=coverage))
+
+
+def default_coverage(labels: Labels) -> float:
+    """The coverage that is asked for where nobody says: the largest of a few that the labels can show."""
+    if not labels.graded:
+        return JUDGED_COVERAGE
+    shown = (each for each in GRADED_COVERAGE if least_count(2.0 * each - 1.0) <= len(labels))
+    return next(shown, GRADED_COVERAGE[-1])
 
 
 def suggest_label_times(model: WorldModel, log: Log, count: int) -> Int64[np.ndarray, " label"]:

@@ -47,6 +47,14 @@ class Quadratic:
         bent: Tensor = ((latent @ self.square) * latent).sum(dim=-1)
         return self.constant + latent @ self.linear + bent
 
+    def plus(self, other: "Quadratic", times: float) -> "Quadratic":
+        """This form and `times` the other."""
+        return Quadratic(
+            constant=self.constant + times * other.constant,
+            linear=self.linear + times * other.linear,
+            square=self.square + times * other.square,
+        )
+
     def seen_through(self, view: View) -> "Quadratic":
         """The same form, of the features that `view` shows, as a form of the latent."""
         bent = self.square @ view.bias

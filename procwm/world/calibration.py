@@ -43,21 +43,27 @@ def margin(
     """
     if not 0.0 < coverage < 1.0:
         raise TrainingError(f"coverage is {coverage}; it must be between 0 and 1")
-    count = len(residuals)
-    if rank(count, coverage) > count:
+    weights = np.ones(len(residuals)) if typical is None else typical
+    return _quantile(residuals, coverage, weights, len(residuals))
+
+
+def _quantile(
+    values: Float[np.ndarray, " value"], share: float, weights: Float[np.ndarray, " value"], labels: int
+) -> float:
+    """The weighted quantile whose level is raised as `labels` independent values ask for."""
+    if rank(labels, share) > labels:
         raise TrainingError(
-            f"{count} labels cannot show a coverage of {coverage:g}; "
-            f"at least {least_count(coverage)} are needed"
+            f"{labels} labels cannot show a coverage of {share:g}; at least {least_count(share)} are needed"
         )
-    weight = np.ones(count) if typical is None else typical * count / typical.sum()
-    order = np.argsort(residuals)
+    order = np.argsort(values)
     # Rounded for the reason given at `least_count`.
-    place = np.searchsorted(np.cumsum(weight[order]).round(9), round((count + 1) * coverage, 9))
-    return float(residuals[order[min(int(place), count - 1)]])
+    reached = (np.cumsum(weights[order]) / weights.sum()).round(9)
+    place = np.searchsorted(reached, round((labels + 1) * share / labels, 9))
+    return float(values[order[min(int(place), len(values) - 1)]])
 
 
 def symmetric_margin(
-    residuals: Float[np.ndarray, " label"],
+    residuals: Float[np.ndarray, "label lead"],
     coverage: float,
     typical: Float[np.ndarray, " label"] | None = None,
 ) -> float:
@@ -66,9 +72,16 @@ def symmetric_margin(
     Every residual then tells of both sides, so that few labels give a margin that does not hang on the one
     or two worst of them. Where errors are not symmetric, the coverage is at least `2 coverage - 1`.
 
+    Args:
+        residuals: held out; those of one label, at several leads, count as one together.
+        coverage: the probability.
+        typical: as for `margin`.
+
     Raises:
-        TrainingError: too few residuals for this coverage.
+        TrainingError: too few labels for this coverage.
     """
     if not 0.5 < coverage < 1.0:
         raise TrainingError(f"coverage is {coverage}; it must be between 0.5 and 1")
-    return margin(np.abs(residuals), 2.0 * coverage - 1.0, typical)
+    labels, leads = residuals.shape
+    weights = np.ones(labels) if typical is None else typical
+    return _quantile(np.abs(residuals).ravel(), 2.0 * coverage - 1.0, np.repeat(weights, leads), labels)

@@ -58,7 +58,7 @@ def test_a_symmetric_margin_holds_its_coverage_and_varies_less() -> None:
     rng = np.random.default_rng(3)
     draws = rng.standard_normal((2000, 32))
     plain = np.array([margin(row, 0.95) for row in draws])
-    symmetric = np.array([symmetric_margin(row, 0.95) for row in draws])
+    symmetric = np.array([symmetric_margin(row[:, None], 0.95) for row in draws])
     fresh = rng.standard_normal(2000)
     assert float(np.mean(fresh <= symmetric)) >= 0.94
     assert symmetric.std() < 0.8 * plain.std()
@@ -67,4 +67,11 @@ def test_a_symmetric_margin_holds_its_coverage_and_varies_less() -> None:
 @pytest.mark.parametrize("coverage", [0.5, 0.3, 1.0, float("nan")])
 def test_a_symmetric_margin_of_no_coverage_is_refused(coverage: float) -> None:
     with pytest.raises(TrainingError, match="must be between"):
-        symmetric_margin(np.zeros(30), coverage)
+        symmetric_margin(np.zeros((30, 1)), coverage)
+
+
+def test_several_leads_of_one_label_count_as_one_label() -> None:
+    residuals = np.random.default_rng(4).standard_normal((20, 1))
+    assert symmetric_margin(np.repeat(residuals, 3, axis=1), 0.9) == symmetric_margin(residuals, 0.9)
+    with pytest.raises(TrainingError, match="3 labels"):
+        symmetric_margin(np.zeros((3, 40)), 0.9)

@@ -6,7 +6,7 @@ import pytest
 from learning_cases import Record, record, trained
 
 from procwm.errors import LogError, TrainingError
-from procwm.training.guardrail import coverage, learn_guardrail, suggest_label_times
+from procwm.training.guardrail import coverage, default_coverage, learn_guardrail, suggest_label_times
 from procwm.training.labels import Labels, labels, read_labels
 from procwm.world.model import WorldModel
 
@@ -69,8 +69,14 @@ def test_suggested_moments_are_different_from_each_other_and_repeatable() -> Non
 
 
 def test_too_few_labels_say_how_many_are_needed() -> None:
-    with pytest.raises(TrainingError, match="at least 9 are needed"):
-        learn_guardrail(trained(), record(1500).log, _labelled(8), name="hidden")
+    with pytest.raises(TrainingError, match="at least 16 are needed"):
+        learn_guardrail(trained(), record(1500).log, _labelled(15), name="hidden", coverage=0.97)
+
+
+def test_the_default_coverage_is_one_that_the_labels_can_show() -> None:
+    assert [default_coverage(_labelled(count)) for count in (16, 15, 9, 8, 4)] == [0.97, 0.95, 0.95, 0.9, 0.9]
+    with pytest.raises(TrainingError, match="at least 4 are needed"):
+        learn_guardrail(trained(), record(1500).log, _labelled(3), name="hidden")
 
 
 def test_labels_that_are_all_the_same_teach_nothing() -> None:
