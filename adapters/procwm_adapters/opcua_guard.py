@@ -132,6 +132,15 @@ class _Users(UserManager):  # type: ignore[misc]
         return None
 
 
+def open_server() -> Server:
+    """A server without security, for whoever reaches it; nobody has more rights than anybody else."""
+    server = Server()
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    server.set_identity_tokens([ua.AnonymousIdentityToken])
+    server.allow_remote_admin(False)
+    return server
+
+
 def _passwords(users: Path) -> dict[str, str]:
     """Password by user name, of a private file of lines `name:password`."""
     lines = read_private(users).decode().splitlines()

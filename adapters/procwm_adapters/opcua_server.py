@@ -10,15 +10,16 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from asyncua import Node, Server, ua
+from asyncua import Node, ua
 from asyncua.common.callback import CallbackType
 
 from procwm.errors import ProcwmError, SpecError
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.scenario import SimulatedPlant
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
+from procwm_adapters.opcua_analog import add_analog
 from procwm_adapters.opcua_errors import linked
-from procwm_adapters.opcua_guard import GuardedServer
+from procwm_adapters.opcua_guard import GuardedServer, open_server
 from procwm_adapters.opcua_memory import SampleHistory
 from procwm_adapters.opcua_values import data_value, opcua_time
 
@@ -34,7 +35,6 @@ STATUS = "Simulation.Status"
 
 _VALUE = ua.AttributeIds.Value
 _CLOCK = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
-_UNECE = "http://www.opcfoundation.org/UA/units/un/cefact"
 _RUNNING = "running"
 
 LARGEST_ADVANCE = 200
@@ -79,7 +79,7 @@ class PlantServer:
         self._plant = plant
         self._endpoint = endpoint
         self._speed = speed
-        self._server = _open_server() if pki is None else GuardedServer(pki, users)
+        self._server = open_server() if pki is None else GuardedServer(pki, users)
         self._history = SampleHistory()
         self._nodes: dict[str, Any] = {}
         self._own: dict[str, Any] = {}
@@ -269,13 +269,6 @@ class PlantServer:
         return [ua.Variant(reached, ua.VariantType.Int64)]
 
 
-def _open_server() -> Server:
-    server = Server()
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-    server.set_identity_tokens([ua.AnonymousIdentityToken])
-    return server
-
-
 def _with_node(tag: Tag) -> Tag:
     return tag if tag.node is not None else replace(tag, node=f"ns=2;s={tag.name}")
 
@@ -292,17 +285,7 @@ def _is_double(value: Any) -> bool:
 
 
 async def _add_tag(folder: Node, node_id: Any, tag: Tag) -> None:
-    """An AnalogItemType variable (Part 8, 5.3.2.3)."""
-    name = ua.QualifiedName(tag.name, node_id.NamespaceIndex)
-    node = await folder.add_variable(node_id, name, 0.0, ua.VariantType.Double)
-    plain = ua.NodeId(ua.ObjectIds.BaseDataVariableType)
-    await node.delete_reference(plain, ua.ObjectIds.HasTypeDefinition)
-    await node.add_reference(ua.ObjectIds.AnalogItemType, ua.ObjectIds.HasTypeDefinition)
-    text = ua.LocalizedText(tag.unit)
-    unit = ua.EUInformation(NamespaceUri=_UNECE, UnitId=-1, DisplayName=text, Description=text)
-    for name, value in (("EngineeringUnits", unit), ("EURange", ua.Range(*tag.range))):
-        property_id = ua.NodeId(f"{node_id.Identifier}.{name}", node_id.NamespaceIndex)
-        await node.add_property(property_id, ua.QualifiedName(name, 0), value)
+    node = await add_analog(folder, node_id, tag.name, tag.unit, tag.range)
     for attribute in (ua.AttributeIds.AccessLevel, ua.AttributeIds.UserAccessLevel):
         await node.set_attr_bit(attribute, ua.AccessLevel.HistoryRead)
     await node.write_attribute(ua.AttributeIds.Historizing, ua.DataValue(True))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from procwm.cli import certificates, importing, jobs, learning, plants, simulation
+from procwm.cli import certificates, importing, jobs, learning, plants, simulation, view
 from procwm.errors import ArtifactError, LogError, ProcwmError, SpecError
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for group in (jobs, simulation, plants, learning, certificates, importing):
+for group in (jobs, simulation, plants, learning, certificates, importing, view):
     group.register(app)
 
 

@@ -128,13 +128,23 @@ def run(
         float | None, typer.Option(help="For how long; until interrupted without it.", min=0)
     ] = None,
     clock: Annotated[Time, typer.Option(help="Whose time; served is that of `procwm serve`.")] = Time.WALL,
+    serve: Annotated[
+        str | None,
+        typer.Option(help="URL at which front ends and `procwm view` reach the controller, over OPC UA."),
+    ] = None,
+    metrics: Annotated[
+        int | None, typer.Option(help="Port on which Prometheus finds the controller's figures.", min=0)
+    ] = None,
     link: LinkName = "opcua",
 ) -> None:
     """Control a live plant. Ctrl-C ends the run; the plant keeps its last setpoints."""
+    from procwm.cli.fronts import with_front_ends
     from procwm.cli.running import Running
 
-    plant = load_plant(plant_file)
-    running = Running(plant, model_dir, mode=mode.value, setpoints=setpoint or [], out=out)
+    plant = with_front_ends(load_plant(plant_file), serve=serve, metrics=metrics)
+    running = Running(
+        plant, model_dir, mode=mode.value, setpoints=setpoint or [], out=out, folder=plant_file.parent
+    )
     intervals = None if hours is None else max(1, round(hours * 3600.0 / plant.interval_s))
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(running, link, clock, intervals))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from procwm.cli.fronts import FrontEnds
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
 from procwm.errors import SpecError
@@ -31,14 +32,27 @@ class Running:
     """
 
     def __init__(
-        self, plant: PlantSpec, model_dir: Path, *, mode: str, setpoints: Sequence[str], out: Path | None
+        self,
+        plant: PlantSpec,
+        model_dir: Path,
+        *,
+        mode: str,
+        setpoints: Sequence[str],
+        out: Path | None,
+        folder: Path = Path(),
     ) -> None:
-        """Args: setpoints: texts TAG=VALUE. out: folder of the recording, or `None`."""
+        """Get ready; nothing is connected yet.
+
+        Args:
+            setpoints: texts TAG=VALUE.
+            out: folder of the recording, or `None`.
+            folder: that of the plant file, which its paths are relative to.
+        """
         self.plant = plant
         self.cycles = 0
         self._targets = [_target(plant, text) for text in setpoints]
         self._controller = Controller(plant, load_model(model_dir, plant), mode=Mode(mode))
-        self._out = out
+        self._out, self._folder = out, folder
         # Advice is what ADVISORY is for, wherever its output goes.
         self._spoken = mode == Mode.ADVISORY or sys.stdout.isatty()
 
@@ -52,6 +66,16 @@ class Running:
 
         A run that was killed goes on from the state in its folder, where that is fresh.
         """
+        async with FrontEnds(self._controller, self._folder) as fronts:
+            await self._recorded(link, clock, intervals, fronts)
+
+    async def _recorded(
+        self, link: PlantLink, clock: Clock, intervals: int | None, fronts: FrontEnds
+    ) -> None:
+        def tell(cycle: Cycle) -> None:
+            self._tell(cycle)
+            fronts.tell(cycle)
+
         folder = RunFolder(self._out, self._controller) if self._out else None
         with folder or contextlib.nullcontext():
             await loop.run(
@@ -64,7 +88,8 @@ class Running:
                 targets=self._targets,
                 heartbeat=_heartbeat(link, self.plant),
                 snapshot=None if folder is None else folder.snapshot,
-                on_cycle=self._tell,
+                operator=fronts.desk,
+                on_cycle=tell,
             )
 
     def _tell(self, cycle: Cycle) -> None:

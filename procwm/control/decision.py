@@ -34,7 +34,9 @@ class Decision:
         proposed: what AUTO would write; in SHADOW and ADVISORY nothing else is said.
         held: by MV, why it is not written.
         target: setpoints in force, by CV.
+        zone: in force, by CV that has one.
         limits: in force, by MV and output that has any.
+        off: CVs and MVs that are switched off.
         measured: outputs at this tick that have a valid measurement.
         bias: disturbance estimate added to the predicted outputs, `None` before there is one.
         notes: what an operator should know besides the reason, such as a CV that is not measured.
@@ -52,7 +54,9 @@ class Decision:
     proposed: Setpoints | None = None
     held: Mapping[str, str] = field(default_factory=lambda: _NOBODY)
     target: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    zone: Mapping[str, Interval] = field(default_factory=lambda: _NO_LIMITS)
     limits: Mapping[str, Interval] = field(default_factory=lambda: _NO_LIMITS)
+    off: tuple[str, ...] = ()
     measured: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     bias: Float[np.ndarray, "horizon cv"] | None = None
     notes: tuple[str, ...] = ()

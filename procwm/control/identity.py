@@ -15,7 +15,7 @@ class Identity:
 
     Attributes:
         model: SHA-256 of the model's weights, scaling, windowing rule and guardrails.
-        plant: SHA-256 of the plant file, without how the plant is reached.
+        plant: SHA-256 of the plant file, without how the plant and the controller are reached.
     """
 
     model: str
@@ -39,5 +39,5 @@ def identity(plant: PlantSpec, model: WorldModel) -> Identity:
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    text = dump_plant(replace(plant, opcua=None))
+    text = dump_plant(replace(plant, opcua=None, control=plant.control.without_front_ends))
     return Identity(digest.hexdigest(), hashlib.sha256(text.encode()).hexdigest())

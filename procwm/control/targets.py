@@ -87,6 +87,11 @@ class Targets:
         """Softened limits of an output in force; -inf and +inf where it has none."""
         return self.limits.get(tag.name, tag.limits or (-np.inf, np.inf))
 
+    def zones_in_force(self, plant: PlantSpec) -> Mapping[str, Interval]:
+        """Every zone in force, by CV."""
+        found = {tag.name: self.zone(tag) for tag in plant.cvs}
+        return MappingProxyType({name: zone for name, zone in found.items() if zone is not None})
+
     def limits_in_force(self, plant: PlantSpec) -> Mapping[str, Interval]:
         """Limits of every MV, and of every output that has any."""
         found = {tag.name: self.bounds(tag) for tag in plant.mvs}

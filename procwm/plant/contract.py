@@ -1,7 +1,7 @@
 """What a plant file says about running the controller: lost measurements, watchdogs, time limits."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from procwm.errors import SpecError
@@ -50,6 +50,12 @@ class ControlSettings:
         heartbeat_node: OPC UA node of the counter that the plant watches; written in every healthy cycle.
         plant_heartbeat_node: OPC UA node of a value that the plant keeps changing.
         plant_heartbeat_s: for how long it may stand still before the controller sheds. 3 control intervals.
+        serve: URL at which the controller is a server of its own, for front ends; it is none without it.
+        serve_pki: folder of that server's certificates, relative to the plant file; without it the server has
+            no security.
+        serve_users: with `serve_pki`, the private file of those who may log in.
+        serve_unsecured_writes: whether a server without security takes requests from other machines, too.
+        metrics: port on which Prometheus finds the same facts; none without it.
     """
 
     hold_for_s: float | None = None
@@ -58,9 +64,30 @@ class ControlSettings:
     heartbeat_node: str | None = None
     plant_heartbeat_node: str | None = None
     plant_heartbeat_s: float | None = None
+    serve: str | None = None
+    serve_pki: str | None = None
+    serve_users: str | None = None
+    serve_unsecured_writes: bool = False
+    metrics: int | None = None
 
     def __post_init__(self) -> None:
         for label in ("hold_for_s", "silent_for_s", "clock_skew_s", "plant_heartbeat_s"):
             value = getattr(self, label)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise SpecError(f"[control]: {label} is {value}; it must be a number above 0")
+        if self.serve_users is not None and self.serve_pki is None:
+            raise SpecError("[control]: serve_users needs secured connections; add serve_pki")
+        if self.metrics is not None and not 0 <= self.metrics <= 65535:
+            raise SpecError(f"[control]: metrics is {self.metrics}; it must be a port, 1 to 65535")
+
+    @property
+    def without_front_ends(self) -> "ControlSettings":
+        """These settings as far as they change what the controller decides."""
+        return replace(
+            self,
+            serve=None,
+            serve_pki=None,
+            serve_users=None,
+            serve_unsecured_writes=False,
+            metrics=None,
+        )

@@ -4,7 +4,8 @@ A package adds a link with the entry-point group `procwm.plants` (a class or fun
 `PlantSpec`), a scenario with `procwm.scenarios` (a `Scenario`), a server of simulated plants with
 `procwm.servers` (takes a `SimulatedPlant`), a clock that follows one with `procwm.clocks` (takes a link),
 a reader of a plant's historian with `procwm.histories` (takes a `PlantSpec`) and the certificates of a
-link with `procwm.certificates` (takes a folder).
+link with `procwm.certificates` (takes a folder), a server of the controller with `procwm.front_servers`
+(takes a `Desk`) and a client of one with `procwm.front_clients` (takes `OpcUaSettings`).
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 from procwm.errors import SpecError
 from procwm.plant.certificates import CertificateStore
+from procwm.plant.front import FrontClient, FrontServer
 from procwm.plant.history import PlantHistory
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.scenario import Scenario
@@ -26,6 +28,8 @@ SERVERS = "procwm.servers"
 CLOCKS = "procwm.clocks"
 HISTORIES = "procwm.histories"
 CERTIFICATES = "procwm.certificates"
+FRONT_SERVERS = "procwm.front_servers"
+FRONT_CLIENTS = "procwm.front_clients"
 
 
 def links() -> dict[str, Callable[..., PlantLink]]:
@@ -70,6 +74,18 @@ def history(name: str) -> Callable[[PlantSpec], PlantHistory]:
 def certificates(name: str) -> Callable[[Path], CertificateStore]:
     """The folder of certificates of the link called `name`; `SpecError` where none is installed."""
     made: Callable[[Path], CertificateStore] = _load(_entry(CERTIFICATES, "link with certificates", name))
+    return made
+
+
+def front_server(name: str) -> Callable[..., FrontServer]:
+    """The server of a controller called `name`; `SpecError` where none is installed."""
+    made: Callable[..., FrontServer] = _load(_entry(FRONT_SERVERS, "server of a controller", name))
+    return made
+
+
+def front_client(name: str) -> Callable[..., FrontClient]:
+    """The client of a served controller called `name`; `SpecError` where none is installed."""
+    made: Callable[..., FrontClient] = _load(_entry(FRONT_CLIENTS, "client of a controller", name))
     return made
 
 

@@ -107,6 +107,20 @@ class ControlTable(_Table):
     plant_heartbeat_s: Number | None = Field(
         None, description="for how long it may stand still; then the controller sheds"
     )
+    serve: str | None = Field(
+        None, description="URL such as opc.tcp://127.0.0.1:4850 at which front ends reach the controller"
+    )
+    serve_pki: str | None = Field(
+        None,
+        description="folder of that server's certificates, relative to the plant file; unsecured without it",
+    )
+    serve_users: str | None = Field(None, description="private file of lines NAME:PASSWORD of its users")
+    serve_unsecured_writes: Annotated[bool, Strict()] = Field(
+        False, description="whether a server without serve_pki takes requests from other machines, too"
+    )
+    metrics: Annotated[int, Strict()] | None = Field(
+        None, description="port on which Prometheus finds the same facts, on this machine alone"
+    )
 
 
 class PlantFile(_Table):
@@ -261,6 +275,8 @@ def _sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
             return f"{place}{key} is {mistake['input']!r}; it must be one of {choices}"
         case "tuple_type" | "too_long":
             return f"{place}{key} is {mistake['input']!r}; it must be two numbers, [low, high]"
+        case "int_type":
+            return f"{place}{key} is {mistake['input']!r}; it must be a whole number"
         case "float_type":
             return f"{place}{key} is {mistake['input']!r}; it must be a number"
         case "bool_type":

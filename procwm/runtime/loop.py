@@ -221,7 +221,9 @@ class _Run:
     ) -> tuple[Decision, Inputs | None]:
         self.waiting += samples
         self.asked |= {change.tag: change.value for change in self.targets if change.tick == self.tick}
-        self.requests += self.operator.taken() if self.operator is not None else ()
+        if self.operator is not None:
+            self.requests += self.operator.taken()
+            self.events += self.operator.told()
         if self.delivery.missing:
             return self._none(f"waiting to read back {', '.join(self.delivery.missing)}", time_ns), None
         if time_ns <= self.last_ns:

@@ -59,3 +59,7 @@ class Operator:
         with self._lock:
             waiting, self._waiting = self._waiting, []
         return waiting
+
+    def told(self) -> Sequence[str]:
+        """What else there is to tell in the audit log: requests that were refused before they got here."""
+        return ()
