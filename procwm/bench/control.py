@@ -118,8 +118,11 @@ def study(
     for name in ORDER:
         say(f"{where}: {name} in closed loop")
         runs[name] = closed_loop(scenario, factories[name], seed=seed, intervals=INTERVALS)
-    say(f"{where}: offset")
-    settled = offsets(scenario, factories["procwm"], seed=seed, steps=choose_steps(scenario, operated.rows))
+    settled: Mapping[str, Offset] = {}
+    if any(tag.setpoint is not None for tag in plant.cvs):
+        say(f"{where}: offset")
+        steps = choose_steps(scenario, operated.rows)
+        settled = offsets(scenario, factories["procwm"], seed=seed, steps=steps)
     train_s = dict.fromkeys(("procwm", "procwm_unguarded"), learned.train_s)
     train_s |= dict.fromkeys(("linear_mpc", "linear_mpc_guarded"), linear_s)
     rows: list[Row] = []

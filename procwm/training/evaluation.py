@@ -1,6 +1,6 @@
 """How well a model predicts a log, beside persistence and a linear model, and whether it is sound."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ from procwm.data.screening import screen
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError
+from procwm.plant.tags import names_of
 from procwm.training.diagnostics import Collapse, Gain, collapse, gains
 from procwm.training.tensors import log_tensors
 from procwm.world.linear import LinearDynamics
@@ -135,7 +136,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
     few = slice(None, None, len(moments) // _DIAGNOSED + 1)
     diagnosed = collapse(latent, tensors.values[moments], rows.rule.tags)
     effects = gains(model, latent[few], tensors.mv[moments[few]], tensors.dv[moments[few]])
-    fitness, reason = _judged(mean, diagnosed)
+    fitness, reason = _judged(mean, diagnosed, _unforeseen(errors, names_of(plant.cvs)))
     return Evaluation(
         moments=len(moments),
         nrmse=mean["model"],
@@ -194,7 +195,22 @@ def _nrmse(
     return (error.square().sum(dim=0) / count).sqrt() / spread
 
 
-def _judged(errors: Mapping[str, Mapping[int, float]], diagnosed: Collapse) -> tuple[Fitness, str]:
+def _unforeseen(errors: Mapping[str, Mapping[int, Float[Tensor, " cv"]]], cvs: Sequence[str]) -> str | None:
+    """What to say of the CV that does worst beside persistence, where that is no better than it."""
+    last = max(errors["model"])
+    own, persistence = (errors[name][last][: len(cvs)] for name in ("model", "persistence"))
+    worst = int((own - persistence).argmax())
+    if own[worst] < persistence[worst] or own[worst] < _NEGLIGIBLE:
+        return None
+    return (
+        f"{cvs[worst]} cannot be foreseen: at {last} intervals its error is {float(own[worst]):.3f}, "
+        f"no better than persistence, {float(persistence[worst]):.3f}"
+    )
+
+
+def _judged(
+    errors: Mapping[str, Mapping[int, float]], diagnosed: Collapse, unforeseen: str | None
+) -> tuple[Fitness, str]:
     own = errors["model"]
     last = max(own)
     if diagnosed.collapsed:
@@ -207,6 +223,8 @@ def _judged(errors: Mapping[str, Mapping[int, float]], diagnosed: Collapse) -> t
             f"at {last} intervals its error is {own[last]:.3f}, no better than persistence, "
             f"{errors['persistence'][last]:.3f}"
         )
+    if unforeseen:
+        return Fitness.ADVICE, unforeseen
     if worse:
         lead = worse[-1]
         other, name = best[lead]

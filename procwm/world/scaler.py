@@ -82,7 +82,10 @@ def fit_scaler(
     for column, name in enumerate(tags):
         seen = values[valid[:, column], column]
         if seen.size == 0:
-            raise TrainingError(f"{name}: the log has no good value of it; take it out of the plant file")
+            raise TrainingError(
+                f"{name}: none of its values is Good and believable (`procwm check` says why); "
+                "take it out of the plant file"
+            )
         low, middle, high = np.quantile(seen, (0.25, 0.5, 0.75))
         spread = (high - low) / _NORMAL_IQR
         deviation = float(seen.std())

@@ -7,6 +7,7 @@ from learning_cases import PLANT, Record, record, trained
 
 from procwm.data.series import Log, TagSeries
 from procwm.errors import LogError
+from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import exact_model
 from procwm.training.diagnostics import collapse
 from procwm.training.evaluation import Fitness, evaluate
@@ -82,6 +83,35 @@ def test_a_model_that_predicts_nonsense_is_not_fit() -> None:
     evaluation = evaluate(model, TEST.log)
     assert evaluation.fitness is Fitness.NOTHING
     assert "no better than persistence" in evaluation.verdict
+
+
+def test_a_cv_that_cannot_be_foreseen_does_not_hide_behind_the_others() -> None:
+    level, purity = (Tag(name=name, role=Role.CV, range=(0.0, 10.0)) for name in ("level", "purity"))
+    valve = Tag(name="valve", role=Role.MV, range=(0.0, 10.0))
+    plant = PlantSpec(name="two CVs", interval_s=1.0, tags=(level, purity, valve))
+    rng = np.random.default_rng(0)
+    u = np.repeat(rng.uniform(2.0, 8.0, 60), 10)
+    y = np.empty((600, 2))
+    y[0] = 5.0
+    for row in range(599):
+        y[row + 1] = 0.8 * y[row] + 0.2 * u[row + 1]
+    time_ns = np.arange(600, dtype=np.int64) * 1_000_000_000
+    columns = {"level": y[:, 0], "purity": y[:, 1], "valve": u}
+    log = Log(
+        series={name: TagSeries(time_ns, v, np.zeros(600, dtype=np.int8)) for name, v in columns.items()},
+        mv_names=("valve",),
+    )
+    model = exact_model(
+        plant,
+        state_matrix=0.8 * np.eye(2),
+        input_matrix=np.array([[0.2], [-0.2]]),
+        offset=np.array([0.0, 2.0]),
+    )
+    evaluation = evaluate(model, log)
+    last = max(evaluation.nrmse)
+    assert evaluation.nrmse[last] < evaluation.persistence[last]
+    assert evaluation.fitness is Fitness.ADVICE
+    assert evaluation.reason.startswith("purity cannot be foreseen: ")
 
 
 def test_a_log_too_short_to_score_is_refused() -> None:

@@ -67,5 +67,5 @@ def test_missing_values_are_left_out() -> None:
 
 
 def test_a_tag_without_any_value_is_named() -> None:
-    with pytest.raises(TrainingError, match=r"LT\.PV: the log has no good value"):
+    with pytest.raises(TrainingError, match=r"LT\.PV: none of its values is Good"):
         _fit(np.full(10, np.nan))
