@@ -25,12 +25,13 @@ def screen(facts: Facts, console: Console, *, lost: str = "") -> RenderableType:
         console: its width and height count.
         lost: why there are no newer ones, or empty.
     """
-    rows = max(len(facts.variables), len(facts.guardrails), len(facts.alarms))
-    while True:
-        drawn = _drawn(facts, rows, lost)
-        if rows <= 1 or len(console.render_lines(drawn, pad=False)) <= console.height:
-            return drawn
-        rows -= max(1, rows // 10)
+    most = max(len(facts.variables), len(facts.guardrails), len(facts.alarms))
+    least, most = 1, max(1, min(most, console.height))
+    while least < most:
+        rows = (least + most + 1) // 2
+        fits = len(console.render_lines(_drawn(facts, rows, lost), pad=False)) <= console.height
+        least, most = (rows, most) if fits else (least, rows - 1)
+    return _drawn(facts, least, lost)
 
 
 def line(facts: Facts) -> str:
@@ -85,8 +86,9 @@ def _head(facts: Facts, lost: str) -> Group:
         "" if facts.actual == facts.requested else f" asked for: {facts.requested}",
         f" {facts.mode_reason}" if facts.mode_reason else "",
     )
-    said = Text(f"{facts.reason}" or "-")
-    parts = [Text(first, style="bold"), mode, said]
+    parts = [Text(first, style="bold"), mode]
+    if facts.reason != facts.mode_reason:
+        parts.append(Text(facts.reason))
     return Group(*parts, Text(f"NO CONNECTION: {lost}", style="bold red")) if lost else Group(*parts)
 
 
@@ -184,7 +186,8 @@ def _target(v: Variable) -> str:
 
 def _interval(interval: Interval) -> str:
     low, high = interval
-    return "-" if math.isnan(low) and math.isnan(high) else f"{_number(low)}..{_number(high)}"
+    # The spaces are where a narrow column breaks; within a number it would be another number.
+    return "-" if math.isnan(low) and math.isnan(high) else f"{_number(low)} .. {_number(high)}"
 
 
 def _number(value: float) -> str:
