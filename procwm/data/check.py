@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from procwm.data.dataset import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import Reason, Screening, screen
 from procwm.data.series import Log, iso_utc
@@ -90,7 +91,15 @@ def _screened(screening: Screening, plant: PlantSpec) -> Iterator[Finding]:
 
 
 def _gaps(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
-    if len(rows) < _SHORTEST_INTERVALS:
+    if not enough(rows, plant):
+        around = SHORTEST_HISTORY + SHORTEST_HORIZON
+        yield Finding(
+            severity=Severity.ERROR,
+            tag=None,
+            sentence=f"the log is too short: without its last fifth, {len(rows)} control intervals hold "
+            f"fewer than {LEAST_MOMENTS} moments with {around} intervals around them that miss nothing",
+        )
+    elif len(rows) < _SHORTEST_INTERVALS:
         yield Finding(
             severity=Severity.WARNING,
             tag=None,

@@ -91,3 +91,11 @@ def _sums(
     total = np.append(0, np.cumsum(count, dtype=np.int64))
     sums: Int64[np.ndarray, " anchor"] = total[last + 1] - total[first]
     return sums
+
+
+def enough(
+    grid: Grid, plant: PlantSpec, *, history: int = SHORTEST_HISTORY, horizon: int = SHORTEST_HORIZON
+) -> bool:
+    """Whether `grid` holds moments enough to learn from when its end is held out."""
+    seen = grid.slice(0, int((1.0 - HELD_OUT) * len(grid)))
+    return len(anchors(seen, plant, history=history, horizon=horizon)) >= LEAST_MOMENTS

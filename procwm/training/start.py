@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.data.dataset import HELD_OUT, LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, anchors
+from procwm.data.dataset import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
 from procwm.data.window import Grid
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig
@@ -71,7 +71,7 @@ def longest_horizon(plant: PlantSpec, rows: Grid, config: TrainingConfig) -> int
     if config.horizon is not None:
         return config.horizon
     wanted = min(max(SHORTEST_HORIZON, len(rows) // 20), LONGEST_HORIZON)
-    return wanted if _enough(plant, rows, SHORTEST_HISTORY, wanted) else SHORTEST_HORIZON
+    return wanted if enough(rows, plant, horizon=wanted) else SHORTEST_HORIZON
 
 
 def settled_horizon(model: LinearDynamics, plant: PlantSpec, longest: int) -> int:
@@ -121,14 +121,8 @@ def histories(plant: PlantSpec, rows: Grid, horizon: int, config: TrainingConfig
     if config.history is not None:
         return (config.history,)
     affordable = [history for history in HISTORIES if history <= len(rows) / 10]
-    usable = [history for history in affordable if _enough(plant, rows, history, horizon)]
+    usable = [history for history in affordable if enough(rows, plant, history=history, horizon=horizon)]
     return usable or (SHORTEST_HISTORY,)
-
-
-def _enough(plant: PlantSpec, rows: Grid, history: int, horizon: int) -> bool:
-    """Whether a training that leaves out the end of the log would find moments enough."""
-    seen = rows.slice(0, int((1.0 - HELD_OUT) * len(rows)))
-    return len(anchors(seen, plant, history=history, horizon=horizon)) >= LEAST_MOMENTS
 
 
 def _folds(found: Part, horizon: int) -> list[_Fold]:
