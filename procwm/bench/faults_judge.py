@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -85,7 +86,7 @@ def judge_sheds(
 
 
 def judge_told(
-    fault: Fault, times: Mapping[int, str], audit: Sequence[Mapping[str, str]], verdict: Verdict
+    fault: Fault, times: Mapping[int, str], audit: Sequence[Mapping[str, Any]], verdict: Verdict
 ) -> None:
     """Whether the audit log has a line from within the fault, or just after it, where it must."""
     if fault.kind.told_after is None or fault.lasts <= fault.kind.told_after:
@@ -118,6 +119,6 @@ def _compare(kept: Counter[Hashable], owed: Counter[Hashable], what: str, verdic
         verdict.examples.append(f"rows_doubled: {what} {row}")
 
 
-def read_audit(path: Path) -> list[dict[str, str]]:
+def read_audit(path: Path) -> list[dict[str, Any]]:
     """Lines of an audit log, as they lie."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

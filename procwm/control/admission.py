@@ -57,8 +57,13 @@ def _beyond(tag: Tag, value: float) -> str:
 
 
 def _frozen(tag: Tag, sample: Sample, since: dict[str, tuple[float, int]]) -> str:
-    """Why `sample` is taken for frozen; notes in `since` from when its value has been the same."""
-    if tag.frozen_after_s is None:
+    """Why `sample` is taken for frozen; notes in `since` from when its value has been the same.
+
+    At an end of its range an instrument that works repeats itself, as that of a full tank does. Shedding for
+    it would leave the plant there for ever.
+    """
+    if tag.frozen_after_s is None or not tag.range[0] < sample.value < tag.range[1]:
+        since.pop(tag.name, None)
         return ""
     value, first_ns = since.get(tag.name, (np.nan, sample.source_ns))
     if sample.value != value:

@@ -203,6 +203,14 @@ def test_a_value_that_never_changes_is_taken_for_frozen() -> None:
     assert "L1: exactly 51 % for 50 s; it is taken for frozen" in run.decisions[13].notes
 
 
+@pytest.mark.parametrize("value", [0.0, 100.0, 102.0])
+def test_an_instrument_that_repeats_an_end_of_its_range_is_not_frozen(value: float) -> None:
+    plant = spec(frozen_after_s=40.0, on_loss=OnLoss.SHED)
+    run = stepped(plant, 0.0, 0.0, change=from_tick(8, "L1", value=value)).run(18)
+    # Until then it reports exactly 50 %, and is back from that shed three plans later.
+    assert modes(run)[11:] == [Mode.AUTO] * 7
+
+
 @pytest.mark.parametrize("value", [104.0, -2.0, 1e9])
 def test_a_good_value_beyond_the_instrument_is_no_measurement(value: float) -> None:
     run = stepped(spec(on_loss=OnLoss.SHED), 0.0, 0.0, change=from_tick(8, "L1", value=value)).run(9)
