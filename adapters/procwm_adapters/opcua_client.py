@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from asyncua import Client, ua
+from asyncua.common.utils import SocketClosedException
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import x509_from_der
 
@@ -79,6 +80,7 @@ class SecureClient(Client):  # type: ignore[misc]
         self.name = self.description = "procwm"
         self._settings = settings
         self._timeout_s = timeout
+        self._agreed = False
         self._pki = CertificateFolder(settings.path(settings.pki))
         if settings.policy is not None:
             self._take_own_certificate()
@@ -116,6 +118,14 @@ class SecureClient(Client):  # type: ignore[misc]
         """Raise what the server answers to a certificate or a login as a sentence that says what to do."""
         try:
             yield
+        except (SocketClosedException, ConnectionError) as error:
+            if not self._agreed:
+                raise
+            # It answered when asked for its endpoints: what it does not like is who asks.
+            advice = self._advice(ua.StatusCodes.BadCertificateUntrusted)
+            raise LinkError(
+                f"{self._settings.endpoint}: connecting failed: the server closed the connection: {advice}"
+            ) from error
         except ua.UaError as error:
             unsecured = self._settings.policy is None and "No matching endpoints" in str(error)
             code = ua.StatusCodes.BadSecurityPolicyRejected if unsecured else getattr(error, "code", None)
@@ -188,6 +198,7 @@ class SecureClient(Client):  # type: ignore[misc]
         certificate = x509_from_der(endpoint.ServerCertificate)
         if certificate is None:
             raise LinkError(f"{url}: the server presents no certificate")
+        self._agreed = True
         self._pki.check(certificate, endpoint.Server.ApplicationUri, whose=f"{url}: the server's certificate")
         self.security_policy = policy(certificate, self._certificate, self._key, mode)
         self.uaclient.set_security(self.security_policy)

@@ -22,7 +22,7 @@ from procwm.plant.front import MODES, Desk, Facts
 from procwm_adapters.opcua_analog import add_analog
 from procwm_adapters.opcua_errors import linked
 from procwm_adapters.opcua_front_door import FrontDoor, split
-from procwm_adapters.opcua_front_nodes import MODE_REQUEST, NAMESPACE, ROOT, VALUE, VARIABLES, variants
+from procwm_adapters.opcua_front_nodes import MODE_REQUEST, NAMESPACE, ROOT, VALUE, VARIABLES, Held, holdings
 from procwm_adapters.opcua_guard import GuardedServer, open_server
 from procwm_adapters.opcua_values import opcua_time
 
@@ -153,12 +153,12 @@ class ControllerServer:
     async def _publish(self, facts: Facts) -> None:
         """Write what has changed."""
         now = opcua_time(facts.time_ns)
-        for path, variant in variants(facts).items():
-            held = None if variant is None else variant.Value
+        for path, held in holdings(facts).items():
             if path not in self._ids or (path in self._shown and self._shown[path] == held):
                 continue
-            value = ua.DataValue(variant, SourceTimestamp=now, ServerTimestamp=now)
-            if variant is None:
+            if held is not None:
+                value = ua.DataValue(held.variant, SourceTimestamp=now, ServerTimestamp=now)
+            else:
                 status = ua.StatusCode(ua.StatusCodes.BadNoData)
                 value = ua.DataValue(None, StatusCode=status, SourceTimestamp=now, ServerTimestamp=now)
             await self._server.iserver.aspace.write_attribute_value(self._ids[path], _VALUE, value)
@@ -173,7 +173,7 @@ class ControllerServer:
         await self._server.init()
         index = await self._server.register_namespace(NAMESPACE)
         folders: dict[str, Node] = {}
-        for path, variant in variants(self._first).items():
+        for path, held in holdings(self._first).items():
             parent, _, name = path.rpartition(".")
             folder = await self._folder(folders, parent, index)
             node_id = ua.NodeId(path, index)
@@ -181,7 +181,7 @@ class ControllerServer:
                 variable = self._first.variables[parent.partition(".")[2]]
                 await add_analog(folder, node_id, name, variable.unit, variable.range)
             else:
-                await self._plain(folder, node_id, path, variant)
+                await self._plain(folder, node_id, path, held)
             self._ids[path] = node_id
         paths = {node_id: path for path, node_id in self._ids.items()}
         await self._publish(self._first)
@@ -202,10 +202,10 @@ class ControllerServer:
             )
         return folders[path]
 
-    async def _plain(self, folder: Node, node_id: Any, path: str, variant: Any) -> None:
+    async def _plain(self, folder: Node, node_id: Any, path: str, held: Held | None) -> None:
         name = ua.QualifiedName(path.rpartition(".")[2], node_id.NamespaceIndex)
-        held = ua.Variant(0.0, ua.VariantType.Double) if variant is None else variant
-        node = await folder.add_variable(node_id, name, held)
+        held = Held(ua.VariantType.Double, 0.0) if held is None else held
+        node = await folder.add_variable(node_id, name, held.variant)
         if path in _MODES:
             plain = ua.NodeId(ua.ObjectIds.BaseDataVariableType)
             await node.delete_reference(plain, ua.ObjectIds.HasTypeDefinition)

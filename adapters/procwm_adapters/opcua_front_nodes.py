@@ -7,7 +7,7 @@ A node is named by its path, which is also its string id: `Heartbeat`, `Variable
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from asyncua import ua
 
@@ -26,18 +26,30 @@ REQUESTS = (SETPOINT, LOW, HIGH, ON)
 VALUE = "Value"
 
 
-def variants(facts: Facts) -> dict[str, Any]:
-    """The `Variant` of every node, by path; `None` for a number that there is none of. Heartbeat is last."""
-    found = {
+class Held(NamedTuple):
+    """What a node holds: far cheaper than a `Variant`, of which one is made only for what has changed."""
+
+    kind: Any
+    value: Any
+
+    @property
+    def variant(self) -> Any:
+        """The same for the library."""
+        return ua.Variant(self.value, self.kind, is_array=isinstance(self.value, list))
+
+
+def holdings(facts: Facts) -> dict[str, Held | None]:
+    """What every node holds, by path; `None` for a number that there is none of. Heartbeat is last."""
+    found: dict[str, Held | None] = {
         "Plant": _text(facts.plant),
         "Interval": _number(facts.interval_s),
-        "Time": ua.Variant(opcua_time(facts.time_ns), ua.VariantType.DateTime),
-        MODE_REQUEST: mode_variant(facts.requested),
-        "Mode.Actual": mode_variant(facts.actual),
+        "Time": Held(ua.VariantType.DateTime, opcua_time(facts.time_ns)),
+        MODE_REQUEST: _mode(facts.requested),
+        "Mode.Actual": _mode(facts.actual),
         "Mode.Reason": _text(facts.mode_reason),
         "Reason": _text(facts.reason),
         "StepTime": _number(facts.step_s),
-        "Alarms": ua.Variant(list(facts.alarms), ua.VariantType.String, is_array=True),
+        "Alarms": Held(ua.VariantType.String, list(facts.alarms)),
     }
     found |= {f"{KPIS}.{name}": _number(value) for name, value in facts.kpis.items()}
     for name, variable in facts.variables.items():
@@ -46,17 +58,16 @@ def variants(facts: Facts) -> dict[str, Any]:
         found[f"{GUARDRAILS}.{name}.Worst"] = _number(guardrail.worst)
         found[f"{GUARDRAILS}.{name}.Prediction"] = _numbers(guardrail.prediction)
     # Whoever sees a new heartbeat finds everything else of that cycle.
-    found[HEARTBEAT] = ua.Variant(facts.heartbeat, ua.VariantType.UInt32)
+    found[HEARTBEAT] = Held(ua.VariantType.UInt32, facts.heartbeat)
     return found
 
 
-def mode_variant(mode: str) -> Any:
-    """A mode as the number that stands for it."""
-    return ua.Variant(MODES.index(mode), ua.VariantType.UInt32)
+def _mode(mode: str) -> Held:
+    return Held(ua.VariantType.UInt32, MODES.index(mode))
 
 
-def _of_variable(variable: Variable) -> dict[str, Any]:
-    found = {"Role": _text(variable.role.value), VALUE: _number(variable.value)}
+def _of_variable(variable: Variable) -> dict[str, Held | None]:
+    found: dict[str, Held | None] = {"Role": _text(variable.role.value), VALUE: _number(variable.value)}
     if variable.role is Role.CV:
         found |= {"Setpoint": _number(variable.setpoint), SETPOINT: _number(variable.asked_setpoint)}
         found |= {"ZoneLow": _number(variable.zone[0]), "ZoneHigh": _number(variable.zone[1])}
@@ -136,17 +147,17 @@ def _float(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _text(value: str) -> Any:
-    return ua.Variant(value, ua.VariantType.String)
+def _text(value: str) -> Held:
+    return Held(ua.VariantType.String, value)
 
 
-def _flag(value: bool) -> Any:
-    return ua.Variant(value, ua.VariantType.Boolean)
+def _flag(value: bool) -> Held:
+    return Held(ua.VariantType.Boolean, value)
 
 
-def _number(value: float) -> Any:
-    return ua.Variant(value, ua.VariantType.Double) if math.isfinite(value) else None
+def _number(value: float) -> Held | None:
+    return Held(ua.VariantType.Double, value) if math.isfinite(value) else None
 
 
-def _numbers(values: tuple[float, ...]) -> Any:
-    return ua.Variant(list(values), ua.VariantType.Double, is_array=True)
+def _numbers(values: tuple[float, ...]) -> Held:
+    return Held(ua.VariantType.Double, list(values))

@@ -1,5 +1,6 @@
 """Which node of a server is which tag: looked up, and checked against the plant file, at every connection."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,15 +11,20 @@ from asyncua import Client, ua
 from asyncua.common.ua_utils import data_type_to_variant_type
 
 from procwm.errors import LinkError, SpecError
-from procwm.plant.tags import PlantSpec
+from procwm.plant.tags import Interval, PlantSpec
+from procwm_adapters.opcua_analog import RANGE, UNIT
 from procwm_adapters.opcua_requests import in_batches, read
 from procwm_adapters.opcua_values import NUMERIC, same_unit
+
+_LOGGER = logging.getLogger(__name__)
 
 HEARTBEAT = "heartbeat"
 """Name of the node that the controller counts up, beside those of the tags."""
 
 _ABSENT = frozenset({ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid})
 _FORBIDDEN = frozenset({ua.StatusCodes.BadUserAccessDenied, ua.StatusCodes.BadNotReadable})
+_SAME_RANGE = 1e-3
+"""Of the span: servers hold a range in single precision, or rounded."""
 _EXAMINED = (
     ua.AttributeIds.Value,
     ua.AttributeIds.DataType,
@@ -35,6 +41,7 @@ class PlantNode:
         name: of the tag or signal.
         node: as the plant file writes it.
         unit: that the values must have; `None` where any will do.
+        range: of the instrument, as the plant file has it; `None` of what is no tag.
         written: whether procwm writes it.
         id: its `NodeId` at this connection.
         kind: the built-in type (`VariantType`) of its values.
@@ -45,6 +52,7 @@ class PlantNode:
     node: str
     unit: str | None
     written: bool
+    range: Interval | None = None
     id: Any = None
     kind: Any = None
     history: bool = False
@@ -58,7 +66,7 @@ def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
         if tag.node is None:
             raise SpecError(f'{tag.name}: no OPC UA node; add node = "ns=...;s=..." to its [[tag]] table')
         mv = writes and tag in spec.mvs
-        nodes.append(PlantNode(name=tag.name, node=tag.node, unit=tag.unit, written=mv))
+        nodes.append(PlantNode(name=tag.name, node=tag.node, unit=tag.unit, written=mv, range=tag.range))
     nodes += [PlantNode(name=s.name, node=s.node, unit=None, written=False) for s in spec.signals]
     if spec.control.heartbeat_node is not None and writes:
         nodes.append(PlantNode(name=HEARTBEAT, node=spec.control.heartbeat_node, unit=None, written=True))
@@ -104,6 +112,7 @@ async def examine(client: Client, spec: PlantSpec) -> tuple[PlantNode, ...]:
         history = bool(access & user_access & ua.AccessLevel.HistoryRead.mask)
         found.append(replace(node, id=node_id, kind=kind, history=history))
     await _check_units(client, found)
+    await _compare_ranges(client, found)
     return tuple(found)
 
 
@@ -178,7 +187,7 @@ async def _kind(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any
 
 async def _check_units(client: Client, nodes: Sequence[PlantNode]) -> None:
     measured = [node for node in nodes if node.unit is not None]
-    for node, information in zip(measured, await _engineering_units(client, measured), strict=True):
+    for node, information in zip(measured, await _properties(client, measured, UNIT), strict=True):
         theirs = getattr(getattr(information, "DisplayName", None), "Text", None) or ""
         if not same_unit(node.unit or "", theirs):
             raise SpecError(
@@ -187,9 +196,23 @@ async def _check_units(client: Client, nodes: Sequence[PlantNode]) -> None:
             )
 
 
-async def _engineering_units(client: Client, nodes: Sequence[PlantNode]) -> list[Any]:
-    """The EUInformation of each node (Part 8, 5.6.3), `None` where the server offers none."""
-    paths = [ua.BrowsePath(node.id, ua.RelativePath([_property("EngineeringUnits")])) for node in nodes]
+async def _compare_ranges(client: Client, nodes: Sequence[PlantNode]) -> None:
+    """Warn where the server tells another range: one of the two scales costs and limits wrongly."""
+    measured = [node for node in nodes if node.range is not None]
+    for node, theirs in zip(measured, await _properties(client, measured, RANGE), strict=True):
+        if node.range is None or not isinstance(theirs, ua.Range) or theirs.Low >= theirs.High:
+            continue
+        low, high = node.range
+        if max(abs(theirs.Low - low), abs(theirs.High - high)) > _SAME_RANGE * (high - low):
+            _LOGGER.warning(
+                "%s: range is [%g, %g] in the plant file and [%g, %g] on the server; correct the wrong one",
+                *(node.name, low, high, theirs.Low, theirs.High),
+            )
+
+
+async def _properties(client: Client, nodes: Sequence[PlantNode], name: str) -> list[Any]:
+    """A property of each node, such as EUInformation (Part 8, 5.6.3); `None` where the server offers none."""
+    paths = [ua.BrowsePath(node.id, ua.RelativePath([_property(name)])) for node in nodes]
     try:
         found = await in_batches(client.uaclient.translate_browsepaths_to_nodeids, paths)
     except ua.UaStatusCodeError:

@@ -14,7 +14,7 @@ from procwm.control.modes import Mode
 from procwm.control.targets import Targets
 from procwm.plant.front import NO_INTERVAL, Facts, Guardrail, Variable
 from procwm.plant.samples import Quality
-from procwm.plant.tags import Interval, PlantSpec, Tag
+from procwm.plant.tags import Interval, PlantSpec, Role, Tag, names_of
 from procwm.runtime.desk import RequestDesk
 from procwm.runtime.kpis import Kpis
 from procwm.runtime.loop import Cycle
@@ -32,7 +32,10 @@ class FactKeeper:
         self._kpis = Kpis(plant)
         self._cycles = 0
         self._values: dict[str, float] = {}
-        self._tags = (*plant.cvs, *plant.mvs, *(t for t in plant.tags if t not in plant.cvs + plant.mvs))
+        self._tags = (*plant.cvs, *plant.mvs, *plant.of(Role.DV, Role.PV))
+        # By name: a search among tags would compare them field by field, every cycle anew.
+        self._mv = {name: index for index, name in enumerate(names_of(plant.mvs))}
+        self._output = {name: index for index, name in enumerate(names_of(plant.outputs))}
 
     def before(self, mode: Mode) -> Facts:
         """What there is to show before the first cycle, of a controller that starts in `mode`."""
@@ -91,7 +94,7 @@ class FactKeeper:
         )
 
     def _limits(self, tag: Tag, targets: Targets) -> Interval:
-        if tag in self._plant.mvs:
+        if tag.role is Role.MV:
             return targets.bounds(tag)
         low, high = targets.soft_limits(tag)
         return (low if math.isfinite(low) else math.nan, high if math.isfinite(high) else math.nan)
@@ -99,11 +102,10 @@ class FactKeeper:
     def _prediction(self, tag: Tag, decision: Decision) -> tuple[float, ...]:
         if decision.plan is None:
             return ()
-        if tag in self._plant.mvs:
-            return _column(decision.plan.mv, self._plant.mvs.index(tag))
-        if tag in self._plant.outputs:
-            return _column(decision.plan.cv, self._plant.outputs.index(tag))
-        return ()
+        if tag.role is Role.MV:
+            return _column(decision.plan.mv, self._mv[tag.name])
+        index = self._output.get(tag.name)
+        return () if index is None else _column(decision.plan.cv, index)
 
     def _guardrails(self, decision: Decision) -> dict[str, Guardrail]:
         found = {}

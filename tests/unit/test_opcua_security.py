@@ -1,6 +1,7 @@
 """Security of the link and of the server: who is trusted, who may log in, and what is said otherwise."""
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -243,3 +244,28 @@ async def until(happens):
     async with asyncio.timeout(60):
         while not happens():
             await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_just_closes_the_connection_is_said_not_to_trust_us(server, pki):
+    host, port = server.spec.opcua.endpoint.removeprefix("opc.tcp://").split(":")
+
+    async def carry(source, sink, unwanted):
+        with contextlib.suppress(ConnectionError):
+            while chunk := await source.read(65536):
+                if unwanted in chunk:
+                    break
+                sink.write(chunk)
+        sink.close()
+
+    async def accept(reader, writer):
+        onward_reader, onward_writer = await asyncio.open_connection(host, int(port))
+        # The first message of a secured channel names its policy in plain text.
+        await asyncio.gather(
+            carry(reader, onward_writer, b"#Basic256Sha256"), carry(onward_reader, writer, b"\0nothing\0")
+        )
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as proxy:
+        url = f"opc.tcp://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        said = await refusal(secured(server, pki, endpoint=url))
+    assert "the server closed the connection: it may not trust procwm's certificate" in said
+    assert "client/own/certificate.der trusted there" in said

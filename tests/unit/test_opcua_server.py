@@ -39,6 +39,18 @@ async def test_the_spec_of_the_server_is_refused_when_its_unit_is_altered(server
             pass
 
 
+async def test_another_range_on_the_server_is_warned_of_and_only_that_of_the_tag(server, caplog):
+    tags = tuple(
+        replace(tag, range=(0.0, 25.0)) if tag.name == LEVEL.name else tag for tag in server.spec.tags
+    )
+    async with OpcUaLink(replace(server.spec, tags=tags)):
+        pass
+    said = [record.message for record in caplog.records if "range is" in record.message]
+    assert said == [
+        "LT1.PV: range is [0, 25] in the plant file and [0, 20] on the server; correct the wrong one"
+    ]
+
+
 async def test_the_plant_decides_what_is_accepted(server):
     async with OpcUaLink(server.spec, settle_s=0.0) as link:
         assert await link.write({PUMP.name: 9.5}) == {PUMP.name: 8.0}
