@@ -73,6 +73,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="planner asks beyond limits", shed_after=PATIENCE),
     Kind(name="planner answers NaN", shed_after=PATIENCE),
     Kind(name="model of NaN", lasts=(1, 6), shed_after=0),
+    Kind(name="model raises", lasts=(1, 6), shed_after=0),
     Kind(name="disk full", lasts=(1, 9), told_after=None),
     Kind(name="plant heartbeat stands still", shed_after=PATIENCE, told_after=PATIENCE),
     Kind(name="loop below not in cascade", holds=True),

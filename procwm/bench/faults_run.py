@@ -154,6 +154,11 @@ async def _run(
             operator.ask(Request(who="operator", why="injected", limits={"no tag": (0.0, 1.0)}))
         link.tick -= 1
 
+    def encoding(*_: object) -> None:
+        if link.acts("model raises"):
+            raise ArithmeticError("the encoder failed")
+
+    hook = made.model.encoder.register_forward_pre_hook(encoding)
     program = made.scenario.program(seed=seed, intervals=intervals)
     try:
         with RunFolder(directory, controller) as folder:
@@ -169,6 +174,7 @@ async def _run(
             )
     finally:
         bias.copy_(sound)
+        hook.remove()
 
 
 class _Disk:

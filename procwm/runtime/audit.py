@@ -17,7 +17,7 @@ from procwm.control.fallback import RUNGS
 from procwm.control.identity import Identity
 from procwm.data.series import iso_utc
 from procwm.errors import LogError
-from procwm.runtime.loop import Cycle
+from procwm.runtime.loop import FAILED, Cycle
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class AuditLog:
             self.event("link", cycle.fault or f"over: {self._fault}", cycle.time_ns)
         self._fault = cycle.fault
         # A planner has rungs of its own, and may call one of them by the same name as the fallback.
-        without_plan = decision.reason.endswith(tuple(RUNGS.values()))
+        without_plan = decision.reason.endswith(tuple(RUNGS.values())) or decision.reason.startswith(FAILED)
         if without_plan != self._without_plan:
             self.event("plan", decision.reason if without_plan else "over", cycle.time_ns)
         self._without_plan = without_plan

@@ -7,9 +7,10 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
+from procwm.control import modes
 from procwm.control.controller import Controller
 from procwm.control.decision import Decision, SteppedController
 from procwm.control.health import Permits
@@ -28,6 +29,8 @@ from procwm.runtime.watch import Watch
 
 _log = logging.getLogger(__name__)
 
+FAILED = "the controller failed"
+"""How the reason of a cycle begins whose step raised an exception."""
 _STATE_EVERY = 200
 """Steps between two states that are kept with the inputs: from each of them the record can be taken again."""
 
@@ -248,9 +251,21 @@ class _Run:
             # In a thread, so that the link goes on receiving while the controller thinks.
             decision, self.state = await asyncio.to_thread(step, self.controller, self.state, inputs, time_ns)
         except Exception as error:
-            _log.exception("the controller failed")
-            return self._none(f"the controller failed: {error}", time_ns), inputs
+            _log.exception(FAILED)
+            return self._failed(f"{FAILED}: {type(error).__name__}: {error}", inputs, time_ns), None
         return decision, inputs
+
+    def _failed(self, reason: str, inputs: Inputs, time_ns: int) -> Decision:
+        """The plant is given back; the controller takes over again by itself once its steps come through.
+
+        Samples and requests of such a cycle are not given to the controller again: they may be why it failed.
+        """
+        if isinstance(self.state, ControllerState):
+            self.state = replace(self.state, mode=modes.shed(self.state.mode, reason))
+        self.events += [f"request of {request.who} not carried out: {reason}" for request in inputs.requests]
+        # No inputs lead to this state, so it is kept with the next ones.
+        self.stepped = 0
+        return self._none(reason, time_ns)
 
     def _begin(self) -> None:
         if self.state is None:
@@ -281,7 +296,12 @@ class _Run:
             return Decision(setpoints=None, reason=reason, time_ns=time_ns)
         mode = self.state.mode
         return Decision(
-            setpoints=None, reason=reason, time_ns=time_ns, mode=mode.actual, requested=mode.requested
+            setpoints=None,
+            reason=reason,
+            time_ns=time_ns,
+            mode=mode.actual,
+            requested=mode.requested,
+            mode_reason=mode.reason,
         )
 
     def _count(self, decision: Decision) -> None:

@@ -154,6 +154,35 @@ async def test_what_is_no_number_or_no_tag_of_the_plant_is_survived() -> None:
     assert {sample.tag for sample in cycles[-1].samples} == {"L1", "L2", "V1", "V2", "F1"}
 
 
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.SHADOW])
+async def test_a_step_that_raises_gives_the_plant_back_is_told_once_and_can_be_replayed_around(
+    mode: Mode, tmp_path: Path
+) -> None:
+    spec, operator = plant_spec(), Operator()
+    plant, made = WatchedPlant(spec), controller(spec, 0.5, 0.0)
+    made.mode = mode
+
+    def failing(*_: object) -> None:
+        if 8 <= plant.tick < 11:
+            operator.ask(Request(who="ann", limits={"V1": (20.0, 80.0)}))
+            raise ArithmeticError("no such encoder")
+
+    hook = made.model.encoder.register_forward_pre_hook(failing)
+    with RunFolder(tmp_path, made) as folder:
+        cycles = await go(plant, made, 16, recorder=folder, operator=operator)
+    hook.remove()
+    given_back = Mode.SHED if mode is Mode.AUTO else mode
+    assert modes(cycles)[7:] == [mode, *[given_back] * 5, *[mode] * 3]
+    assert not {8, 9, 10} & {tick for tick, _ in plant.writes}
+    assert np.abs(np.diff(np.array(plant.moves), axis=0)).max() <= 0.5 + 1e-9
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    failed = "the controller failed: ArithmeticError: no such encoder"
+    assert [line["text"] for line in lines if line["event"] == "plan"] == [failed, "over"]
+    refused = [line["text"] for line in lines if "not carried out" in line["text"]]
+    assert refused == [f"request of ann not carried out: {failed}"] * 2
+    assert [cycle.differs for cycle in verify(tmp_path, controller(spec, 0.5, 0.0))] == [()] * 13
+
+
 # Requests
 
 
