@@ -66,6 +66,16 @@ class TagTable(_Table):
         None, description="OPC UA node of the mode of the loop whose setpoint this MV is"
     )
     cascade_value: Number = Field(1.0, description="the value there that lets the MV be written")
+    rank: Annotated[int, Strict()] | None = Field(
+        None,
+        description="of a CV or PV, 1 the most important: where not all limits and targets can be had at "
+        "rest, higher numbers give way first, and tags without a rank before them",
+    )
+    ideal: Number | None = Field(None, description="where an MV is to rest, as far as it is left free")
+    price: Number = Field(
+        0.0, description="cost of one unit of a CV or MV over an interval at rest; below 0 it is worth having"
+    )
+    price_quadratic: Number = Field(0.0, description="cost of the square of a CV or MV, likewise")
 
 
 class OpcUaTable(_Table):

@@ -62,6 +62,11 @@ class Tag:
         frozen_after_s: a value that stays exactly the same for longer is taken for frozen; `None` is never.
         cascade_node: OPC UA node of the mode of the loop whose setpoint this MV is.
         cascade_value: the value there that lets the MV be written.
+        rank: 1 is the most important; where not all limits, setpoints and zones can be had at rest, higher
+            numbers give way first, and tags without a rank before them.
+        ideal: where an MV is to rest, as far as anything else leaves it free; `None` is anywhere.
+        price: cost of one unit of a CV or MV over an interval at rest; below 0 it is worth having.
+        price_quadratic: cost of its square.
     """
 
     name: str
@@ -84,6 +89,10 @@ class Tag:
     frozen_after_s: float | None = None
     cascade_node: str | None = None
     cascade_value: float = 1.0
+    rank: int | None = None
+    ideal: float | None = None
+    price: float = 0.0
+    price_quadratic: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -94,14 +103,23 @@ class Tag:
                 self._check_interval(label, interval, inside_range=True)
         if self.setpoint is not None:
             self.check_target(self.setpoint)
-        for label, value in (("weight", self.weight), ("move_weight", self.move_weight)):
+        for label in ("weight", "move_weight", "price_quadratic"):
+            value = getattr(self, label)
             if not (math.isfinite(value) and value >= 0):
                 raise SpecError(f"{self.name}: {label} is {value}; it must be a number of at least 0")
         for label in ("max_move", "max_hold_s", "max_move_per_hour", "loss_s", "frozen_after_s"):
             bound = getattr(self, label)
             if bound is not None and not (math.isfinite(bound) and bound > 0):
                 raise SpecError(f"{self.name}: {label} is {bound}; it must be a number above 0")
+        if not math.isfinite(self.price):
+            raise SpecError(f"{self.name}: price is {self.price}; it must be a number")
+        if self.rank is not None and self.rank < 1:
+            raise SpecError(f"{self.name}: rank is {self.rank}; 1 is the most important, then come 2, 3, ...")
         self._check_role()
+        low, high = self.bounds
+        if self.ideal is not None and not low <= self.ideal <= high:
+            outside = f"outside [{low}, {high}] {self.unit}".rstrip()
+            raise SpecError(f"{self.name}: ideal {self.ideal} is {outside}, where the MV can be")
 
     def _check_interval(self, label: str, interval: Interval, *, inside_range: bool) -> None:
         low, high = interval
@@ -124,6 +142,10 @@ class Tag:
             "move_weight": (self.move_weight != 0.0, (Role.MV,)),
             "max_move_per_hour": (self.max_move_per_hour is not None, (Role.MV,)),
             "cascade_node": (self.cascade_node is not None, (Role.MV,)),
+            "rank": (self.rank is not None, (Role.CV, Role.PV)),
+            "ideal": (self.ideal is not None, (Role.MV,)),
+            "price": (self.price != 0.0, (Role.CV, Role.MV)),
+            "price_quadratic": (self.price_quadratic != 0.0, (Role.CV, Role.MV)),
             "frozen_after_s": (self.frozen_after_s is not None, (Role.CV, Role.DV, Role.PV)),
         }
         for label, (given, roles) in allowed.items():
