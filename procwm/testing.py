@@ -13,7 +13,7 @@ from torch import nn
 
 from procwm.data.window import Window, WindowRule
 from procwm.errors import LinkError, SpecError
-from procwm.planning.problem import ControlProblem, Plan, Planner, PlanStatus
+from procwm.planning.problem import ControlProblem, Plan, Planner, PlanStatus, priorities
 from procwm.plant.link import PlantLink
 from procwm.plant.samples import Quality, Setpoints
 from procwm.plant.scenario_contract import check_scenario as check_scenario
@@ -162,6 +162,7 @@ def control_problem(
         max_move=np.array([tag.max_move or np.inf for tag in mvs]),
         move_weight=np.array([tag.move_weight for tag in mvs]),
         mv_span=np.array([tag.span for tag in mvs]),
+        priorities=priorities(plant),
     )
     return replace(problem, **changes)
 

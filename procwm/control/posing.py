@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from procwm.control.measurement import Measurements
 from procwm.control.targets import Targets
-from procwm.planning.problem import ControlProblem
+from procwm.planning.problem import ControlProblem, priorities
 from procwm.plant.tags import PlantSpec
 
 
@@ -61,4 +61,5 @@ def pose(
         max_move=np.minimum(max_move, reach),
         move_weight=np.array([tag.move_weight for tag in plant.mvs]),
         mv_span=np.array([tag.span for tag in plant.mvs]),
+        priorities=priorities(plant),
     )

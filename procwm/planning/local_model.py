@@ -113,12 +113,12 @@ class LocalModel:
         """At no change, of the piece that `change` lies on."""
         cv, slope = self._cv(change), self._at.cv_slope.reshape(-1, self._knots.size)
         by_cv = self._objective.cv_slope(cv) - weight * (cv - self._at.cv)
-        return np.asarray(slope.T @ by_cv.ravel() + self._moves_slope)
+        return np.asarray(slope.T @ by_cv.ravel() + self._mv_slope)
 
     def _straight(self, weight: Float[np.ndarray, "horizon cv"]) -> Float[np.ndarray, "knot_mv knot_mv"]:
         """The Gauss-Newton Hessian of a piece."""
         slope = self._at.cv_slope.reshape(-1, self._knots.size)
-        hessian: np.ndarray = slope.T @ (weight.reshape(-1, 1) * slope) + self._moves_curvature
+        hessian: np.ndarray = slope.T @ (weight.reshape(-1, 1) * slope) + self._mv_curvature
         hessian += _FLATTEST * (1.0 + np.trace(hessian) / len(hessian)) * np.eye(len(hessian))
         return np.asarray(hessian)
 
@@ -139,15 +139,18 @@ class LocalModel:
         return np.asarray(whole)
 
     @cached_property
-    def _moves_curvature(self) -> Float[np.ndarray, "knot_mv knot_mv"]:
+    def _mv_curvature(self) -> Float[np.ndarray, "knot_mv knot_mv"]:
         by_knot = self._space.blocks.moves_matrix
         weight = 2.0 * self._objective.move_weight * self._span**2
         curvature = (by_knot.T @ by_knot)[:, None, :, None] * np.diag(weight)[None, :, None, :]
+        share, drawn = self._space.blocks.matrix, 2.0 * self._objective.rest_weight * self._span**2
+        for mv in range(len(weight)):
+            curvature[:, mv, :, mv] += share.T @ (drawn[:, [mv]] * share)
         return np.asarray(curvature.reshape(self._knots.size, self._knots.size))
 
     @cached_property
-    def _moves_slope(self) -> Float[np.ndarray, " knot_mv"]:
-        return moves_slope(self._objective, self._space, self._at.mv)
+    def _mv_slope(self) -> Float[np.ndarray, " knot_mv"]:
+        return mv_slope(self._objective, self._space, self._at.mv)
 
     def _multipliers(self, answer: Minimiser) -> Multipliers:
         moves, guards = np.split(answer.by_row, [self._knots.size])
@@ -181,10 +184,12 @@ class LocalModel:
         )
 
 
-def moves_slope(
+def mv_slope(
     objective: Objective, space: MoveSpace, mv: Float[np.ndarray, "horizon mv"]
 ) -> Float[np.ndarray, " knot_mv"]:
-    """Gradient by the knots, relative to `mv_span`, of what moves cost."""
+    """Gradient by the knots, relative to `mv_span`, of what moves cost, and distances from where MVs rest."""
     by_knot = space.blocks.moves_matrix.T @ space.moves(mv)
-    slope: np.ndarray = 2.0 * objective.move_weight * space.problem.mv_span * by_knot
-    return slope.ravel()
+    span = space.problem.mv_span
+    slope: np.ndarray = 2.0 * objective.move_weight * span * by_knot
+    drawn = space.blocks.matrix.T @ (objective.rest_weight * (mv - objective.rest))
+    return np.asarray((slope + 2.0 * span * drawn).ravel())

@@ -2,7 +2,7 @@
 
 Multiple shooting over the latent states, with the MVs' knots as degrees of freedom:
 
-    min   sum w_goal (cv - q)^2 + sum w_limit (cv - r)^2 + sum w_move move^2 + rho sum e
+    min   sum w_goal (cv - q)^2 + w_limit (cv - r)^2 + w_move move^2 + w_rest (mv - rest)^2 + rho e
     s.t.  z_{k+1} = predictor(z_k, mv_k, dv_k),   cv = readout z + bias,   guard(z) <= e,
           q in the goal, r in the limits, e >= 0 (e = 0 unless asked to recover), knots within limits.
 
@@ -68,6 +68,8 @@ class Program:
             "goal_weight": (outputs, horizon),
             "limit_weight": (outputs, horizon),
             "move_weight": (self._transcript.mv, 1),
+            "rest": (self._transcript.mv, 1),
+            "rest_weight": (self._transcript.mv, horizon),
         }
         return {name: ca.MX.sym(name, *size) for name, size in sizes.items()}
 
@@ -89,6 +91,7 @@ class Program:
             ca.dot(p["goal_weight"], (cv - goal) ** 2)
             + ca.dot(p["limit_weight"], (cv - limit) ** 2)
             + ca.dot(ca.repmat(p["move_weight"], 1, horizon), moves**2)
+            + ca.dot(p["rest_weight"], (mv - ca.repmat(p["rest"], 1, horizon)) ** 2)
             + _RECOVERY_PENALTY * ca.sum(ca.vec(slack))
         )
         rates = knots - ca.horzcat(p["last"], knots[:, :-1])
@@ -143,6 +146,8 @@ class Program:
             "goal_weight": objective.goal_weight * span**2,
             "limit_weight": objective.limit_weight * span**2,
             "move_weight": objective.move_weight * mv_span**2,
+            "rest": objective.rest / mv_span,
+            "rest_weight": objective.rest_weight * mv_span**2,
         }
         reach = (space.reach / mv_span).ravel()
         guards = np.prod(self._slack_shape, dtype=int)

@@ -7,13 +7,18 @@ from jaxtyping import Float
 
 from procwm.planning.problem import ControlProblem
 
+REST_WEIGHT = 0.01
+"""Weight of an MV's squared distance from where it is to rest, relative to its span."""
 LIMIT_PENALTY = 100.0
 """Weight of the squared violation of an output's limit, relative to its span."""
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """`sum goal_weight e(cv, goal)^2 + sum limit_weight e(cv, limits)^2 + sum move_weight move^2`.
+    """Squared distances of outputs to goals and limits, and of MVs to where they were and are to rest:
+
+        sum goal_weight e(cv, goal)^2 + limit_weight e(cv, limits)^2
+            + move_weight move^2 + rest_weight (mv - rest)^2
 
     `e(x, [low, high]) = x - clip(x, low, high)` is the distance to an interval; a setpoint is an interval
     of no width. The sum runs over the rows of the horizon. Engineering units; weights are per squared unit.
@@ -25,6 +30,8 @@ class Objective:
         limit_weight: 0 where there are none.
         last_mv: what the first move is counted from.
         move_weight: of every MV's squared move.
+        rest: where MVs are drawn to.
+        rest_weight: 0 where an MV is drawn nowhere.
     """
 
     goal_low: Float[np.ndarray, "horizon cv"]
@@ -35,6 +42,8 @@ class Objective:
     limit_weight: Float[np.ndarray, "horizon cv"]
     last_mv: Float[np.ndarray, " mv"]
     move_weight: Float[np.ndarray, " mv"]
+    rest: Float[np.ndarray, " mv"]
+    rest_weight: Float[np.ndarray, "horizon mv"]
 
     def cost(
         self, cv: Float[np.ndarray, "*batch horizon cv"], mv: Float[np.ndarray, "*batch horizon mv"]
@@ -45,6 +54,7 @@ class Objective:
         first = self.move_weight * (mv[..., 0, :] - self.last_mv) ** 2
         later = self.move_weight * np.diff(mv, axis=-2) ** 2
         total: np.ndarray = (goal + limits).sum(axis=(-1, -2)) + first.sum(axis=-1) + later.sum(axis=(-1, -2))
+        total += (self.rest_weight * (mv - self.rest) ** 2).sum(axis=(-1, -2))
         return np.asarray(total)
 
     def cv_slope(self, cv: Float[np.ndarray, "*batch horizon cv"]) -> Float[np.ndarray, "*batch horizon cv"]:
@@ -93,6 +103,8 @@ def objective(problem: ControlProblem) -> Objective:
     has_goal = np.isfinite(goal_low) | np.isfinite(goal_high)
     has_limits = np.isfinite(problem.low) | np.isfinite(problem.high)
     rows = row_weights(problem.horizon)[:, None]
+    rest = np.full(problem.last_mv.shape, np.nan) if problem.rest is None else problem.rest
+    drawn = np.isfinite(rest)
     return Objective(
         goal_low=goal_low,
         goal_high=goal_high,
@@ -102,4 +114,6 @@ def objective(problem: ControlProblem) -> Objective:
         limit_weight=rows * np.where(has_limits, LIMIT_PENALTY / problem.span**2, 0.0),
         last_mv=problem.last_mv,
         move_weight=problem.move_weight / problem.mv_span**2,
+        rest=np.where(drawn, rest, 0.0),
+        rest_weight=rows * np.where(drawn, REST_WEIGHT / problem.mv_span**2, 0.0),
     )

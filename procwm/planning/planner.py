@@ -23,6 +23,7 @@ from procwm.planning.problem import ControlProblem, Multipliers, Optimality, Pla
 from procwm.planning.sampling import SamplingConfig, Search, search
 from procwm.planning.solution import Solution, Stop
 from procwm.planning.sqp import SequentialProgram
+from procwm.planning.steady_state import SteadyState, SteadyTargets
 from procwm.planning.transcription import transcribe
 from procwm.planning.warm_start import shifted, unexpected
 from procwm.plant.tags import names_of
@@ -30,6 +31,8 @@ from procwm.world.model import WorldModel
 
 _RESERVE = 0.1
 """Share of the deadline kept back for the last check."""
+_STEADY_SHARE = 0.25
+"""Share of the deadline that the steady-state targets may take."""
 _PUSHED = 1e-9
 """Multipliers above this are of active limits."""
 _BLAS = ThreadpoolController()
@@ -41,6 +44,7 @@ class _Solvers:
     """What is built once for a model and a horizon."""
 
     blocks: MoveBlocks
+    steady: SteadyTargets
     sqp: SequentialProgram
     ipopt: Program
 
@@ -97,7 +101,42 @@ class MpcPlanner:
         _check_axes(self._model, problem)
         began = time.perf_counter()
         solvers = self._built(problem.horizon)
-        cycle = _Cycle(
+        # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
+        with np.errstate(over="ignore", invalid="ignore"), _BLAS.limit(limits=1):
+            steady = self._steady(solvers, problem, warm_start, began + _STEADY_SHARE * deadline_s)
+            cycle = self._cycle(solvers, problem, steady, began, deadline_s)
+            return cycle.plan(cycle.best(warm_start))
+
+    def _steady(
+        self, solvers: _Solvers, problem: ControlProblem, warm_start: Plan | None, deadline: float
+    ) -> SteadyState | None:
+        """Where the plant is to rest, sought from where the last plan ends."""
+        if problem.priorities is None:
+            return None
+        previous = None if warm_start is None else warm_start.mv[-1:]
+        known = (
+            previous is not None
+            and previous.shape == (1, len(problem.last_mv))
+            and np.isfinite(previous).all()
+        )
+        start = previous[0] if previous is not None and known else problem.last_mv
+        return solvers.steady.targets(problem, start, deadline=deadline)
+
+    def _cycle(
+        self,
+        solvers: _Solvers,
+        problem: ControlProblem,
+        steady: SteadyState | None,
+        began: float,
+        deadline_s: float,
+    ) -> "_Cycle":
+        notes: tuple[str, ...] = ()
+        if steady is not None:
+            notes = tuple(steady.notes(self._model.output_names, self._guard_names))
+            problem = steady.laid_over(problem)
+        elif problem.priorities is not None:
+            notes = ("ranks, prices and resting values are left out: no steady state was found in time",)
+        return _Cycle(
             began=began,
             deadline_s=deadline_s,
             model=self._model,
@@ -106,16 +145,15 @@ class MpcPlanner:
             solvers=solvers,
             generator=np.random.default_rng(self._seed),
             sampling=self._sampling,
+            notes=notes,
         )
-        # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
-        with np.errstate(over="ignore", invalid="ignore"), _BLAS.limit(limits=1):
-            return cycle.plan(cycle.best(warm_start))
 
     def _built(self, horizon: int) -> _Solvers:
         if horizon not in self._solvers:
             blocks = move_blocks(horizon, self._lengths)
             self._solvers[horizon] = _Solvers(
                 blocks=blocks,
+                steady=SteadyTargets(self._transcript, horizon),
                 sqp=SequentialProgram(),
                 ipopt=Program(self._transcript, blocks),
             )
@@ -166,6 +204,7 @@ class _Cycle:
     solvers: _Solvers
     generator: np.random.Generator
     sampling: SamplingConfig
+    notes: tuple[str, ...]
     check_s: float = 0.0
     searched: Search | None = None
 
@@ -298,7 +337,7 @@ class _Cycle:
         )
 
     def _note(self, best: _Candidate) -> str:
-        notes = []
+        notes = list(self.notes)
         if best.point.finite and not best.safe:
             guard = best.point.guard
             first, last = np.flatnonzero((guard > GUARD_TOLERANCE).any(axis=1))[[0, -1]]

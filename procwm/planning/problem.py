@@ -8,6 +8,47 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from procwm.plant.tags import PlantSpec
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Priorities:
+    """Where the plant is to rest: what gives way first, and what to do with freedom that is left.
+
+    Attributes:
+        rank: of each output's limits and goal, 1 the most important; +inf where none is given.
+        price, price_quadratic: of each output's value and of its square, cost per interval.
+        mv_price, mv_price_quadratic: likewise of each MV.
+        ideal: where each MV is to rest; NaN where there is no such value.
+    """
+
+    rank: Float[np.ndarray, " cv"]
+    price: Float[np.ndarray, " cv"]
+    price_quadratic: Float[np.ndarray, " cv"]
+    mv_price: Float[np.ndarray, " mv"]
+    mv_price_quadratic: Float[np.ndarray, " mv"]
+    ideal: Float[np.ndarray, " mv"]
+
+    @property
+    def place_mvs(self) -> bool:
+        """Whether there is a price or a resting value, for which MVs have a place to rest at."""
+        prices = (self.price, self.price_quadratic, self.mv_price, self.mv_price_quadratic)
+        return any(price.any() for price in prices) or bool(np.isfinite(self.ideal).any())
+
+
+def priorities(plant: PlantSpec) -> Priorities | None:
+    """Those of the plant file; `None` where it has no rank, no price and no resting value."""
+    outputs, mvs = plant.outputs, plant.mvs
+    found = Priorities(
+        rank=np.array([np.inf if tag.rank is None else tag.rank for tag in outputs], dtype=float),
+        price=np.array([tag.price for tag in outputs]),
+        price_quadratic=np.array([tag.price_quadratic for tag in outputs]),
+        mv_price=np.array([tag.price for tag in mvs]),
+        mv_price_quadratic=np.array([tag.price_quadratic for tag in mvs]),
+        ideal=np.array([np.nan if tag.ideal is None else tag.ideal for tag in mvs]),
+    )
+    return found if found.place_mvs or np.isfinite(found.rank).any() else None
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ControlProblem:
@@ -28,6 +69,8 @@ class ControlProblem:
         weight, span: of each output.
         mv_low, mv_high, max_move: hard limits; `max_move` is +inf where there is none.
         move_weight, mv_span: of each MV.
+        priorities: for the steady-state target layer; `None` where nothing asks for it.
+        rest: where MVs are drawn to, weakly; NaN where nowhere, `None` where none is drawn anywhere.
     """
 
     latent: Float[np.ndarray, " latent"]
@@ -46,6 +89,8 @@ class ControlProblem:
     max_move: Float[np.ndarray, " mv"]
     move_weight: Float[np.ndarray, " mv"]
     mv_span: Float[np.ndarray, " mv"]
+    priorities: Priorities | None = None
+    rest: Float[np.ndarray, " mv"] | None = None
 
     @property
     def horizon(self) -> int:

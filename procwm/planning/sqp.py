@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.planning.foresight import Foresight, Point
-from procwm.planning.local_model import BACK_OFF, LocalModel, Step, moves_slope
+from procwm.planning.local_model import BACK_OFF, LocalModel, Step, mv_slope
 from procwm.planning.problem import Optimality
 from procwm.planning.quadratic_program import Interval, room_for
 from procwm.planning.solution import Solution, Stop
@@ -125,8 +125,8 @@ class _Search:
         space, span = foresight.space, foresight.space.problem.mv_span
         pushed = multipliers.range + multipliers.move
         pushed[:-1] -= multipliers.move[1:]
-        moved = moves_slope(foresight.objective, space, point.at.mv)
-        slope = point.at.knot_slope(costate) + moved + pushed.ravel()
+        by_mv = mv_slope(foresight.objective, space, point.at.mv)
+        slope = point.at.knot_slope(costate) + by_mv + pushed.ravel()
         room = (
             (multipliers.range, point.knots / span, Interval(space.low / span, space.high / span)),
             (
