@@ -21,8 +21,8 @@ from procwm.world.calibration import least_count, margin
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 
-GRADED_COVERAGE = (0.98, 0.95, 0.9)
-"""Where labels have a size: the first that so many labels can show, from 24, 9 and 4 on."""
+GRADED_COVERAGE = (0.95, 0.9)
+"""Where labels have a size: the first that so many labels can show, from 9 and 4 on."""
 JUDGED_COVERAGE = 0.9
 """Where they are safe or unsafe."""
 _SETTLED_LEAD = 5

@@ -69,12 +69,12 @@ def test_suggested_moments_are_different_from_each_other_and_repeatable() -> Non
 
 
 def test_too_few_labels_say_how_many_are_needed() -> None:
-    with pytest.raises(TrainingError, match="at least 24 are needed"):
-        learn_guardrail(trained(), record(1500).log, _labelled(23), name="hidden", coverage=0.98)
+    with pytest.raises(TrainingError, match="at least 9 are needed"):
+        learn_guardrail(trained(), record(1500).log, _labelled(8), name="hidden", coverage=0.95)
 
 
 def test_the_default_coverage_is_one_that_the_labels_can_show() -> None:
-    assert [default_coverage(_labelled(count)) for count in (24, 23, 9, 8, 4)] == [0.98, 0.95, 0.95, 0.9, 0.9]
+    assert [default_coverage(_labelled(count)) for count in (32, 9, 8, 4)] == [0.95, 0.95, 0.9, 0.9]
     with pytest.raises(TrainingError, match="at least 4 are needed"):
         learn_guardrail(trained(), record(1500).log, _labelled(3), name="hidden")
 
