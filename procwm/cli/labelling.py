@@ -7,7 +7,7 @@ import pandas as pd
 
 from procwm.data.files import replacing
 from procwm.data.series import Log
-from procwm.data.window import grid
+from procwm.data.window import held
 from procwm.errors import LogError
 from procwm.training.guardrail import suggest_label_times
 from procwm.world.model import WorldModel
@@ -21,13 +21,11 @@ def suggest_labels(model: WorldModel, log: Log, count: int, out: Path) -> None:
     """
     if out.exists():
         raise LogError(f"{out} exists, and may hold labels; choose another name")
-    rows = grid(log, model.rule)
     times = suggest_label_times(model, log, count)
-    at = np.searchsorted(rows.time_ns, times)
     table = pd.DataFrame(
         {"time": pd.to_datetime(times, utc=True).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "value": ""}
     )
     for name in model.plant.names:
-        table[name] = np.round(rows.values[at, rows.columns([name])[0]], 4)
+        table[name] = np.round(held(log.series[name].usable, times, np.inf), 4)
     with replacing(out) as partial:
         table.to_csv(partial, index=False)

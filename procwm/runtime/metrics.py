@@ -49,7 +49,7 @@ class FactCollector:
         yield _gauge("procwm_cycle_timestamp_seconds", "Time of the last cycle.", facts.time_ns / 1e9)
         yield _gauge("procwm_interval_seconds", "Control interval.", facts.interval_s)
         yield _gauge("procwm_step_seconds", "Wall time of the controller's last step.", facts.step_s)
-        yield _gauge("procwm_alarms", "What an operator should know besides.", len(facts.alarms))
+        yield _gauge("procwm_alarms", "What an operator should know besides.", float(len(facts.alarms)))
         yield _labelled("procwm_info", "The plant.", ("plant",), [(plant, 1.0)])
         for name, text, mode in (
             ("procwm_mode", "1 for the mode in force.", facts.actual),

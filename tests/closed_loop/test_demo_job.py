@@ -43,6 +43,7 @@ def crude(plant: PlantSpec, operated: OperatingLog, later: OperatingLog, **_: An
         unguarded=exact_model(plant, **arguments),
         guarded=exact_model(plant, **arguments, guards=dict.fromkeys(operated.guards, level)),
         train_s=1.0,
+        labels={},
         coverage=dict.fromkeys(later.guards, covered),
     )
 

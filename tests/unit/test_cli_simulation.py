@@ -10,8 +10,8 @@ from procwm.data.log import read_log
 from procwm.plant.specfile import load_plant, parse_plant
 
 COMMANDS = (
-    "bench", "check", "demo", "evaluate", "guardrail", "plant", "record", "replay", "run", "scenarios",
-    "serve", "simulate", "train",
+    "bench", "certificate", "check", "demo", "evaluate", "guardrail", "import", "plant", "record", "replay",
+    "run", "scenarios", "serve", "simulate", "train", "view",
 )  # fmt: skip
 
 
