@@ -24,7 +24,6 @@ from procwm.data.window import default_hold_s, grid
 from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.scenario import Scenario
-from procwm.training.guardrail import GRADED_COVERAGE
 
 SEEDS = (0, 1, 2)
 HOURS = 20.0
@@ -145,7 +144,7 @@ def _linear_guarded(scenario: Scenario, operated: OperatingLog, learned: Learned
     )
     rows = grid(operated.log, rule)
     plant, log, sensors = with_sensors(
-        scenario.plant, operated.log, learned.labels, rows=rows, coverage=GRADED_COVERAGE[0]
+        scenario.plant, operated.log, learned.labels, rows=rows, coverage=learned.asked
     )
     return LinearMpc(identify_linear(plant, log, history=WARM_UP + 1), sensors=sensors)
 
@@ -183,7 +182,7 @@ def _guardrail_json(learned: Learned) -> dict[str, Any]:
     return {
         name: {
             "labels": LABELS,
-            "coverage_target": GRADED_COVERAGE[0],
+            "coverage_target": learned.asked[name],
             "coverage": found.share,
             "caught": found.caught,
             "moments": found.moments,

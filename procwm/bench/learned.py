@@ -36,6 +36,11 @@ class Learned:
     labels: Mapping[str, Labels]
     coverage: Mapping[str, Coverage]
 
+    @property
+    def asked(self) -> dict[str, float]:
+        """The coverage that each guardrail's margin was made for."""
+        return {head.name: head.coverage for head in self.guarded.guard_heads}
+
 
 def learn(
     plant: PlantSpec,

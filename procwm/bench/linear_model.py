@@ -128,14 +128,14 @@ def _stretches(plant: PlantSpec, rows: Grid) -> list[Stretch]:
     outputs, mvs, dvs = (rows.columns(names_of(tags)) for tags in (plant.outputs, plant.mvs, plant.dvs))
     found = []
     for stretch in rows.stretches:
-        values = _filled(rows.values[stretch])
+        values = filled(rows.values[stretch])
         if len(values) > 2 * max(_PASTS):
             u = np.hstack([values[1:, mvs], values[:-1, dvs]])
             found.append((u, values[:-1, outputs]))
     return found
 
 
-def _filled(values: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "_ tag"]:
+def filled(values: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "_ tag"]:
     """Rows from the first complete one on, each missing value replaced by the one before it."""
     valid = np.isfinite(values)
     last = np.maximum.accumulate(np.where(valid, np.arange(len(values))[:, None], -1), axis=0)

@@ -21,8 +21,7 @@ from procwm.world.model import WorldModel
 TRAINED_SHARE = 0.7
 """Of the time of a log; the rest tests, where there is no file for that."""
 INITIAL_ROWS = 50
-"""Of a test file, from which a free run may take its state: what nonlinearbenchmark.org allows for the
-cascaded tanks."""
+"""Of a test file, from which a free run may take its state: what nonlinearbenchmark.org allows."""
 _SUFFIXES = (".csv", ".parquet")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from procwm.bench.linear_model import filled
 from procwm.data.series import CODES, Log, TagSeries
 from procwm.data.window import Grid
 from procwm.plant.samples import Quality
@@ -82,15 +83,16 @@ def fit_soft_sensor(rows: Grid, labels: Labels, *, name: str, coverage: float) -
 
 
 def with_sensors(
-    plant: PlantSpec, log: Log, labels: Mapping[str, Labels], *, rows: Grid, coverage: float
+    plant: PlantSpec, log: Log, labels: Mapping[str, Labels], *, rows: Grid, coverage: Mapping[str, float]
 ) -> tuple[PlantSpec, Log, tuple[SoftSensor, ...]]:
     """Plant file and log with a soft sensor's tag for every guardrail, and the sensors.
 
     Args:
         rows: of the log, over the plant's tags.
+        coverage: asked for, by guardrail.
     """
     sensors = tuple(
-        fit_soft_sensor(rows, judged, name=name, coverage=coverage) for name, judged in labels.items()
+        fit_soft_sensor(rows, judged, name=name, coverage=coverage[name]) for name, judged in labels.items()
     )
     series = dict(log.series)
     for sensor in sensors:
@@ -104,11 +106,9 @@ def with_sensors(
 
 def _features(values: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "row feature"]:
     """Trailing means of every tag, missing values replaced by the one before them."""
-    known = np.isfinite(values)
-    last = np.maximum.accumulate(np.where(known, np.arange(len(values))[:, None], -1), axis=0)
-    filled = np.where(last >= 0, np.take_along_axis(values, np.maximum(last, 0), axis=0), np.nan)
-    first = int((last < 0).any(axis=1).sum())
-    total = np.vstack([np.zeros((1, values.shape[1])), np.cumsum(filled[first:], axis=0)])
+    known = filled(values)
+    first = len(values) - len(known)
+    total = np.vstack([np.zeros((1, values.shape[1])), np.cumsum(known, axis=0)])
     means = []
     for count in AVERAGED_ROWS:
         end = np.arange(1, len(total))

@@ -14,7 +14,6 @@ from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.report import ControlReport, PlanTrace, Trajectory
 from procwm.training.evaluation import Evaluation
-from procwm.training.guardrail import GRADED_COVERAGE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,7 +85,7 @@ def summary_of(outcome: Outcome) -> dict[str, Any]:
         "guardrails": {
             name: {
                 "labels": LABELS,
-                "coverage_target": GRADED_COVERAGE[0],
+                "coverage_target": outcome.learned.asked[name],
                 "coverage": covered.share,
                 "caught": covered.caught,
                 "violations": _broken(own, name),

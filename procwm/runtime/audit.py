@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from procwm.control.fallback import RUNGS
 from procwm.control.identity import Identity
@@ -87,10 +88,8 @@ class AuditLog:
 
     def _flush(self) -> None:
         try:
-            with self.path.open("ab") as file:
-                # A run that was killed while writing may have left part of a line.
-                torn = file.tell() and not self.path.read_bytes().endswith(b"\n")
-                file.write((b"\n" if torn else b"") + b"".join(line + b"\n" for line in self._waiting))
+            with self.path.open("a+b") as file:
+                file.write((b"\n" if _torn(file) else b"") + b"".join(line + b"\n" for line in self._waiting))
                 file.flush()
                 os.fsync(file.fileno())
             self._waiting.clear()
@@ -108,6 +107,14 @@ class AuditLog:
     ) -> None:
         why = "ended" if error is None else f"ended by {type(error).__name__} {error}".rstrip()
         self.event("run", why, self._time_ns, who=self._who)
+
+
+def _torn(file: BinaryIO) -> bool:
+    """Whether the last line has no end: a run that was killed while writing may have left part of one."""
+    if not file.seek(0, os.SEEK_END):
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def check_audit(path: str | Path) -> int:

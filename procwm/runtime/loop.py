@@ -4,7 +4,7 @@ import asyncio
 import logging
 import statistics
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 FAILED = "the controller failed"
 """How the reason of a cycle begins whose step raised an exception."""
+_STEPS_TIMED = 100_000
+"""Last steps that a summary's times are of: a run for ever must not grow."""
 _STATE_EVERY = 200
 """Steps between two states that are kept with the inputs: from each of them the record can be taken again."""
 
@@ -109,7 +111,7 @@ class RunSummary:
         reconnects: attempts to open the link again.
         rungs: how often each rung of the ladder decided.
         reasons: how often each reason was given for writing nothing.
-        step_ms_median, step_ms_p99: wall time of the controller's steps.
+        step_ms_median, step_ms_p99: wall time of the controller's last steps.
         state: of the controller, to go on from; `None` where it never started.
     """
 
@@ -151,7 +153,7 @@ class _Run:
     tick: int = 0
     rungs: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    step_s: list[float] = field(default_factory=list)
+    step_s: deque[float] = field(default_factory=lambda: deque(maxlen=_STEPS_TIMED))
 
     def __post_init__(self) -> None:
         spec = self.link.spec

@@ -57,9 +57,10 @@ def learn_guardrail(
     The head is a quadratic form: an average of forms of the frozen latent, and of the tags that a linear
     probe reads from it, weighted by what they say of left-out labels (`head_fit`). It is fitted and
     calibrated on the encoded latent of each moment and on the ones predicted for it from several intervals
-    before, because a planner holds its predictions to it; the margin is the largest one that any of these
-    leads asks for. A label counts for the root of how much of the log it is the nearest label of: moments
-    worth judging are not typical ones, and a controller is at the edges more than the operators were.
+    before, because a planner holds its predictions to it; the margin is taken from the errors at all of
+    these leads (`head_margin`) or, where labels have no size, from those at the worst of them. A label
+    counts for the root of how much of the log it is the nearest label of: moments worth judging are not
+    typical ones, and a controller is at the edges more than the operators were.
 
     Args:
         log: holds the labelled moments and a window before them.
@@ -77,7 +78,7 @@ def learn_guardrail(
     leads = _leads(model)
     moments = _rows_of(labels, rows, leads[-1])
     values = torch.as_tensor(labels.value)
-    coverage = coverage or default_coverage(labels)
+    coverage = default_coverage(labels) if coverage is None else coverage
     counted = values > 0 if not labels.graded else torch.ones_like(values, dtype=torch.bool)
     _refuse_too_few(labels, int(counted.sum()), coverage, name)
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
@@ -218,6 +219,9 @@ def _rows_of(labels: Labels, rows: Grid, lead: int) -> Int[Tensor, " label"]:
 
 
 def _refuse_too_few(labels: Labels, counted: int, coverage: float, name: str) -> None:
+    lowest = 0.5 if labels.graded else 0.0
+    if not lowest < coverage < 1.0:
+        raise TrainingError(f"{name}: coverage is {coverage}; it must be between {lowest:g} and 1")
     kind = "labels" if labels.graded else "labels of unsafe moments"
     needed = least_count(2.0 * coverage - 1.0 if labels.graded else coverage)
     if counted < needed:

@@ -73,6 +73,12 @@ def test_too_few_labels_say_how_many_are_needed() -> None:
         learn_guardrail(trained(), record(1500).log, _labelled(8), name="hidden", coverage=0.95)
 
 
+@pytest.mark.parametrize("coverage", [0.0, 0.5, 1.0, float("nan")])
+def test_a_coverage_that_nothing_can_show_is_refused(coverage: float) -> None:
+    with pytest.raises(TrainingError, match=r"must be between 0\.5 and 1"):
+        learn_guardrail(trained(), record(1500).log, _labelled(16), name="hidden", coverage=coverage)
+
+
 def test_the_default_coverage_is_one_that_the_labels_can_show() -> None:
     assert [default_coverage(_labelled(count)) for count in (32, 9, 8, 4)] == [0.95, 0.95, 0.9, 0.9]
     with pytest.raises(TrainingError, match="at least 4 are needed"):

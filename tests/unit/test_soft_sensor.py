@@ -48,7 +48,9 @@ def test_a_missing_value_is_taken_from_the_row_before_and_none_from_before_the_f
 
 def test_the_sensor_joins_plant_and_log_as_a_pv_whose_upper_limit_is_the_guardrail() -> None:
     rows, log = _rows(), record(1500).log
-    plant, wider, (sensor,) = with_sensors(PLANT, log, {"guard": _judged(rows)}, rows=rows, coverage=0.9)
+    plant, wider, (sensor,) = with_sensors(
+        PLANT, log, {"guard": _judged(rows)}, rows=rows, coverage={"guard": 0.9}
+    )
     limits = plant.outputs[-1].limits
     assert plant.names == (*PLANT.names, "guard")
     assert limits is not None
