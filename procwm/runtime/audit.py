@@ -40,6 +40,10 @@ class AuditLog:
 
     def event(self, kind: str, text: str, time_ns: int, *, who: str = "controller") -> None:
         """Append one event. While the disk is full, lines wait in memory and keep their order."""
+        self._note(kind, text, time_ns, who=who)
+        self._flush()
+
+    def _note(self, kind: str, text: str, time_ns: int, *, who: str = "controller") -> None:
         self._time_ns = time_ns
         line = json.dumps(
             {
@@ -55,34 +59,34 @@ class AuditLog:
         ).encode()
         self._seq, self._before = self._seq + 1, _digest(line)
         self._waiting.append(line)
-        self._flush()
 
     def append(self, cycle: Cycle) -> None:
         """The events of one cycle; a cycle like the one before has none."""
         decision = cycle.decision
         for text in cycle.events:
-            self.event("request" if text.startswith("request") else "run", text, cycle.time_ns)
+            self._note("request" if text.startswith("request") else "run", text, cycle.time_ns)
         mode = f"{decision.mode} (asked for: {decision.requested})"
         if mode != self._mode:
             why = decision.reason if decision.mode != decision.requested else decision.mode_reason
-            self.event("mode", f"{mode}: {why}", cycle.time_ns)
+            self._note("mode", f"{mode}: {why}", cycle.time_ns)
             self._mode = mode
         if bool(cycle.fault) != bool(self._fault):
-            self.event("link", cycle.fault or f"over: {self._fault}", cycle.time_ns)
+            self._note("link", cycle.fault or f"over: {self._fault}", cycle.time_ns)
         self._fault = cycle.fault
         # A planner has rungs of its own, and may call one of them by the same name as the fallback.
         without_plan = decision.reason.endswith(tuple(RUNGS.values())) or decision.reason.startswith(FAILED)
         if without_plan != self._without_plan:
-            self.event("plan", decision.reason if without_plan else "over", cycle.time_ns)
+            self._note("plan", decision.reason if without_plan else "over", cycle.time_ns)
         self._without_plan = without_plan
         stated = frozenset(
             (*_subjects(decision.notes), *(f"{mv}: held, {why}" for mv, why in decision.held.items()))
         )
         for text in sorted(stated - self._stated):
-            self.event("alarm", text, cycle.time_ns)
+            self._note("alarm", text, cycle.time_ns)
         for text in sorted(self._stated - stated):
-            self.event("alarm", f"over: {text}", cycle.time_ns)
+            self._note("alarm", f"over: {text}", cycle.time_ns)
         self._stated = stated
+        # Once a cycle: a lost instrument room is a burst of alarms, and the disk takes time for each answer.
         if self._waiting:
             self._flush()
 

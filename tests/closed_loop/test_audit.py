@@ -1,0 +1,57 @@
+"""The audit log's file: whole lines, one write to the disk a cycle, and whose model it was."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from linear_loop import START_NS, model_of, plant_spec
+
+from procwm.control.decision import Decision
+from procwm.control.identity import Identity, identity
+from procwm.runtime.audit import AuditLog
+from procwm.runtime.loop import Cycle
+
+WHOSE = Identity("a" * 64, "b" * 64)
+
+
+def cycle(*events: str, notes: tuple[str, ...] = ()) -> Cycle:
+    return Cycle(
+        tick=0,
+        time_ns=START_NS,
+        samples=(),
+        decision=Decision(setpoints=None, reason="none", time_ns=START_NS, notes=notes),
+        accepted=None,
+        fault="",
+        events=events,
+    )
+
+
+def test_a_line_that_a_kill_cut_short_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    AuditLog(path, WHOSE, who="tester").event("run", "before", START_NS)
+    with path.open("ab") as file:
+        file.write(b'{"seq": 1, "te')
+    AuditLog(path, WHOSE, who="tester").event("run", "after", START_NS)
+    first, _, last = path.read_bytes().splitlines()
+    assert [json.loads(line)["text"] for line in (first, last)] == ["before", "after"]
+
+
+def test_a_burst_of_alarms_waits_for_the_disk_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[int] = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    log = AuditLog(tmp_path / "audit.jsonl", WHOSE, who="tester")
+    log.append(cycle("one", "two", notes=tuple(f"T{number}: lost" for number in range(50))))
+    assert len(waited) == 1
+    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) >= 52
+
+
+def test_another_margin_is_another_model() -> None:
+    plant = plant_spec()
+    model = model_of(plant, guard_above=90.0)
+    before = identity(plant, model)
+    model.guard_heads[0].margin += 1e-9
+    after = identity(plant, model)
+    assert after.model != before.model
+    assert after == replace(before, model=after.model)
