@@ -1,68 +1,38 @@
 """The controller as a pure step: samples and a state in, a decision and the next state out."""
 
-import logging
 import threading
 import time as wall
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Float
 
 from procwm.control import modes
+from procwm.control.deciding import Deciding, Outcome
 from procwm.control.decision import Decision
-from procwm.control.fallback import RUNGS, Predict, fallback
 from procwm.control.gate import Gate
-from procwm.control.health import Health, Permits, health
+from procwm.control.health import Permits, health
 from procwm.control.identity import identity
 from procwm.control.measurement import as_samples, nanoseconds, utc
 from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
-from procwm.control.posing import pose
 from procwm.control.state import ControllerState
 from procwm.control.targets import Overrides, Targets
-from procwm.control.travel import remaining, travelled
+from procwm.control.travel import travelled
 from procwm.data.window import SampleBuffer
 from procwm.errors import SpecError
 from procwm.planning.planner import MpcPlanner
-from procwm.planning.prediction import Evaluator
-from procwm.planning.problem import ControlProblem, Plan, Planner
+from procwm.planning.problem import Planner
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import Interval, PlantSpec, names_of
 from procwm.world.model import WorldModel
 
-_log = logging.getLogger(__name__)
-
 _DEADLINE_SHARE = 0.5
 _LONGEST_DEADLINE_S = 1.0
-_OVERRUN = 2.0
-"""A planner looks at the time between iterations; one that took this many deadlines is late."""
-_HOLD_INTERVALS = 10
-"""Control intervals without a usable plan, where the plant file does not say."""
 _OVERFLOW_IS_AN_ANSWER = np.errstate(over="ignore", invalid="ignore")
 """A prediction that is not finite is looked for and refused; it is no mishap to be warned of."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Outcome:
-    """What planning and falling back came to.
-
-    Attributes:
-        reason, proposed, plan, rung: as in `Decision`.
-        fresh: whether this cycle's plan was usable.
-        shed: whether nothing safe was found.
-        held: as in `Decision`.
-    """
-
-    reason: str
-    proposed: Setpoints | None = None
-    plan: Plan | None = None
-    rung: str = ""
-    fresh: bool = False
-    shed: bool = False
-    held: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Controller:
@@ -100,7 +70,13 @@ class Controller:
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
         self.mode, self._return_after = mode, return_after
-        self._gate = Gate(plant=plant, guard_names=model.guard_names)
+        self._deciding = Deciding(
+            plant=plant,
+            model=model,
+            planner=self.planner,
+            gate=Gate(plant=plant, guard_names=model.guard_names),
+            deadline_s=self.deadline_s,
+        )
         self._perception = Perception(plant, model)
         self.identity = identity(plant, model)
         self._one_at_a_time = threading.Lock()
@@ -212,11 +188,11 @@ class Controller:
         state, seen = self._advanced(samples, state, time, overrides)
         latent = seen.latent
         if latent is None:
-            outcome = _Outcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
+            outcome = Outcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
             return self._decision(outcome, state, seen, began), state
         fit = health(self.plant, state, seen.measured, permits)
         seen = replace(seen, measured=fit.measured)
-        outcome = replace(self._outcome(state, fit, latent), held=fit.held)
+        outcome = replace(self._deciding.outcome(state, fit, latent), held=fit.held)
         state = self._after(state, outcome)
         return self._decision(outcome, state, seen, began), state
 
@@ -250,98 +226,7 @@ class Controller:
         state = replace(state, targets=state.targets.with_(self.plant, overrides))
         return self._perception.look(state, arrived, now_ns)
 
-    def _outcome(self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"]) -> _Outcome:
-        measured = fit.measured
-        if state.mode.actual is Mode.OFF:
-            return _Outcome(reason="the controller is off")
-        if fit.shed:
-            return _Outcome(reason=fit.shed, shed=True)
-        if not measured.enough:
-            rows = f"{measured.filled} of {measured.history} rows"
-            if state.last_good is None:
-                return _Outcome(reason=f"filling the history: {rows}")
-            return _Outcome(reason=f"too little was measured lately: {rows}", shed=True)
-        if not measured.controlled[: len(self.plant.cvs)].any():
-            return _Outcome(reason="no CV is measured and switched on", shed=True)
-        if not np.isfinite(latent).all():
-            return _Outcome(reason="the model's state is not finite", shed=True)
-        problem = self._problem(state, fit, latent)
-        predict = Evaluator(self.model, problem).predict
-        plan, refusal = self._plan(problem, state)
-        if plan is not None and refusal is None:
-            prediction = predict(plan.mv[None])
-            refusal = self._gate.prediction_refusal(prediction)
-            plan = replace(plan, cv=prediction.cv[0], guard=prediction.guard[0])
-        if plan is not None and refusal is None:
-            proposed = self._gate.setpoints(plan.mv[0], problem, fit.held)
-            return _Outcome(
-                reason=plan.note or str(plan.status), proposed=proposed, plan=plan, rung=plan.rung, fresh=True
-            )
-        return self._fallen_back(problem, predict, fit, state, plan, str(refusal))
-
-    def _problem(
-        self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"]
-    ) -> ControlProblem:
-        assert state.time_ns is not None, "a problem is posed after the present has been looked at"
-        hourly = [np.inf if t.max_move_per_hour is None else t.max_move_per_hour for t in self.plant.mvs]
-        return pose(
-            self.plant,
-            state.targets,
-            fit.measured,
-            latent=latent,
-            last_mv=np.array(state.in_force),
-            bias=state.disturbance.bias,
-            held=fit.held,
-            reach=remaining(state.travel, np.array(hourly), state.time_ns),
-        )
-
-    def _fallen_back(
-        self,
-        problem: ControlProblem,
-        predict: Predict,
-        fit: Health,
-        state: ControllerState,
-        offered: Plan | None,
-        refusal: str,
-    ) -> _Outcome:
-        """What to do without a usable plan; following or holding the last one ends after `hold_for_s`."""
-        rung = fallback(
-            problem, predict, self._gate, last_good=state.last_good, age=state.age, offered=offered
-        )
-        if rung is None:
-            return _Outcome(
-                reason=f"{refusal}; nothing to fall back on is predicted safe", plan=offered, shed=True
-            )
-        longest_s = self.plant.control.hold_for_s or _HOLD_INTERVALS * self.plant.interval_s
-        if rung.name != "recovery" and state.unplanned * self.plant.interval_s >= longest_s:
-            return _Outcome(
-                reason=f"{refusal}; no usable plan for more than {longest_s:g} s", plan=offered, shed=True
-            )
-        return _Outcome(
-            reason=f"{refusal}; {RUNGS[rung.name]}",
-            proposed=self._gate.setpoints(rung.plan.mv[0], problem, fit.held),
-            plan=rung.plan,
-            rung=rung.name,
-        )
-
-    def _plan(self, problem: ControlProblem, state: ControllerState) -> tuple[Plan | None, str | None]:
-        """What the planner came up with, and why it may not be used."""
-        began = wall.perf_counter()
-        try:
-            plan = self.planner.plan(
-                problem, warm_start=state.last_good if state.age == 1 else None, deadline_s=self.deadline_s
-            )
-        except Exception as error:
-            _log.exception("the planner failed")
-            return None, f"the planner failed: {error}"
-        if not isinstance(plan, Plan):
-            return None, f"the planner returned {plan!r} in place of a plan"
-        took_s = wall.perf_counter() - began
-        if took_s > _OVERRUN * self.deadline_s:
-            return plan, f"the planner took {took_s:.3g} s; its deadline is {self.deadline_s:g} s"
-        return plan, self._gate.refusal(plan, problem)
-
-    def _after(self, state: ControllerState, outcome: _Outcome) -> ControllerState:
+    def _after(self, state: ControllerState, outcome: Outcome) -> ControllerState:
         """`state` once `outcome` has had its effect: mode, MVs in force, and the plan to fall back on."""
         mode = state.mode
         if outcome.shed:
@@ -369,7 +254,7 @@ class Controller:
             unplanned=unplanned,
         )
 
-    def _decision(self, outcome: _Outcome, state: ControllerState, seen: Seen, began: float) -> Decision:
+    def _decision(self, outcome: Outcome, state: ControllerState, seen: Seen, began: float) -> Decision:
         output = zip(names_of(self.plant.outputs), seen.measured.output.tolist(), strict=True)
         return Decision(
             # With every MV held there is a plan and nothing to write.

@@ -1,0 +1,160 @@
+"""What one cycle comes to: the planner's plan where it may be used, else a fallback, else shedding."""
+
+import logging
+import time as wall
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float
+
+from procwm.control.fallback import RUNGS, Predict, fallback
+from procwm.control.gate import Gate
+from procwm.control.health import Health
+from procwm.control.modes import Mode
+from procwm.control.posing import pose
+from procwm.control.state import ControllerState
+from procwm.control.travel import remaining
+from procwm.planning.prediction import Evaluator
+from procwm.planning.problem import ControlProblem, Plan, Planner
+from procwm.plant.samples import Setpoints
+from procwm.plant.tags import PlantSpec
+from procwm.world.model import WorldModel
+
+_log = logging.getLogger(__name__)
+
+_OVERRUN = 2.0
+"""A planner looks at the time between iterations; one that took this many deadlines is late."""
+_HOLD_INTERVALS = 10
+"""Control intervals without a usable plan, where the plant file does not say."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """What planning and falling back came to.
+
+    Attributes:
+        reason, proposed, plan, rung: as in `Decision`.
+        fresh: whether this cycle's plan was usable.
+        shed: whether nothing safe was found.
+        held: as in `Decision`.
+    """
+
+    reason: str
+    proposed: Setpoints | None = None
+    plan: Plan | None = None
+    rung: str = ""
+    fresh: bool = False
+    shed: bool = False
+    held: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Deciding:
+    """The decision of a cycle; keeps nothing between cycles.
+
+    Attributes:
+        plant, model: as the controller has them.
+        planner: asked first.
+        gate: what may reach the plant.
+        deadline_s: for the planner.
+    """
+
+    plant: PlantSpec
+    model: WorldModel
+    planner: Planner
+    gate: Gate
+    deadline_s: float
+
+    def outcome(self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"]) -> Outcome:
+        """What this cycle comes to, before it has had any effect."""
+        measured = fit.measured
+        if state.mode.actual is Mode.OFF:
+            return Outcome(reason="the controller is off")
+        if fit.shed:
+            return Outcome(reason=fit.shed, shed=True)
+        if not measured.enough:
+            rows = f"{measured.filled} of {measured.history} rows"
+            if state.last_good is None:
+                return Outcome(reason=f"filling the history: {rows}")
+            return Outcome(reason=f"too little was measured lately: {rows}", shed=True)
+        if not measured.controlled[: len(self.plant.cvs)].any():
+            return Outcome(reason="no CV is measured and switched on", shed=True)
+        if not np.isfinite(latent).all():
+            return Outcome(reason="the model's state is not finite", shed=True)
+        problem = self._problem(state, fit, latent)
+        predict = Evaluator(self.model, problem).predict
+        plan, refusal = self._plan(problem, state)
+        if plan is not None and refusal is None:
+            prediction = predict(plan.mv[None])
+            refusal = self.gate.prediction_refusal(prediction)
+            plan = replace(plan, cv=prediction.cv[0], guard=prediction.guard[0])
+        if plan is not None and refusal is None:
+            proposed = self.gate.setpoints(plan.mv[0], problem, fit.held)
+            return Outcome(
+                reason=plan.note or str(plan.status), proposed=proposed, plan=plan, rung=plan.rung, fresh=True
+            )
+        return self._fallen_back(problem, predict, fit, state, plan, str(refusal))
+
+    def _problem(
+        self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"]
+    ) -> ControlProblem:
+        assert state.time_ns is not None, "a problem is posed after the present has been looked at"
+        hourly = [np.inf if t.max_move_per_hour is None else t.max_move_per_hour for t in self.plant.mvs]
+        return pose(
+            self.plant,
+            state.targets,
+            fit.measured,
+            latent=latent,
+            last_mv=np.array(state.in_force),
+            bias=state.disturbance.bias,
+            held=fit.held,
+            reach=remaining(state.travel, np.array(hourly), state.time_ns),
+        )
+
+    def _fallen_back(
+        self,
+        problem: ControlProblem,
+        predict: Predict,
+        fit: Health,
+        state: ControllerState,
+        offered: Plan | None,
+        refusal: str,
+    ) -> Outcome:
+        """What to do without a usable plan; following or holding the last one ends after `hold_for_s`."""
+        rung = fallback(
+            problem, predict, self.gate, last_good=state.last_good, age=state.age, offered=offered
+        )
+        if rung is None:
+            return Outcome(
+                reason=f"{refusal}; nothing to fall back on is predicted safe", plan=offered, shed=True
+            )
+        longest_s = self.plant.control.hold_for_s or _HOLD_INTERVALS * self.plant.interval_s
+        if rung.name != "recovery" and state.unplanned * self.plant.interval_s >= longest_s:
+            return Outcome(
+                reason=f"{refusal}; no usable plan for more than {longest_s:g} s", plan=offered, shed=True
+            )
+        return Outcome(
+            reason=f"{refusal}; {RUNGS[rung.name]}",
+            proposed=self.gate.setpoints(rung.plan.mv[0], problem, fit.held),
+            plan=rung.plan,
+            rung=rung.name,
+        )
+
+    def _plan(self, problem: ControlProblem, state: ControllerState) -> tuple[Plan | None, str | None]:
+        """What the planner came up with, and why it may not be used."""
+        began = wall.perf_counter()
+        try:
+            plan = self.planner.plan(
+                problem, warm_start=state.last_good if state.age == 1 else None, deadline_s=self.deadline_s
+            )
+        except Exception as error:
+            _log.exception("the planner failed")
+            return None, f"the planner failed: {error}"
+        if not isinstance(plan, Plan):
+            return None, f"the planner returned {plan!r} in place of a plan"
+        took_s = wall.perf_counter() - began
+        if took_s > _OVERRUN * self.deadline_s:
+            return plan, f"the planner took {took_s:.3g} s; its deadline is {self.deadline_s:g} s"
+        return plan, self.gate.refusal(plan, problem)
