@@ -14,8 +14,9 @@ from procwm.bench.faults_link import FaultyLink
 from procwm.bench.faults_run import Setting, controller_of
 from procwm.control.state import ControllerState
 from procwm.plant.samples import Sample, Setpoints
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
-from procwm.runtime.loop import Cycle, run
+from procwm.runtime.loop import run
 from procwm.runtime.snapshot import Snapshot
 
 PHASES = (

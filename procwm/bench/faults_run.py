@@ -31,8 +31,9 @@ from procwm.plant import registry
 from procwm.plant.samples import Sample
 from procwm.plant.scenario import Operation, Scenario
 from procwm.plant.tags import PlantSpec, names_of
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
-from procwm.runtime.loop import Cycle, run
+from procwm.runtime.loop import run
 from procwm.runtime.operator import Operator, Request
 from procwm.testing import exact_model
 from procwm.world.model import WorldModel

@@ -14,9 +14,9 @@ from procwm.control.controller import Controller
 from procwm.plant import registry
 from procwm.plant.front import Facts
 from procwm.plant.tags import PlantSpec
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.desk import RequestDesk
 from procwm.runtime.facts import FactKeeper
-from procwm.runtime.loop import Cycle
 from procwm.runtime.metrics import exposed
 
 _log = logging.getLogger(__name__)

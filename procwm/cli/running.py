@@ -17,9 +17,9 @@ from procwm.plant.link import Clock, PlantLink
 from procwm.plant.scenario import TargetChange
 from procwm.plant.tags import PlantSpec
 from procwm.runtime import loop
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
 from procwm.runtime.heartbeat import BeatingLink, Heartbeat
-from procwm.runtime.loop import Cycle
 from procwm.world.storage import load_model
 
 

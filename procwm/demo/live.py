@@ -12,7 +12,8 @@ from procwm.plant import registry
 from procwm.plant.link import PlantLink
 from procwm.plant.scenario import Operation, Scenario, SimulatedPlant, TargetChange, TruthRow
 from procwm.plant.serving import LockstepClock
-from procwm.runtime.loop import Cycle, run
+from procwm.runtime.cycle import Cycle
+from procwm.runtime.loop import run
 
 Advance = Callable[[float], None]
 """Told how much of the work is done, 0 to 1."""

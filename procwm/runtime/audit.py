@@ -18,7 +18,7 @@ from procwm.control.fallback import RUNGS
 from procwm.control.identity import Identity
 from procwm.data.series import iso_utc
 from procwm.errors import LogError
-from procwm.runtime.loop import FAILED, Cycle
+from procwm.runtime.cycle import FAILED, Cycle
 
 _log = logging.getLogger(__name__)
 

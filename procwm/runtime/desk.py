@@ -9,7 +9,7 @@ from procwm.control.targets import Targets
 from procwm.errors import SpecError
 from procwm.plant.front import Wish
 from procwm.plant.tags import Interval, PlantSpec
-from procwm.runtime.loop import Cycle, overrides_of
+from procwm.runtime.cycle import Cycle, overrides_of
 from procwm.runtime.operator import Operator, Request
 
 _WAITING = 50

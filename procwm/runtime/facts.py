@@ -15,9 +15,9 @@ from procwm.control.targets import Targets
 from procwm.plant.front import NO_INTERVAL, Facts, Guardrail, Variable
 from procwm.plant.samples import Quality
 from procwm.plant.tags import Interval, PlantSpec, Role, Tag, names_of
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.desk import RequestDesk
 from procwm.runtime.kpis import Kpis
-from procwm.runtime.loop import Cycle
 
 _WRAP = 2**32
 

@@ -16,8 +16,8 @@ from procwm.control.state import ControllerState
 from procwm.data.files import replacing
 from procwm.plant.samples import Sample
 from procwm.runtime.audit import AuditLog
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.kpis import Kpis
-from procwm.runtime.loop import Cycle
 from procwm.runtime.recorder import Recorder
 from procwm.runtime.snapshot import Snapshot
 

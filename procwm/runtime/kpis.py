@@ -8,7 +8,7 @@ import numpy as np
 from procwm.control.decision import Decision
 from procwm.control.modes import Mode
 from procwm.plant.tags import PlantSpec
-from procwm.runtime.loop import Cycle
+from procwm.runtime.cycle import Cycle
 
 _AT_LIMIT = 1e-3
 """Of the span: an MV or output this near to a limit is at it."""

@@ -2,130 +2,35 @@
 
 import asyncio
 import logging
-import statistics
 import time
-from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from procwm.control import modes
 from procwm.control.controller import Controller
 from procwm.control.decision import Decision, SteppedController
 from procwm.control.health import Permits
-from procwm.control.measurement import readable, utc
+from procwm.control.measurement import readable
 from procwm.control.state import ControllerState
 from procwm.control.targets import Overrides
 from procwm.errors import LinkError, SpecError
 from procwm.plant.link import Clock, PlantLink
-from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.samples import Sample
 from procwm.plant.scenario import TargetChange
+from procwm.runtime.cycle import FAILED, Cycle, CycleSink, Inputs, SampleSink, carried_out, overrides_of, step
 from procwm.runtime.delivery import Delivered, Delivery
 from procwm.runtime.heartbeat import Heartbeat
 from procwm.runtime.operator import Operator, Request
 from procwm.runtime.snapshot import Snapshot
+from procwm.runtime.tally import RunSummary, Tally
 from procwm.runtime.watch import Watch
 
 _log = logging.getLogger(__name__)
 
-FAILED = "the controller failed"
-"""How the reason of a cycle begins whose step raised an exception."""
-_STEPS_TIMED = 100_000
-"""Last steps that a summary's times are of: a run for ever must not grow."""
 _STATE_EVERY = 200
 """Steps between two states that are kept with the inputs: from each of them the record can be taken again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What a step was given besides the state: with them it can be taken again.
-
-    Attributes:
-        samples: in the order given, corrections of the runtime's own included.
-        setpoints, requests: taken up before the step.
-        permits: of this cycle.
-        state: before the step, as bytes; only in some cycles, the first of a run among them.
-    """
-
-    samples: tuple[Sample, ...] = ()
-    setpoints: Setpoints = field(default_factory=dict)
-    requests: tuple[Request, ...] = ()
-    permits: Permits = field(default_factory=Permits)
-    state: bytes | None = None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Cycle:
-    """All that happened in one control interval, engineering units.
-
-    Attributes:
-        tick: count of cycles before this one.
-        time_ns: of the tick, UTC.
-        samples: received since the tick before.
-        decision: of the controller.
-        accepted: what the plant took; `None` where nothing was written, or nothing is known.
-        fault: what went wrong between controller and plant, one sentence, or empty.
-        inputs: of the step; `None` where none was taken.
-        events: what happened besides, one sentence each: requests taken up or refused, a start.
-    """
-
-    tick: int
-    time_ns: int
-    samples: tuple[Sample, ...]
-    decision: Decision
-    accepted: Setpoints | None
-    fault: str
-    inputs: Inputs | None = None
-    events: tuple[str, ...] = ()
-
-
-@runtime_checkable
-class CycleSink(Protocol):
-    """Keeps cycles; `Recorder` is one."""
-
-    def append(self, cycle: Cycle) -> None:
-        """Keep one cycle; when this returns it survives the death of the process."""
-        ...
-
-
-@runtime_checkable
-class SampleSink(Protocol):
-    """A `CycleSink` that also keeps samples as soon as they are here."""
-
-    def receive(self, samples: tuple[Sample, ...]) -> None:
-        """Keep the samples of the cycle that begins; when this returns they survive the process."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RunSummary:
-    """A run in numbers.
-
-    Attributes:
-        cycles: control cycles run.
-        written: writes that the plant accepted.
-        failed: writes that it did not.
-        unknown: writes whose outcome could not be read back.
-        deaf: cycles in which the link could not be drained.
-        reconnects: attempts to open the link again.
-        rungs: how often each rung of the ladder decided.
-        reasons: how often each reason was given for writing nothing.
-        step_ms_median, step_ms_p99: wall time of the controller's last steps.
-        state: of the controller, to go on from; `None` where it never started.
-    """
-
-    cycles: int
-    written: int
-    failed: int
-    unknown: int
-    deaf: int
-    reconnects: int
-    rungs: Counter[str]
-    reasons: Counter[str]
-    step_ms_median: float
-    step_ms_p99: float
-    state: Any
 
 
 @dataclass(eq=False)
@@ -151,9 +56,7 @@ class _Run:
     deaf: int = 0
     reconnects: int = 0
     tick: int = 0
-    rungs: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    step_s: deque[float] = field(default_factory=lambda: deque(maxlen=_STEPS_TIMED))
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         spec = self.link.spec
@@ -185,7 +88,7 @@ class _Run:
             delivered = await self.delivery.deliver(
                 decision.setpoints, lambda: time_ns + time.perf_counter_ns() - began_ns
             )
-        self._count(decision)
+        self.tally.add(decision)
         cycle = Cycle(
             tick=self.tick,
             time_ns=time_ns,
@@ -260,11 +163,16 @@ class _Run:
     def _failed(self, reason: str, inputs: Inputs, time_ns: int) -> Decision:
         """The plant is given back; the controller takes over again by itself once its steps come through.
 
-        Samples and requests of such a cycle are not given to the controller again: they may be why it failed.
+        Samples of such a cycle are not given to the controller again: they may be why it failed. What was
+        asked for in it holds: whoever asked has been told so, and may rely on a limit or a mode.
         """
-        if isinstance(self.state, ControllerState):
-            self.state = replace(self.state, mode=modes.shed(self.state.mode, reason))
-        self.events += [f"request of {request.who} not carried out: {reason}" for request in inputs.requests]
+        if isinstance(self.state, ControllerState) and isinstance(self.controller, Controller):
+            state = carried_out(self.controller, self.state, inputs.requests)
+            try:
+                state = self.controller.checked(state, Overrides(inputs.setpoints), None)
+            except SpecError as error:
+                self.events.append(f"setpoints refused: {error}")
+            self.state = replace(state, mode=modes.shed(state.mode, reason))
         # No inputs lead to this state, so it is kept with the next ones.
         self.stepped = 0
         return self._none(reason, time_ns)
@@ -306,16 +214,9 @@ class _Run:
             mode_reason=mode.reason,
         )
 
-    def _count(self, decision: Decision) -> None:
-        self.step_s.append(decision.step_s)
-        if decision.rung:
-            self.rungs[decision.rung] += 1
-        if decision.setpoints is None:
-            self.reasons[decision.reason] += 1
-
     @property
     def summary(self) -> RunSummary:
-        step_ms = sorted(1e3 * step for step in self.step_s) or [0.0]
+        median, p99 = self.tally.step_ms
         return RunSummary(
             cycles=self.tick,
             written=self.delivery.written,
@@ -323,29 +224,12 @@ class _Run:
             unknown=self.delivery.unknown,
             deaf=self.deaf,
             reconnects=self.reconnects,
-            rungs=self.rungs,
-            reasons=self.reasons,
-            step_ms_median=statistics.median(step_ms),
-            step_ms_p99=step_ms[min(len(step_ms) - 1, int(0.99 * len(step_ms)))],
+            rungs=self.tally.rungs,
+            reasons=self.tally.reasons,
+            step_ms_median=median,
+            step_ms_p99=p99,
             state=self.state,
         )
-
-
-def step(controller: SteppedController, state: Any, inputs: Inputs, time_ns: int) -> tuple[Decision, Any]:
-    """The one step that `inputs` ask for: in a run, and when the run is taken again from its record."""
-    setpoints = inputs.setpoints or None
-    if not isinstance(controller, Controller):
-        return controller.step(inputs.samples, state, time=utc(time_ns), setpoints=setpoints)
-    for request in inputs.requests:
-        state = controller.checked(state, overrides_of(request), request.mode)
-    return controller.step(
-        inputs.samples, state, time=utc(time_ns), setpoints=setpoints, permits=inputs.permits
-    )
-
-
-def overrides_of(request: Request) -> Overrides:
-    """What `request` asks of targets."""
-    return Overrides(request.setpoints, request.zones, request.limits, request.on)
 
 
 async def run(

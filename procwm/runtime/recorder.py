@@ -35,7 +35,7 @@ from procwm.errors import LogError
 from procwm.planning.problem import Plan
 from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec
-from procwm.runtime.loop import Cycle, Inputs
+from procwm.runtime.cycle import Cycle, Inputs
 from procwm.runtime.operator import Request
 
 _log = logging.getLogger(__name__)

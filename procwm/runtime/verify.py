@@ -12,7 +12,7 @@ from procwm.control.controller import Controller
 from procwm.control.decision import Decision
 from procwm.control.state import ControllerState
 from procwm.errors import LogError
-from procwm.runtime.loop import step
+from procwm.runtime.cycle import step
 from procwm.runtime.recorder import inputs_from_bytes
 
 _COMPARED = ("setpoints", "proposed", "mode", "requested", "rung", "plan_mv", "plan_cv", "plan_guard")

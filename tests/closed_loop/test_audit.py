@@ -11,7 +11,7 @@ from linear_loop import START_NS, model_of, plant_spec
 from procwm.control.decision import Decision
 from procwm.control.identity import Identity, identity
 from procwm.runtime.audit import AuditLog
-from procwm.runtime.loop import Cycle
+from procwm.runtime.cycle import Cycle
 
 WHOSE = Identity("a" * 64, "b" * 64)
 

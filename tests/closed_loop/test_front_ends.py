@@ -25,9 +25,10 @@ from procwm.control.modes import Mode
 from procwm.errors import LinkError, SpecError
 from procwm.plant.front import MODES, Facts, Wish
 from procwm.plant.settings import OpcUaSettings
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.desk import RequestDesk
 from procwm.runtime.facts import FactKeeper
-from procwm.runtime.loop import Cycle, run
+from procwm.runtime.loop import run
 from procwm.runtime.metrics import exposed
 from procwm_adapters.opcua_front import ControllerServer
 from procwm_adapters.opcua_front_client import ControllerClient

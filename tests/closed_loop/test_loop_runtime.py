@@ -14,8 +14,10 @@ from procwm.control.modes import Mode
 from procwm.errors import LinkError, OutcomeUnknownError
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.scenario import TargetChange
+from procwm.runtime.cycle import Cycle, CycleSink
 from procwm.runtime.heartbeat import Heartbeat
-from procwm.runtime.loop import Cycle, CycleSink, RunSummary, run
+from procwm.runtime.loop import run
+from procwm.runtime.tally import RunSummary
 
 
 class FaultyPlant(LinearPlant):

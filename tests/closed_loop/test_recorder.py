@@ -11,7 +11,8 @@ from stub_planners import StubPlanner, stepping
 from procwm.control.controller import Controller
 from procwm.data.log import read_log
 from procwm.errors import LogError
-from procwm.runtime.loop import CycleSink, run
+from procwm.runtime.cycle import CycleSink
+from procwm.runtime.loop import run
 from procwm.runtime.recorder import Recorder, read_decisions
 
 CYCLES = HISTORY + 3

@@ -11,8 +11,9 @@ from procwm.data.window import grid
 from procwm.errors import LinkError, LogError, SpecError
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.samples import Sample
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.hindcast import hindcast
-from procwm.runtime.loop import Cycle, run
+from procwm.runtime.loop import run
 from procwm.runtime.replay import LogPlant, ReplayResult, replay
 
 ROWS = 70

@@ -23,10 +23,12 @@ from procwm.data.log import read_log
 from procwm.errors import ArtifactError, LinkError, LogError, OutcomeUnknownError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings
 from procwm.plant.samples import Quality, Sample, Setpoints
+from procwm.plant.scenario import TargetChange
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.audit import check_audit
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
-from procwm.runtime.loop import Cycle, run
+from procwm.runtime.loop import run
 from procwm.runtime.operator import Operator, Request
 from procwm.runtime.recorder import Recorder, read_decisions
 from procwm.runtime.snapshot import Snapshot
@@ -178,12 +180,49 @@ async def test_a_step_that_raises_gives_the_plant_back_is_told_once_and_can_be_r
     lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     failed = "the controller failed: ArithmeticError: no such encoder"
     assert [line["text"] for line in lines if line["event"] == "plan"] == [failed, "over"]
-    refused = [line["text"] for line in lines if "not carried out" in line["text"]]
-    assert refused == [f"request of ann not carried out: {failed}"] * 2
+    assert cycles[-1].decision.limits["V1"] == (20.0, 80.0)
     assert [cycle.differs for cycle in verify(tmp_path, controller(spec, 0.5, 0.0))] == [()] * 13
 
 
 # Requests
+
+
+@pytest.mark.parametrize(
+    ("asked", "mode"),
+    [
+        (Request(who="ann", mode=Mode.SHADOW), Mode.SHADOW),
+        (Request(who="ann", limits={"V1": (20.0, 80.0)}), Mode.AUTO),
+    ],
+)
+async def test_what_was_asked_for_in_a_cycle_that_failed_holds(asked: Request, mode: Mode) -> None:
+    spec, operator = plant_spec(), Operator()
+    plant, made = WatchedPlant(spec), controller(spec, 0.5, 0.0)
+
+    def failing(*_: object) -> None:
+        if plant.tick == HISTORY:
+            raise ArithmeticError("no such encoder")
+
+    def ask(cycle: Cycle) -> None:
+        if cycle.tick == HISTORY - 1:
+            operator.ask(asked)
+
+    hook = made.model.encoder.register_forward_pre_hook(failing)
+    seen: list[Cycle] = []
+    await run(
+        plant,
+        plant,
+        made,
+        intervals=14,
+        operator=operator,
+        targets=[TargetChange(tick=HISTORY, tag="L1", value=51.0)],
+        on_cycle=lambda cycle: (ask(cycle), seen.append(cycle))[0],
+    )
+    hook.remove()
+    assert seen[HISTORY].decision.reason == "the controller failed: ArithmeticError: no such encoder"
+    last = seen[-1].decision
+    assert last.mode is mode
+    assert last.limits["V1"] == asked.limits.get("V1", (10.0, 90.0))
+    assert last.target["L1"] == 51.0
 
 
 async def test_an_operator_asks_and_is_answered_in_the_audit_log(tmp_path: Path) -> None:

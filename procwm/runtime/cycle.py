@@ -1,0 +1,106 @@
+"""What a control cycle was given and what it came to; the step between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from procwm.control.controller import Controller
+from procwm.control.decision import Decision, SteppedController
+from procwm.control.health import Permits
+from procwm.control.measurement import utc
+from procwm.control.state import ControllerState
+from procwm.control.targets import Overrides
+from procwm.plant.samples import Sample, Setpoints
+from procwm.runtime.operator import Request
+
+FAILED = "the controller failed"
+"""How the reason of a cycle begins whose step raised an exception."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a step was given besides the state: with them it can be taken again.
+
+    Attributes:
+        samples: in the order given, corrections of the runtime's own included.
+        setpoints, requests: taken up before the step.
+        permits: of this cycle.
+        state: before the step, as bytes; only in some cycles, the first of a run among them.
+    """
+
+    samples: tuple[Sample, ...] = ()
+    setpoints: Setpoints = field(default_factory=dict)
+    requests: tuple[Request, ...] = ()
+    permits: Permits = field(default_factory=Permits)
+    state: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cycle:
+    """All that happened in one control interval, engineering units.
+
+    Attributes:
+        tick: count of cycles before this one.
+        time_ns: of the tick, UTC.
+        samples: received since the tick before.
+        decision: of the controller.
+        accepted: what the plant took; `None` where nothing was written, or nothing is known.
+        fault: what went wrong between controller and plant, one sentence, or empty.
+        inputs: of the step; `None` where none was taken.
+        events: what happened besides, one sentence each: requests taken up or refused, a start.
+    """
+
+    tick: int
+    time_ns: int
+    samples: tuple[Sample, ...]
+    decision: Decision
+    accepted: Setpoints | None
+    fault: str
+    inputs: Inputs | None = None
+    events: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class CycleSink(Protocol):
+    """Keeps cycles; `Recorder` is one."""
+
+    def append(self, cycle: Cycle) -> None:
+        """Keep one cycle; when this returns it survives the death of the process."""
+        ...
+
+
+@runtime_checkable
+class SampleSink(Protocol):
+    """A `CycleSink` that also keeps samples as soon as they are here."""
+
+    def receive(self, samples: tuple[Sample, ...]) -> None:
+        """Keep the samples of the cycle that begins; when this returns they survive the process."""
+        ...
+
+
+def step(controller: SteppedController, state: Any, inputs: Inputs, time_ns: int) -> tuple[Decision, Any]:
+    """The one step that `inputs` ask for: in a run, and when the run is taken again from its record."""
+    setpoints = inputs.setpoints or None
+    if not isinstance(controller, Controller):
+        return controller.step(inputs.samples, state, time=utc(time_ns), setpoints=setpoints)
+    return controller.step(
+        inputs.samples,
+        carried_out(controller, state, inputs.requests),
+        time=utc(time_ns),
+        setpoints=setpoints,
+        permits=inputs.permits,
+    )
+
+
+def carried_out(
+    controller: Controller, state: ControllerState, requests: Sequence[Request]
+) -> ControllerState:
+    """`state` once `requests` hold, one after the other; `SpecError` where one is refused."""
+    for request in requests:
+        state = controller.checked(state, overrides_of(request), request.mode)
+    return state
+
+
+def overrides_of(request: Request) -> Overrides:
+    """What `request` asks of targets."""
+    return Overrides(request.setpoints, request.zones, request.limits, request.on)
