@@ -12,6 +12,7 @@ import numpy as np
 from procwm.control import modes
 from procwm.control.deciding import Deciding, Outcome
 from procwm.control.decision import Decision
+from procwm.control.forecast import Forecast, checked_forecast
 from procwm.control.gate import Gate
 from procwm.control.health import Permits, health
 from procwm.control.identity import identity
@@ -155,6 +156,7 @@ class Controller:
         limits: Mapping[str, Interval] | None = None,
         on: Mapping[str, bool] | None = None,
         permits: Permits | None = None,
+        forecast: Forecast | None = None,
     ) -> tuple[Decision, ControllerState]:
         """One control cycle.
 
@@ -168,13 +170,16 @@ class Controller:
             on: CVs and MVs to switch on or off. A CV that is off is not controlled, and its limits still
                 hold; an MV that is off is not written.
             permits: what the world outside allows in this cycle; everything where `None`.
+            forecast: for this step, what is known of the intervals ahead: by CV its setpoints, by DV its
+                values at their ends, the last one for all later ones. Without it they are held.
 
         Raises:
             SpecError: an unknown tag, a value outside its range, a naive time or one that goes backwards.
         """
         with self._one_at_a_time:
             overrides = Overrides(setpoints, zones, limits, on)
-            return self._step(samples, state, time, overrides, permits or Permits())
+            known = checked_forecast(forecast or {}, self.plant)
+            return self._step(samples, state, time, overrides, permits or Permits(), known)
 
     def _step(
         self,
@@ -183,6 +188,7 @@ class Controller:
         time: datetime,
         overrides: Overrides,
         permits: Permits,
+        forecast: Forecast,
     ) -> tuple[Decision, ControllerState]:
         began = wall.perf_counter()
         state, seen = self._advanced(samples, state, time, overrides)
@@ -192,7 +198,7 @@ class Controller:
             return self._decision(outcome, state, seen, began), state
         fit = health(self.plant, state, seen.measured, permits)
         seen = replace(seen, measured=fit.measured)
-        outcome = replace(self._deciding.outcome(state, fit, latent), held=fit.held)
+        outcome = replace(self._deciding.outcome(state, fit, latent, forecast), held=fit.held)
         state = self._after(state, outcome)
         return self._decision(outcome, state, seen, began), state
 

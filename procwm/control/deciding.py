@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from procwm.control.fallback import RUNGS, Predict, fallback
+from procwm.control.forecast import Forecast
 from procwm.control.gate import Gate
 from procwm.control.health import Health
 from procwm.control.modes import Mode
@@ -67,7 +69,9 @@ class Deciding:
     gate: Gate
     deadline_s: float
 
-    def outcome(self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"]) -> Outcome:
+    def outcome(
+        self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"], forecast: Forecast
+    ) -> Outcome:
         """What this cycle comes to, before it has had any effect."""
         measured = fit.measured
         if state.mode.actual is Mode.OFF:
@@ -83,7 +87,7 @@ class Deciding:
             return Outcome(reason="no CV is measured and switched on", shed=True)
         if not np.isfinite(latent).all():
             return Outcome(reason="the model's state is not finite", shed=True)
-        problem = self._problem(state, fit, latent)
+        problem = self._problem(state, fit, latent, forecast)
         predict = Evaluator(self.model, problem).predict
         plan, refusal = self._plan(problem, state)
         if plan is not None and refusal is None:
@@ -98,7 +102,7 @@ class Deciding:
         return self._fallen_back(problem, predict, fit, state, plan, str(refusal))
 
     def _problem(
-        self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"]
+        self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"], forecast: Forecast
     ) -> ControlProblem:
         assert state.time_ns is not None, "a problem is posed after the present has been looked at"
         hourly = [np.inf if t.max_move_per_hour is None else t.max_move_per_hour for t in self.plant.mvs]
@@ -111,7 +115,16 @@ class Deciding:
             bias=state.disturbance.bias,
             held=fit.held,
             reach=remaining(state.travel, np.array(hourly), state.time_ns),
+            predicted=self._outputs(latent),
+            forecast=forecast,
         )
+
+    def _outputs(self, latent: Float[np.ndarray, " latent"]) -> Float[np.ndarray, " cv"]:
+        """What the model says the outputs are now, engineering units."""
+        weight = self.model.readout.weight
+        with torch.inference_mode():
+            scaled = self.model.readout(torch.as_tensor(latent, dtype=weight.dtype, device=weight.device))
+        return self.model.engineering(scaled, self.model.output_names)
 
     def _fallen_back(
         self,

@@ -5,6 +5,7 @@ from collections.abc import Collection
 import numpy as np
 from jaxtyping import Float
 
+from procwm.control.forecast import Forecast, dv_ahead, target_ahead
 from procwm.control.measurement import Measurements
 from procwm.control.targets import Targets
 from procwm.planning.problem import ControlProblem, priorities
@@ -21,10 +22,13 @@ def pose(
     bias: Float[np.ndarray, "horizon cv"],
     held: Collection[str],
     reach: Float[np.ndarray, " mv"],
+    predicted: Float[np.ndarray, " cv"],
+    forecast: Forecast,
 ) -> ControlProblem:
     """The problem of one cycle, engineering units.
 
-    An output that is no longer controlled keeps its limits and loses its target. DVs are held.
+    An output that is no longer controlled keeps its limits and loses its target. A DV without a forecast is
+    held.
 
     Args:
         plant: tags, limits and weights.
@@ -35,6 +39,8 @@ def pose(
         bias: disturbance estimate.
         held: MVs that are not to be moved.
         reach: how far each MV may still move within the hour.
+        predicted: what the model says of the present outputs.
+        forecast: setpoints and DVs to come.
     """
     horizon, outputs = len(bias), plant.outputs
     zones = [targets.zone(tag) or (-np.inf, np.inf) for tag in outputs]
@@ -43,13 +49,12 @@ def pose(
     fixed = np.array([tag.name in held for tag in plant.mvs])
     max_move = np.array([np.inf if tag.max_move is None else tag.max_move for tag in plant.mvs])
     weight = np.array([tag.weight if tag in plant.cvs else 0.0 for tag in outputs])
-    target = np.where(measured.controlled, targets.setpoint_row(plant), np.nan)
     return ControlProblem(
         latent=latent,
         last_mv=last_mv,
-        dv=np.repeat(measured.dv[None], horizon, axis=0),
+        dv=dv_ahead(plant, measured, forecast, horizon),
         bias=bias,
-        target=np.repeat(target[None], horizon, axis=0),
+        target=target_ahead(plant, targets, measured, forecast, predicted=predicted, horizon=horizon),
         zone_low=np.array([low for low, _ in zones]),
         zone_high=np.array([high for _, high in zones]),
         low=np.array([low for low, _ in soft]),

@@ -76,6 +76,12 @@ class TagTable(_Table):
         0.0, description="cost of one unit of a CV or MV over an interval at rest; below 0 it is worth having"
     )
     price_quadratic: Number = Field(0.0, description="cost of the square of a CV or MV, likewise")
+    reference_s: Number | None = Field(
+        None, description="time constant with which a CV is led to its setpoint, seconds; at once without it"
+    )
+    reference_move: Number | None = Field(
+        None, description="largest change, in one control interval, of what a CV is led along to its setpoint"
+    )
 
 
 class OpcUaTable(_Table):

@@ -34,6 +34,16 @@ _ON_LOSS = {
     Role.DV: (OnLoss.HOLD, OnLoss.SHED),
 }
 """What may be done about a lost tag; the first is the default."""
+_ABOVE_ZERO = (
+    "max_move",
+    "max_hold_s",
+    "max_move_per_hour",
+    "loss_s",
+    "frozen_after_s",
+    "reference_s",
+    "reference_move",
+)
+"""Where given at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +77,8 @@ class Tag:
         ideal: where an MV is to rest, as far as anything else leaves it free; `None` is anywhere.
         price: cost of one unit of a CV or MV over an interval at rest; below 0 it is worth having.
         price_quadratic: cost of its square.
+        reference_s: time constant with which a CV is led to its setpoint; `None` is at once.
+        reference_move: largest change of what a CV is led along, in one control interval; `None` is no limit.
     """
 
     name: str
@@ -93,6 +105,8 @@ class Tag:
     ideal: float | None = None
     price: float = 0.0
     price_quadratic: float = 0.0
+    reference_s: float | None = None
+    reference_move: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -107,7 +121,7 @@ class Tag:
             value = getattr(self, label)
             if not (math.isfinite(value) and value >= 0):
                 raise SpecError(f"{self.name}: {label} is {value}; it must be a number of at least 0")
-        for label in ("max_move", "max_hold_s", "max_move_per_hour", "loss_s", "frozen_after_s"):
+        for label in _ABOVE_ZERO:
             bound = getattr(self, label)
             if bound is not None and not (math.isfinite(bound) and bound > 0):
                 raise SpecError(f"{self.name}: {label} is {bound}; it must be a number above 0")
@@ -147,6 +161,8 @@ class Tag:
             "price": (self.price != 0.0, (Role.CV, Role.MV)),
             "price_quadratic": (self.price_quadratic != 0.0, (Role.CV, Role.MV)),
             "frozen_after_s": (self.frozen_after_s is not None, (Role.CV, Role.DV, Role.PV)),
+            "reference_s": (self.reference_s is not None, (Role.CV,)),
+            "reference_move": (self.reference_move is not None, (Role.CV,)),
         }
         for label, (given, roles) in allowed.items():
             if given and self.role not in roles:
