@@ -163,6 +163,7 @@ def control_problem(
         move_weight=np.array([tag.move_weight for tag in mvs]),
         mv_span=np.array([tag.span for tag in mvs]),
         priorities=priorities(plant),
+        levels=tuple(tag.levels or () for tag in mvs),
     )
     return replace(problem, **changes)
 
@@ -245,6 +246,7 @@ def _check_usable_plan(plan: Plan, problem: ControlProblem) -> None:
     assert (plan.mv >= problem.mv_low - rounding).all(), "every MV stays above its low limit"
     assert (plan.mv <= problem.mv_high + rounding).all(), "every MV stays below its high limit"
     assert (moves <= problem.max_move + rounding).all(), "no move is larger than max_move"
+    assert np.array_equal(plan.mv, problem.on_levels(plan.mv)), "an MV with levels is always at one of them"
     assert plan.worst_guard <= 1e-5, "a usable plan keeps every guardrail at every row"
 
 

@@ -68,8 +68,8 @@ def fallback(
 
 
 def hold(problem: ControlProblem) -> Float[np.ndarray, "horizon mv"]:
-    """MVs where they are."""
-    return np.repeat(problem.last_mv[None], problem.horizon, axis=0)
+    """MVs where they are, or at the nearest level where they have some."""
+    return np.repeat(problem.on_levels(problem.last_mv)[None], problem.horizon, axis=0)
 
 
 def _safe_candidates(

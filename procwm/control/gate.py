@@ -8,12 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.planning.prediction import GUARD_TOLERANCE, Prediction
-from procwm.planning.problem import ControlProblem, Plan
+from procwm.planning.problem import ROUNDING, ControlProblem, Plan
 from procwm.plant.samples import Setpoints
 from procwm.plant.tags import PlantSpec
-
-_ROUNDING = 1e-6
-"""Of an MV's span: what a solver's tolerance may leave."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +39,8 @@ class Gate:
         if mv.shape != (problem.horizon, len(self.plant.mvs)):
             return f"a plan of shape {mv.shape} for {problem.horizon} intervals and {len(self.plant.mvs)} MVs"
         move = np.abs(np.diff(mv, axis=0, prepend=problem.last_mv[None]))
-        low, high = _bounds(problem)
-        slack = _ROUNDING * problem.mv_span
+        low, high = problem.mv_bounds
+        slack = ROUNDING * problem.mv_span
         for index, tag in enumerate(self.plant.mvs):
             column, largest = mv[:, index], move[:, index].max()
             if not np.isfinite(column).all():
@@ -55,6 +52,12 @@ class Gate:
             if largest > problem.max_move[index] + slack[index]:
                 allowed = f"{problem.max_move[index]:g}"
                 return f"{tag.name}: the plan moves by {largest:g} {tag.unit}, allowed are {allowed}"
+        beside = np.abs(mv - problem.on_levels(mv)) > slack
+        for index in problem.discrete:
+            if beside[:, index].any():
+                tag, asked = self.plant.mvs[index], mv[beside[:, index].argmax(), index]
+                allowed = ", ".join(f"{place:g}" for place in problem.places(index))
+                return f"{tag.name}: the plan asks for {asked:g} {tag.unit}, which is none of {allowed}"
         return None
 
     def prediction_refusal(self, prediction: Prediction) -> str | None:
@@ -75,10 +78,10 @@ class Gate:
 
         MVs that are `held` are not in it: they are not written at all.
         """
-        low, high = _bounds(problem)
+        low, high = problem.mv_bounds
         low = np.maximum(low, problem.last_mv - problem.max_move)
         high = np.minimum(high, problem.last_mv + problem.max_move)
-        exact = np.clip(mv, low, high)
+        exact = problem.on_levels(np.clip(mv, low, high))
         return MappingProxyType(
             {
                 tag.name: float(value)
@@ -86,10 +89,3 @@ class Gate:
                 if tag.name not in held
             }
         )
-
-
-def _bounds(problem: ControlProblem) -> tuple[Float[np.ndarray, " mv"], Float[np.ndarray, " mv"]]:
-    """Lowest and highest value of each MV, widened to what a move inwards can reach."""
-    low = np.minimum(problem.mv_low, problem.last_mv + problem.max_move)
-    high = np.maximum(problem.mv_high, problem.last_mv - problem.max_move)
-    return low, high

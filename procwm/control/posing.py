@@ -67,4 +67,5 @@ def pose(
         move_weight=np.array([tag.move_weight for tag in plant.mvs]),
         mv_span=np.array([tag.span for tag in plant.mvs]),
         priorities=priorities(plant),
+        levels=tuple(() if tag.name in held else tag.levels or () for tag in plant.mvs),
     )

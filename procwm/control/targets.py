@@ -129,3 +129,7 @@ def _check_tighter(plant: PlantSpec, tag: Tag, interval: Interval) -> None:
             f"{tag.name}: limits [{interval[0]}, {interval[1]}] are not inside [{low}, {high}] {tag.unit}; "
             "limits given at run time may only tighten those of the plant file"
         )
+    if tag.levels is not None and not any(interval[0] <= level <= interval[1] for level in tag.levels):
+        raise SpecError(
+            f"{tag.name}: none of its levels {list(tag.levels)} is inside [{interval[0]}, {interval[1]}]"
+        )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from procwm.errors import SpecError
 from procwm.planning.problem import ControlProblem
@@ -83,16 +83,32 @@ class MoveSpace:
     Attributes:
         blocks: degrees of freedom.
         problem: gives limits and the last MVs written.
+        schedule: a trajectory that MVs with levels follow; they are then no degrees of freedom, and their
+            knots cannot be moved. `None` leaves them as free as the others.
     """
 
     blocks: MoveBlocks
     problem: ControlProblem
+    schedule: Float[np.ndarray, "horizon mv"] | None = None
+
+    @cached_property
+    def _scheduled(self) -> Bool[np.ndarray, " mv"]:
+        found = np.zeros(len(self.problem.last_mv), dtype=bool)
+        if self.schedule is not None:
+            found[list(self.problem.discrete)] = True
+        return found
+
+    def _with_schedule(self, bound: Float[np.ndarray, "knot mv"]) -> Float[np.ndarray, "knot mv"]:
+        """`bound` with the knots of MVs that follow a schedule where the schedule is."""
+        if self.schedule is None:
+            return bound
+        return np.where(self._scheduled, self.schedule[self.blocks.ends], bound)
 
     @cached_property
     def reach(self) -> Float[np.ndarray, "knot mv"]:
         """Largest change over each block; +inf where moves are not limited."""
         reach: np.ndarray = np.asarray(self.blocks.lengths, float)[:, None] * self.problem.max_move
-        return reach
+        return np.where(self._scheduled, np.inf, reach)
 
     @cached_property
     def low(self) -> Float[np.ndarray, "knot mv"]:
@@ -100,7 +116,7 @@ class MoveSpace:
         lowest: np.ndarray = np.minimum(
             self.problem.mv_low, self.problem.last_mv + np.cumsum(self.reach, axis=0)
         )
-        return lowest
+        return self._with_schedule(lowest)
 
     @cached_property
     def high(self) -> Float[np.ndarray, "knot mv"]:
@@ -108,7 +124,7 @@ class MoveSpace:
         highest: np.ndarray = np.maximum(
             self.problem.mv_high, self.problem.last_mv - np.cumsum(self.reach, axis=0)
         )
-        return highest
+        return self._with_schedule(highest)
 
     @property
     def hold(self) -> Float[np.ndarray, "knot mv"]:
@@ -129,9 +145,10 @@ class MoveSpace:
         problem, matrix = self.problem, self.blocks.matrix
         rest = 1.0 - matrix.sum(axis=1)
         mv: np.ndarray = rest[:, None] * problem.last_mv + matrix @ knots
-        return mv.clip(
+        mv = mv.clip(
             np.minimum(problem.mv_low, problem.last_mv), np.maximum(problem.mv_high, problem.last_mv)
         )
+        return mv if self.schedule is None else np.where(self._scheduled, self.schedule, mv)
 
     def admits(self, mv: Float[np.ndarray, "horizon mv"]) -> bool:
         """Whether every row is finite, within limits or nearer to them than the row before, and no move is

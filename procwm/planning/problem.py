@@ -10,6 +10,9 @@ from jaxtyping import Float
 
 from procwm.plant.tags import PlantSpec
 
+ROUNDING = 1e-6
+"""Of an MV's span: what a solver's tolerance may leave."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Priorities:
@@ -71,6 +74,8 @@ class ControlProblem:
         move_weight, mv_span: of each MV.
         priorities: for the steady-state target layer; `None` where nothing asks for it.
         rest: where MVs are drawn to, weakly; NaN where nowhere, `None` where none is drawn anywhere.
+        levels: of each MV that knows a few values only, ascending; empty for one that may take any, and for
+            all of them where there are none.
     """
 
     latent: Float[np.ndarray, " latent"]
@@ -91,11 +96,44 @@ class ControlProblem:
     mv_span: Float[np.ndarray, " mv"]
     priorities: Priorities | None = None
     rest: Float[np.ndarray, " mv"] | None = None
+    levels: tuple[tuple[float, ...], ...] = ()
 
     @property
     def horizon(self) -> int:
         """Count of intervals ahead."""
         return int(self.dv.shape[0])
+
+    @property
+    def discrete(self) -> tuple[int, ...]:
+        """Numbers of the MVs that have levels."""
+        return tuple(mv for mv, levels in enumerate(self.levels) if levels)
+
+    @property
+    def mv_bounds(self) -> tuple[Float[np.ndarray, " mv"], Float[np.ndarray, " mv"]]:
+        """Lowest and highest value of each MV, widened to what a move inwards can reach."""
+        low = np.minimum(self.mv_low, self.last_mv + self.max_move)
+        high = np.maximum(self.mv_high, self.last_mv - self.max_move)
+        return low, high
+
+    def places(self, mv: int) -> Float[np.ndarray, " place"]:
+        """Where MV number `mv`, which has levels, may be: those within limits.
+
+        Where none of them is within its largest move, it may also stay where it is.
+        """
+        levels = np.array(self.levels[mv])
+        low, high = (bound[mv] for bound in self.mv_bounds)
+        rounding = ROUNDING * self.mv_span[mv]
+        levels = levels[(levels >= low - rounding) & (levels <= high + rounding)]
+        near = np.abs(levels - self.last_mv[mv]) <= self.max_move[mv] + rounding
+        return levels if near.any() else np.sort(np.append(levels, self.last_mv[mv]))
+
+    def on_levels(self, mv: Float[np.ndarray, "*rows mv"]) -> Float[np.ndarray, "*rows mv"]:
+        """`mv` with those that have levels at the nearest place that they may be at."""
+        moved = mv.copy()
+        for index in self.discrete:
+            places = self.places(index)
+            moved[..., index] = places[np.abs(mv[..., index, None] - places).argmin(axis=-1)]
+        return moved
 
 
 class PlanStatus(StrEnum):

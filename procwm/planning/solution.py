@@ -15,6 +15,7 @@ class Stop(StrEnum):
     OPTIMAL = "the optimality conditions hold"
     DEADLINE = "the deadline"
     ITERATIONS = "the largest count of iterations"
+    LEVELS = "no other level over any stretch of the horizon improves the plan"
     NO_STEP = "no step keeps the limits to first order"
     STALLED = "no step along the local model improves the plan"
     FAILED = "the solver gave up"

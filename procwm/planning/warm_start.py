@@ -4,19 +4,24 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.planning.moves import MoveSpace
-from procwm.planning.problem import Plan
+from procwm.planning.problem import ControlProblem, Plan
+
+
+def following(plan: Plan, problem: ControlProblem) -> Float[np.ndarray, "horizon mv"] | None:
+    """The rest of `plan`, one interval later; its last row is repeated.
+
+    `None` where the plan has other MVs or an MV that is not finite.
+    """
+    mv = plan.mv
+    if mv.ndim != 2 or len(mv) == 0 or mv.shape[1] != len(problem.last_mv) or not np.isfinite(mv).all():
+        return None
+    return np.asarray(mv[np.minimum(np.arange(1, problem.horizon + 1), len(mv) - 1)])
 
 
 def shifted(plan: Plan, space: MoveSpace) -> Float[np.ndarray, "knot mv"] | None:
-    """Knots of the rest of `plan`, one interval later, brought within this cycle's limits.
-
-    The last row is repeated. `None` where the plan has other MVs or a MV that is not finite.
-    """
-    horizon, mv = space.problem.horizon, plan.mv
-    if mv.ndim != 2 or len(mv) == 0 or mv.shape[1] != len(space.problem.last_mv) or not np.isfinite(mv).all():
-        return None
-    rows = np.minimum(np.arange(1, horizon + 1), len(mv) - 1)
-    return space.project(mv[rows])
+    """Knots of the rest of `plan`, brought within this cycle's limits; `None` where there is none."""
+    rest = following(plan, space.problem)
+    return None if rest is None else space.project(rest)
 
 
 def unexpected(plan: Plan, cost: float) -> bool:

@@ -82,6 +82,9 @@ class TagTable(_Table):
     reference_move: Number | None = Field(
         None, description="largest change, in one control interval, of what a CV is led along to its setpoint"
     )
+    levels: tuple[Number, ...] | None = Field(
+        None, description="the only values that an MV can take, ascending, such as [0, 1] for a pump"
+    )
 
 
 class OpcUaTable(_Table):
@@ -289,6 +292,8 @@ def _sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
         case "enum":
             choices = ", ".join(OnLoss if key == "on_loss" else Role)
             return f"{place}{key} is {mistake['input']!r}; it must be one of {choices}"
+        case "tuple_type" if key == "levels":
+            return f"{place}{key} is {mistake['input']!r}; it must be a list of numbers, ascending"
         case "tuple_type" | "too_long":
             return f"{place}{key} is {mistake['input']!r}; it must be two numbers, [low, high]"
         case "int_type":

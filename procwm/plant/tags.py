@@ -1,5 +1,6 @@
 """The typed description of a plant: its tags, their roles, ranges, targets and limits."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ class Tag:
         price_quadratic: cost of its square.
         reference_s: time constant with which a CV is led to its setpoint; `None` is at once.
         reference_move: largest change of what a CV is led along, in one control interval; `None` is no limit.
+        levels: the only values that an MV can take, ascending; `None` is any within its limits.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Tag:
     price_quadratic: float = 0.0
     reference_s: float | None = None
     reference_move: float | None = None
+    levels: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -134,6 +137,8 @@ class Tag:
         if self.ideal is not None and not low <= self.ideal <= high:
             outside = f"outside [{low}, {high}] {self.unit}".rstrip()
             raise SpecError(f"{self.name}: ideal {self.ideal} is {outside}, where the MV can be")
+        if self.levels is not None:
+            self._check_levels(self.levels)
 
     def _check_interval(self, label: str, interval: Interval, *, inside_range: bool) -> None:
         low, high = interval
@@ -163,6 +168,7 @@ class Tag:
             "frozen_after_s": (self.frozen_after_s is not None, (Role.CV, Role.DV, Role.PV)),
             "reference_s": (self.reference_s is not None, (Role.CV,)),
             "reference_move": (self.reference_move is not None, (Role.CV,)),
+            "levels": (self.levels is not None, (Role.MV,)),
         }
         for label, (given, roles) in allowed.items():
             if given and self.role not in roles:
@@ -173,6 +179,19 @@ class Tag:
             raise SpecError(
                 f"{self.name}: on_loss of a {self.role} is {' or '.join(_ON_LOSS[self.role])}, "
                 f"not {self.on_loss}"
+            )
+
+    def _check_levels(self, levels: tuple[float, ...]) -> None:
+        low, high = self.bounds
+        steps = [after - before for before, after in itertools.pairwise(levels)]
+        if not steps or not all(math.isfinite(level) for level in levels) or min(steps) <= 0:
+            raise SpecError(f"{self.name}: levels are {list(levels)}; they must be two or more, ascending")
+        if not (low <= levels[0] and levels[-1] <= high):
+            outside = f"outside [{low}, {high}] {self.unit}".rstrip()
+            raise SpecError(f"{self.name}: levels {list(levels)} are {outside}, where the MV can be")
+        if self.max_move is not None and self.max_move < max(steps):
+            raise SpecError(
+                f"{self.name}: max_move is {self.max_move}, less than the {max(steps)} between two levels"
             )
 
     def check_target(self, value: float) -> float:

@@ -8,7 +8,7 @@ import torch
 from planning_cases import lag, latent, two_basins
 
 from procwm.errors import SpecError
-from procwm.planning import planner as planner_module
+from procwm.planning import ladder
 from procwm.planning.local_model import LocalModel
 from procwm.planning.moves import MoveSpace
 from procwm.planning.planner import MpcPlanner
@@ -65,7 +65,7 @@ def test_a_good_last_plan_needs_no_search(monkeypatch: pytest.MonkeyPatch) -> No
     planner = MpcPlanner(model)
     plan = planner.plan(problem, warm_start=None, deadline_s=AMPLE_S)
     searches = []
-    monkeypatch.setattr(planner_module, "search", lambda *_, **__: searches.append(1) or found)
+    monkeypatch.setattr(ladder, "search", lambda *_, **__: searches.append(1) or found)
     found = Search(np.zeros((1, 1)), False, 0, 0)
     following = step(model, problem, plan)
     assert planner.plan(following, warm_start=plan, deadline_s=AMPLE_S).status is PlanStatus.OPTIMAL
@@ -178,7 +178,7 @@ def test_before_the_deadline_the_best_plan_so_far_is_returned(
         clock.now += 0.1
         return predict(self, mv)
 
-    for module in ("planner", "sampling", "sqp", "nlp"):
+    for module in ("planner", "ladder", "sampling", "sqp", "nlp"):
         monkeypatch.setattr(f"procwm.planning.{module}.time", clock)
     monkeypatch.setattr(Evaluator, "predict", slow)
     plan = planner.plan(problem, warm_start=None, deadline_s=deadline_s)
