@@ -36,9 +36,13 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "faults": "procwm.bench.faults:run_faults",
         "model": "procwm.bench.model:run_model",
         "planner": "procwm.bench.planner:run_planner",
+        "uncertainty": "procwm.bench.uncertainty:run_uncertainty",
     }
 )
 """Where each study is, imported only when asked for: studies need every library there is."""
+
+REAL = ("model", "uncertainty")
+"""Studies that measure on logs of real plants, too."""
 
 
 def study(name: str, *, logs: Path | None = None, plants: Path | None = None) -> Study:
@@ -46,7 +50,7 @@ def study(name: str, *, logs: Path | None = None, plants: Path | None = None) ->
 
     Args:
         name: as in `STUDIES`.
-        logs: folder of real logs for a study that takes them, which `model` does.
+        logs: folder of real logs for a study that takes them, as those of `REAL` do.
         plants: folder of their plant files, where not beside them.
     """
     if name not in STUDIES:
@@ -55,6 +59,7 @@ def study(name: str, *, logs: Path | None = None, plants: Path | None = None) ->
     found = getattr(import_module(module), function)
     if logs is None and plants is None:
         return cast(Study, found)
-    if name != "model" or logs is None:
-        raise SpecError("--logs belongs to `procwm bench model`, and --plants to --logs")
+    if name not in REAL or logs is None:
+        takers = " and ".join(f"`procwm bench {real}`" for real in REAL)
+        raise SpecError(f"--logs belongs to {takers}, and --plants to --logs")
     return cast(Study, partial(found, logs=logs, plants=plants))

@@ -56,7 +56,7 @@ def run_model(
         found = _simulated(scenarios, chosen, hours or HOURS, say)
     else:
         command += " --logs LOGS" + (" --plants PLANTS" if plants is not None else "")
-        found = _real(_named(real_logs(logs, plants), scenarios), chosen, say)
+        found = _real(named(real_logs(logs, plants), scenarios), chosen, say)
     rows: list[Row] = []
     for more in found:
         rows += more
@@ -75,7 +75,7 @@ def _simulated(
             yield measured(name, scenario.plant, taught.log, test.log, seed=seed, truth=test.shown)
 
 
-def _named(found: Sequence[RealLog], names: Sequence[str]) -> Sequence[RealLog]:
+def named(found: Sequence[RealLog], names: Sequence[str]) -> Sequence[RealLog]:
     """Those of the given names, all where none is given; `SpecError` where there is none of a name."""
     known = {real.name: real for real in found}
     for name in names:

@@ -36,7 +36,10 @@ def demo(
 
 def bench(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The measurement: control, faults, model or planner.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="The measurement: control, faults, model, planner or uncertainty."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for NAME.json and NAME.md.")],
     scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for more.")] = None,

@@ -1,8 +1,8 @@
 """Commands about models: train, evaluate, guardrail, replay."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -68,7 +68,16 @@ def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:
     names = {"procwm": "nrmse", "linear model": "linear", "persistence": "persistence"}
     rows = [[name, *_errors(found[key], leads)] for name, key in names.items() if found[key]]
     emit_table(["nRMSE", *(f"{lead} ahead" for lead in leads)], rows)
+    for sentence in _bands(found["band"]):
+        typer.echo(sentence)
     typer.echo(f"{found['moments']} moments; {found['verdict']}")
+
+
+def _bands(band: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for every lead whose error band is known."""
+    for lead, widths in band["half_width"].items():
+        inside = f"{band['coverage'][lead]:.0%} of the CVs within the {band['coverage_target']:.0%} band"
+        yield f"{lead} ahead: {inside}: " + ", ".join(f"{tag} ±{width:.3g}" for tag, width in widths.items())
 
 
 def _errors(by_lead: Mapping[str, float], leads: list[str]) -> list[str]:

@@ -299,6 +299,11 @@ def _check_made_for(plant: PlantSpec, model: WorldModel) -> None:
             f"plant {plant.name}: the model predicts {', '.join(model.output_names)}, the plant file asks "
             f"for {', '.join(names_of(plant.outputs))}; PV limits were added or removed after training"
         )
+    if plant.control.tightening > 0.0 and not np.isfinite(model.half_width).all():
+        raise SpecError(
+            f"plant {plant.name}: tightening is {plant.control.tightening:g}, and the model's log was too "
+            "short to show how far it errs; train it from more hours, or leave tightening out"
+        )
     if plant.interval_s != model.rule.interval_s:
         raise SpecError(
             f"plant {plant.name}: interval_s is {plant.interval_s:g}, "

@@ -117,6 +117,7 @@ class Deciding:
             reach=remaining(state.travel, np.array(hourly), state.time_ns),
             predicted=self._outputs(latent),
             forecast=forecast,
+            half_width=self.model.half_width,
         )
 
     def _outputs(self, latent: Float[np.ndarray, " latent"]) -> Float[np.ndarray, " cv"]:

@@ -11,6 +11,9 @@ from procwm.control.targets import Targets
 from procwm.planning.problem import ControlProblem, priorities
 from procwm.plant.tags import PlantSpec
 
+_MOST_ROOM = 0.4
+"""Of the distance between two limits, that each may be drawn in."""
+
 
 def pose(
     plant: PlantSpec,
@@ -24,6 +27,7 @@ def pose(
     reach: Float[np.ndarray, " mv"],
     predicted: Float[np.ndarray, " cv"],
     forecast: Forecast,
+    half_width: Float[np.ndarray, "horizon cv"],
 ) -> ControlProblem:
     """The problem of one cycle, engineering units.
 
@@ -41,6 +45,7 @@ def pose(
         reach: how far each MV may still move within the hour.
         predicted: what the model says of the present outputs.
         forecast: setpoints and DVs to come.
+        half_width: of the model's error band, of which `tightening` takes its share.
     """
     horizon, outputs = len(bias), plant.outputs
     zones = [targets.zone(tag) or (-np.inf, np.inf) for tag in outputs]
@@ -49,6 +54,7 @@ def pose(
     fixed = np.array([tag.name in held for tag in plant.mvs])
     max_move = np.array([np.inf if tag.max_move is None else tag.max_move for tag in plant.mvs])
     weight = np.array([tag.weight if tag in plant.cvs else 0.0 for tag in outputs])
+    low, high = np.array([low for low, _ in soft]), np.array([high for _, high in soft])
     return ControlProblem(
         latent=latent,
         last_mv=last_mv,
@@ -57,8 +63,8 @@ def pose(
         target=target_ahead(plant, targets, measured, forecast, predicted=predicted, horizon=horizon),
         zone_low=np.array([low for low, _ in zones]),
         zone_high=np.array([high for _, high in zones]),
-        low=np.array([low for low, _ in soft]),
-        high=np.array([high for _, high in soft]),
+        low=low,
+        high=high,
         weight=np.where(measured.controlled, weight, 0.0),
         span=np.array([tag.span for tag in outputs]),
         mv_low=np.where(fixed, last_mv, [low for low, _ in hard]),
@@ -68,4 +74,12 @@ def pose(
         mv_span=np.array([tag.span for tag in plant.mvs]),
         priorities=priorities(plant),
         levels=tuple(() if tag.name in held else tag.levels or () for tag in plant.mvs),
+        back_off=_back_off(plant.control.tightening, half_width, high - low),
     )
+
+
+def _back_off(
+    share: float, half_width: Float[np.ndarray, "horizon cv"], room: Float[np.ndarray, " cv"]
+) -> Float[np.ndarray, "horizon cv"] | None:
+    """How far limits are drawn in: a share of the band, and never so far that they meet."""
+    return np.minimum(share * half_width, _MOST_ROOM * room) if share > 0.0 else None

@@ -37,8 +37,8 @@ class Objective:
     goal_low: Float[np.ndarray, "horizon cv"]
     goal_high: Float[np.ndarray, "horizon cv"]
     goal_weight: Float[np.ndarray, "horizon cv"]
-    low: Float[np.ndarray, " cv"]
-    high: Float[np.ndarray, " cv"]
+    low: Float[np.ndarray, "*rows cv"]
+    high: Float[np.ndarray, "*rows cv"]
     limit_weight: Float[np.ndarray, "horizon cv"]
     last_mv: Float[np.ndarray, " mv"]
     move_weight: Float[np.ndarray, " mv"]
@@ -105,12 +105,13 @@ def objective(problem: ControlProblem) -> Objective:
     rows = row_weights(problem.horizon)[:, None]
     rest = np.full(problem.last_mv.shape, np.nan) if problem.rest is None else problem.rest
     drawn = np.isfinite(rest)
+    back_off = 0.0 if problem.back_off is None else problem.back_off
     return Objective(
         goal_low=goal_low,
         goal_high=goal_high,
         goal_weight=rows * np.where(has_goal, problem.weight / problem.span**2, 0.0),
-        low=problem.low,
-        high=problem.high,
+        low=problem.low + back_off,
+        high=problem.high - back_off,
         limit_weight=rows * np.where(has_limits, LIMIT_PENALTY / problem.span**2, 0.0),
         last_mv=problem.last_mv,
         move_weight=problem.move_weight / problem.mv_span**2,

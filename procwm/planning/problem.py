@@ -76,6 +76,7 @@ class ControlProblem:
         rest: where MVs are drawn to, weakly; NaN where nowhere, `None` where none is drawn anywhere.
         levels: of each MV that knows a few values only, ascending; empty for one that may take any, and for
             all of them where there are none.
+        back_off: by which `low` and `high` are drawn in at every row; `None` is nothing.
     """
 
     latent: Float[np.ndarray, " latent"]
@@ -97,6 +98,7 @@ class ControlProblem:
     priorities: Priorities | None = None
     rest: Float[np.ndarray, " mv"] | None = None
     levels: tuple[tuple[float, ...], ...] = ()
+    back_off: Float[np.ndarray, "horizon cv"] | None = None
 
     @property
     def horizon(self) -> int:

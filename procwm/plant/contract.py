@@ -56,6 +56,7 @@ class ControlSettings:
         serve_users: with `serve_pki`, the private file of those who may log in.
         serve_unsecured_writes: whether a server without security takes requests from other machines, too.
         metrics: port on which Prometheus finds the same facts; none without it.
+        tightening: share of the model's 90 % error band by which plans keep away from limits of CVs and PVs.
     """
 
     hold_for_s: float | None = None
@@ -69,12 +70,15 @@ class ControlSettings:
     serve_users: str | None = None
     serve_unsecured_writes: bool = False
     metrics: int | None = None
+    tightening: float = 0.0
 
     def __post_init__(self) -> None:
         for label in ("hold_for_s", "silent_for_s", "clock_skew_s", "plant_heartbeat_s"):
             value = getattr(self, label)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise SpecError(f"[control]: {label} is {value}; it must be a number above 0")
+        if not (math.isfinite(self.tightening) and self.tightening >= 0):
+            raise SpecError(f"[control]: tightening is {self.tightening}; it must be a number of at least 0")
         if self.serve_users is not None and self.serve_pki is None:
             raise SpecError("[control]: serve_users needs secured connections; add serve_pki")
         if self.metrics is not None and not 0 <= self.metrics <= 65535:

@@ -140,6 +140,11 @@ class ControlTable(_Table):
     metrics: Annotated[int, Strict()] | None = Field(
         None, description="port on which Prometheus finds the same facts, on this machine alone"
     )
+    tightening: Number = Field(
+        0.0,
+        description="share of the model's 90 % error band by which plans keep away from limits of CVs and "
+        "PVs",
+    )
 
 
 class PlantFile(_Table):

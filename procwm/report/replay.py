@@ -20,6 +20,7 @@ from procwm.report.figures import (
 )
 from procwm.report.page import Figure, Page, Section, Table, render
 from procwm.runtime.replay import ReplayResult
+from procwm.world.calibration import BAND_COVERAGE
 
 Scores = Mapping[str, Mapping[str, float]]
 """nRMSE by model and horizon, as in `summary.json`."""
@@ -113,6 +114,7 @@ def _outputs(plant: PlantSpec, result: ReplayResult) -> Figure:
             )
             for index, lead in enumerate(leads)
         ]
+        lines += _band(result, leads[-1], column)
         if np.isfinite(result.target[:, column]).any():
             target = result.target[:, column]
             lines.append(
@@ -123,10 +125,29 @@ def _outputs(plant: PlantSpec, result: ReplayResult) -> Figure:
         )
     return time_figure(
         panels,
-        "What was foreseen so many intervals before, with the moves that were really made. Click a name in "
-        "the legend to hide or show it.",
+        "What was foreseen so many intervals before, with the moves that were really made, and the band "
+        f"that was to hold {BAND_COVERAGE:.0%} of the measurements. Click a name in the legend to hide or "
+        "show it.",
         span_ns=_span(result),
     )
+
+
+def _band(result: ReplayResult, lead: int, column: int) -> list[Line]:
+    """Both edges of the band about what was foreseen `lead` intervals before; none where it is not known."""
+    half = result.half_width[lead][column]
+    if not np.isfinite(half):
+        return []
+    return [
+        Line(
+            name=f"{BAND_COVERAGE:.0%} band, {lead} before",
+            time_ns=result.grid.time_ns,
+            value=result.predicted[lead][:, column] + edge,
+            colour=GREY,
+            width=0.8,
+            dash="dot",
+        )
+        for edge in (-half, half)
+    ]
 
 
 def _moves(plant: PlantSpec, result: ReplayResult) -> Figure:

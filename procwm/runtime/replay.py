@@ -82,6 +82,7 @@ class ReplayResult:
         target: setpoints of the plant file.
         suggested_mv: what the controller would have written at each row; made at some rows only.
         predicted: by lead in intervals, outputs predicted for each row that many intervals before.
+        half_width: of the band about each of `predicted`; +inf where it is not known.
         surprise: prediction error `surprise_lead` intervals ahead, in typical errors; the root mean square
             over outputs.
         surprise_limit: what only one row in a hundred of ordinary operation exceeds.
@@ -99,6 +100,7 @@ class ReplayResult:
     target: Float[np.ndarray, "row cv"]
     suggested_mv: Float[np.ndarray, "row mv"]
     predicted: Mapping[int, Float[np.ndarray, "row cv"]]
+    half_width: Mapping[int, Float[np.ndarray, " cv"]]
     surprise: Float[np.ndarray, " row"]
     surprise_limit: float
     surprise_lead: int
@@ -168,6 +170,7 @@ def replay(
         target=np.repeat(np.array([target], dtype=float), len(rows), axis=0),
         suggested_mv=suggested,
         predicted={lead: past.predicted[lead] for lead in wanted},
+        half_width={lead: _half_width(model, lead) for lead in wanted},
         surprise=surprise,
         surprise_limit=limit,
         surprise_lead=surprise_lead,
@@ -233,6 +236,13 @@ def _samples(log: Log, first_ns: int, last_ns: int) -> list[Sample]:
         )
     ]
     return sorted(found, key=lambda sample: sample.source_ns)
+
+
+def _half_width(model: WorldModel, lead: int) -> Float[np.ndarray, " cv"]:
+    if lead > model.horizon:
+        return np.full(len(model.output_names), np.inf)
+    width: np.ndarray = model.half_width[lead - 1]
+    return width
 
 
 def _surprise(

@@ -18,6 +18,7 @@ from procwm.errors import LogError
 from procwm.plant.tags import names_of
 from procwm.training.diagnostics import Collapse, Gain, collapse, gains
 from procwm.training.tensors import log_tensors
+from procwm.world.calibration import BAND_COVERAGE
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 
@@ -51,6 +52,8 @@ class Evaluation:
         nrmse, persistence, linear: by lead in intervals, error divided by the standard deviation in this
             log, mean over the CVs; `linear` is empty where the model carries no linear reference.
         by_output: the model's own, by lead and output.
+        coverage: share of the CVs within the model's band, by lead; no entry where the band is not known.
+        half_width: of the band, by lead and output, engineering units.
         collapse: of the latent.
         gains: of every output for every MV.
         fitness: what the model may be used for.
@@ -62,6 +65,8 @@ class Evaluation:
     persistence: Mapping[int, float]
     linear: Mapping[int, float]
     by_output: Mapping[int, Mapping[str, float]]
+    coverage: Mapping[int, float]
+    half_width: Mapping[int, Mapping[str, float]]
     collapse: Collapse
     gains: tuple[Gain, ...]
     fitness: Fitness
@@ -80,6 +85,11 @@ class Evaluation:
             "persistence": _text_keys(self.persistence),
             "linear": _text_keys(self.linear),
             "by_output": {str(lead): dict(errors) for lead, errors in self.by_output.items()},
+            "band": {
+                "coverage_target": BAND_COVERAGE,
+                "coverage": _text_keys(self.coverage),
+                "half_width": {str(lead): dict(widths) for lead, widths in self.half_width.items()},
+            },
             "collapse": asdict(self.collapse) | {"std": list(self.collapse.std)},
             "gains": [asdict(gain) for gain in self.gains],
             "fitness": self.fitness.value,
@@ -133,6 +143,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
         name: {lead: float(error[:cvs].mean()) for lead, error in by_lead.items()}
         for name, by_lead in errors.items()
     }
+    known_leads = [k for k in leads if k <= model.horizon and np.isfinite(model.half_width[k - 1]).all()]
     few = slice(None, None, len(moments) // _DIAGNOSED + 1)
     diagnosed = collapse(latent, tensors.values[moments], rows.rule.tags)
     effects = gains(model, latent[few], tensors.mv[moments[few]], tensors.dv[moments[few]])
@@ -145,6 +156,13 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
         by_output={
             lead: dict(zip(model.output_names, error.tolist(), strict=True))
             for lead, error in errors["model"].items()
+        },
+        coverage={
+            lead: _covered(model, predictions["model"], target, known, moments, lead) for lead in known_leads
+        },
+        half_width={
+            lead: dict(zip(model.output_names, model.half_width[lead - 1].tolist(), strict=True))
+            for lead in known_leads
         },
         collapse=diagnosed,
         gains=effects,
@@ -193,6 +211,22 @@ def _nrmse(
     error = (predicted[:, lead - 1] - target[moments + lead]) * known[moments + lead]
     count = known[moments + lead].sum(dim=0).clamp(min=1.0)
     return (error.square().sum(dim=0) / count).sqrt() / spread
+
+
+def _covered(
+    model: WorldModel,
+    predicted: Float[Tensor, "moment step cv"],
+    target: Float[Tensor, "row cv"],
+    known: Float[Tensor, "row cv"],
+    moments: Int[Tensor, " moment"],
+    lead: int,
+) -> float:
+    """Share of the known CVs at `lead` that lie within the model's band, mean over the CVs."""
+    assert model.band is not None, "leads without a band are not asked for"
+    inside = (predicted[:, lead - 1] - target[moments + lead]).abs() <= model.band[lead - 1]
+    counted = known[moments + lead]
+    shares = (inside * counted).sum(dim=0) / counted.sum(dim=0).clamp(min=1.0)
+    return float(shares[: len(model.plant.cvs)].mean())
 
 
 def _unforeseen(errors: Mapping[str, Mapping[int, Float[Tensor, " cv"]]], cvs: Sequence[str]) -> str | None:

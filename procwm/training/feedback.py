@@ -22,10 +22,12 @@ MOST_ROWS = 4000
 _CHUNK = 512
 
 
-@torch.no_grad()
-def chosen_feedback(model: WorldModel, rows: Grid) -> Float[Tensor, "horizon cv"]:
-    """The share of a new error to believe, by lead and output; never larger at a longer lead."""
-    arriving = _errors(model, rows)
+def chosen_feedback(arriving: Float[np.ndarray, "row horizon cv"]) -> Float[Tensor, "horizon cv"]:
+    """The share of a new error to believe, by lead and output; never larger at a longer lead.
+
+    Args:
+        arriving: `arriving_errors` of held-out time.
+    """
     horizon, outputs = arriving.shape[1:]
     leads = np.arange(horizon)
     shares = np.array(SHARES)[:, None, None]
@@ -41,7 +43,8 @@ def chosen_feedback(model: WorldModel, rows: Grid) -> Float[Tensor, "horizon cv"
     return torch.as_tensor(best)
 
 
-def _errors(model: WorldModel, rows: Grid) -> Float[np.ndarray, "row horizon cv"]:
+@torch.no_grad()
+def arriving_errors(model: WorldModel, rows: Grid) -> Float[np.ndarray, "row horizon cv"]:
     """Scaled errors by the row they arrive at and their lead; NaN where nothing was predicted or measured."""
     rows = rows.slice(max(0, len(rows) - MOST_ROWS), len(rows))
     horizon = model.horizon

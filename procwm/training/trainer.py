@@ -17,11 +17,12 @@ from procwm.plant.tags import PlantSpec
 from procwm.training.checkpoint import read_checkpoint, write_checkpoint
 from procwm.training.config import TrainingConfig
 from procwm.training.evaluation import score
-from procwm.training.feedback import chosen_feedback
+from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
 from procwm.training.preparation import Material, Prepared, prepare
 from procwm.training.run import Run, part_of
 from procwm.training.tensors import MOST_CHECKED, spread
+from procwm.world.calibration import band
 from procwm.world.model import WorldModel
 
 _LEAST_STRETCHES = 3
@@ -161,7 +162,11 @@ class _Training:
         self._first.average.load_state_dict(kept.weights)
         held_out = _model(plant, prepared.training, self._first.average)
         model = _model(plant, prepared.whole, self._final.average)
-        model.feedback = chosen_feedback(held_out, prepared.validation.grid)
+        errors = arriving_errors(held_out, prepared.validation.grid)
+        model.feedback = chosen_feedback(errors)
+        # The held-out model scales its outputs by what it saw, which is less than all of the log.
+        _, width = held_out.scaler.part(model.output_names)
+        model.with_band(band(errors) * width)
         model.metrics = {
             "seed": seed,
             "steps": self._config.steps,

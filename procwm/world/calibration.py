@@ -1,4 +1,4 @@
-"""Margins that hold a stated coverage, by the finite-sample rank of held-out residuals."""
+"""Margins and bands that hold a stated coverage, by the finite-sample rank of held-out residuals."""
 
 import math
 
@@ -6,6 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.errors import TrainingError
+
+BAND_COVERAGE = 0.9
+"""Share of measurements that a model's band is to hold."""
 
 
 def least_count(coverage: float) -> int:
@@ -85,3 +88,32 @@ def symmetric_margin(
     labels, leads = residuals.shape
     weights = np.ones(labels) if typical is None else typical
     return _quantile(np.abs(residuals).ravel(), 2.0 * coverage - 1.0, np.repeat(weights, leads), labels)
+
+
+def band(
+    errors: Float[np.ndarray, "moment lead cv"], coverage: float = BAND_COVERAGE
+) -> Float[np.ndarray, "lead cv"]:
+    """Half-widths that hold a new error with this probability, by lead and output.
+
+    Split conformal prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005,
+    section 4.1): the quantile of the sizes of held-out errors. Errors `k` intervals ahead share all but
+    one of their `k` intervals with the next, so that `n` of them in a row count as `n / k` when the level
+    is raised for how few they are.
+
+    Args:
+        errors: held out, in order of time; row 0 of the axis `lead` is one interval ahead. NaN where
+            nothing was predicted or measured.
+        coverage: the probability.
+
+    Returns:
+        In the unit of `errors`; +inf where there are too few errors to show that coverage.
+    """
+    _, leads, outputs = errors.shape
+    widths = np.full((leads, outputs), np.inf)
+    for lead, output in np.ndindex(leads, outputs):
+        sizes = np.abs(errors[:, lead, output])
+        sizes = sizes[np.isfinite(sizes)]
+        independent = len(sizes) // (lead + 1)
+        if independent and rank(independent, coverage) <= independent:
+            widths[lead, output] = _quantile(sizes, coverage, np.ones(len(sizes)), independent)
+    return widths

@@ -33,6 +33,8 @@ class WorldModel(nn.Module):
         scaler: engineering units to scaled units and back.
         horizon: count of intervals ahead over which predictions were trained and are worth planning.
         feedback: share of a new prediction error that the disturbance estimate believes, by lead and output.
+        band: half-width about a prediction that holds `BAND_COVERAGE` of measurements, by lead and output,
+            scaled; +inf where too little was held out to show it, `None` where nothing was.
         encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
         reference: the linear model identified from the same log, or `None`.
         metrics: how training went; numbers and text that JSON can hold.
@@ -50,6 +52,7 @@ class WorldModel(nn.Module):
         readout: nn.Linear,
         guards: Sequence[GuardHead] = (),
         feedback: Float[Tensor, "horizon cv"] | None = None,
+        band: Float[Tensor, "horizon cv"] | None = None,
         reference: LinearDynamics | None = None,
         metrics: Mapping[str, Any] | None = None,
     ) -> None:
@@ -68,6 +71,8 @@ class WorldModel(nn.Module):
             feedback = torch.full((horizon, len(plant.outputs)), DEFAULT_FEEDBACK)
         self.feedback: Tensor
         self.register_buffer("feedback", feedback)
+        self.band: Tensor | None
+        self.register_buffer("band", band)
         self.reference = reference
         self.metrics = dict(metrics or {})
 
@@ -85,6 +90,21 @@ class WorldModel(nn.Module):
     def guard_heads(self) -> tuple[GuardHead, ...]:
         """The guardrail heads, typed."""
         return tuple(head for head in self.guards if isinstance(head, GuardHead))
+
+    @property
+    def half_width(self) -> Float[np.ndarray, "horizon cv"]:
+        """`band` in engineering units; +inf where nothing is known."""
+        _, width = self.scaler.part(self.output_names)
+        if self.band is None:
+            return np.full((self.horizon, len(self.output_names)), np.inf)
+        half: np.ndarray = self.band.cpu().numpy() * width
+        return half
+
+    def with_band(self, half_width: Float[np.ndarray, "horizon cv"]) -> "WorldModel":
+        """This model with the band of `half_width`, engineering units."""
+        _, width = self.scaler.part(self.output_names)
+        self.band = torch.as_tensor(half_width / width, dtype=self.readout.weight.dtype)
+        return self
 
     def tensor(
         self, values: Float[np.ndarray, "*rows tag"], tags: Sequence[str]

@@ -56,6 +56,7 @@ class _Sizes(_Strict):
     predictor_hidden: tuple[int, ...]
     guards: tuple[_Guard, ...]
     reference_latent: int | None
+    band: bool = False
 
 
 class _ScalerRow(_Strict):
@@ -143,6 +144,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
             for head in model.guard_heads
         ),
         reference_latent=None if reference is None else reference.readout.in_features,
+        band=model.band is not None,
     )
 
 
@@ -190,6 +192,7 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
                 )
                 for guard in sizes.guards
             ],
+            band=torch.zeros((sizes.horizon, outputs)) if sizes.band else None,
             reference=None
             if reference is None
             else LinearDynamics(

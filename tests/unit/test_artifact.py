@@ -9,6 +9,7 @@ from learning_cases import PLANT, trained
 
 from procwm.errors import ArtifactError
 from procwm.plant.tags import PlantSpec
+from procwm.testing import exact_model
 from procwm.world import artifact
 from procwm.world.model import WorldModel
 from procwm.world.storage import load_model
@@ -43,6 +44,16 @@ def test_a_loaded_model_predicts_exactly_what_the_saved_one_did(saved: Path) -> 
     assert loaded.rule == trained().rule
     assert loaded.metrics == json.loads(json.dumps(trained().metrics))
     np.testing.assert_array_equal(loaded.scaler.center, trained().scaler.center)
+
+
+def test_the_error_band_is_kept_with_the_weights(saved: Path) -> None:
+    np.testing.assert_array_equal(load_model(saved).half_width, trained().half_width)
+    assert np.isfinite(trained().half_width).all()
+
+
+def test_a_model_without_an_error_band_has_none_after_loading(tmp_path: Path) -> None:
+    exact_model(PLANT, state_matrix=np.eye(2), input_matrix=np.ones((2, 1))).save(tmp_path / "exact")
+    assert load_model(tmp_path / "exact").band is None
 
 
 def test_the_plant_file_is_kept_beside_the_weights(saved: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_log_that_is_not_there_is_refused_by_name(tmp_path: Path, plants: Path
 
 @pytest.mark.parametrize(("name", "logs"), [("control", Path("logs")), ("model", None)])
 def test_logs_are_refused_where_nothing_takes_them(name: str, logs: Path | None) -> None:
-    with pytest.raises(SpecError, match="--logs belongs to `procwm bench model`, and --plants to --logs"):
+    with pytest.raises(SpecError, match="--logs belongs to `procwm bench model`"):
         study(name, logs=logs, plants=Path("plants"))
 
 

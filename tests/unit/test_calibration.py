@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from procwm.errors import TrainingError
-from procwm.world.calibration import least_count, margin, rank, symmetric_margin
+from procwm.world.calibration import band, least_count, margin, rank, symmetric_margin
 
 
 def test_the_rank_counts_the_new_moment_too() -> None:
@@ -75,3 +75,26 @@ def test_several_leads_of_one_label_count_as_one_label() -> None:
     assert symmetric_margin(np.repeat(residuals, 3, axis=1), 0.9) == symmetric_margin(residuals, 0.9)
     with pytest.raises(TrainingError, match="3 labels"):
         symmetric_margin(np.zeros((3, 40)), 0.9)
+
+
+def test_a_band_holds_its_share_of_later_errors_at_every_lead() -> None:
+    rng = np.random.default_rng(2)
+    walk = np.cumsum(rng.standard_normal(5000))
+    ahead = np.stack([np.append(walk[lead:], np.full(lead, np.nan)) - walk for lead in (1, 2, 3, 4)], axis=1)
+    widths = band(ahead[:2000, :, None], 0.9)[:, 0]
+    held = np.mean(np.abs(ahead[2000:-4]) <= widths, axis=0)
+    assert held == pytest.approx([0.9] * 4, abs=0.03)
+    assert widths == pytest.approx(1.645 * np.sqrt([1.0, 2.0, 3.0, 4.0]), rel=0.1)
+
+
+def test_a_band_that_so_few_errors_cannot_show_is_endless() -> None:
+    errors = np.linspace(-1.0, 1.0, 20)[:, None, None].repeat(4, axis=1)
+    widths = band(errors, 0.9)[:, 0]
+    # 20, 10, 6 and 5 independent errors; 9 are needed.
+    assert np.isfinite(widths).tolist() == [True, True, False, False]
+
+
+def test_what_was_not_measured_does_not_count_towards_a_band() -> None:
+    errors = np.full((30, 1, 2), np.nan)
+    errors[:12, 0, 0] = 1.0
+    assert band(errors, 0.9).tolist() == [[1.0, np.inf]]

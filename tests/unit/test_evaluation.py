@@ -146,3 +146,16 @@ def test_a_probe_finds_what_the_latent_holds() -> None:
 def test_training_leaves_its_own_figures_in_the_artifact() -> None:
     assert trained().metrics["validation"]["nrmse"].keys() == {"1", "5", "8", "20"}
     assert record(1500).log.hours > 4.0
+
+
+def test_the_band_learned_on_held_out_time_holds_a_later_log() -> None:
+    evaluation = evaluate(trained(), record(1500, 11).log)
+    assert evaluation.coverage.keys() == evaluation.half_width.keys() == {1, 5, 8}
+    assert all(0.8 < share < 0.99 for share in evaluation.coverage.values()), evaluation.coverage
+    assert 0.0 < evaluation.half_width[1]["LT.PV"] < evaluation.half_width[8]["LT.PV"] < 2.0
+
+
+def test_a_model_without_a_band_claims_no_coverage() -> None:
+    model = exact_model(PLANT, state_matrix=0.9 * np.eye(2), input_matrix=np.ones((2, 1)))
+    assert evaluate(model, TEST.log).coverage == {}
+    assert np.isinf(model.half_width).all()

@@ -5,7 +5,7 @@ from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import exact_model
-from procwm.training.feedback import SHARES, chosen_feedback
+from procwm.training.feedback import SHARES, arriving_errors, chosen_feedback
 from procwm.world.model import WorldModel
 
 POLE, GAIN, HORIZON, ROWS = 0.8, 0.5, 6, 1500
@@ -45,18 +45,18 @@ def operated(of: WorldModel, *, noise: float, load: float) -> Grid:
 
 def test_noise_alone_is_hardly_believed() -> None:
     learned = model()
-    chosen = chosen_feedback(learned, operated(learned, noise=1.0, load=0.0))
+    chosen = chosen_feedback(arriving_errors(learned, operated(learned, noise=1.0, load=0.0)))
     assert chosen.shape == (HORIZON, 1)
     assert bool((chosen == SHARES[0]).all())
 
 
 def test_a_load_that_wanders_without_noise_is_believed_at_once() -> None:
     learned = model()
-    chosen = chosen_feedback(learned, operated(learned, noise=0.0, load=0.3))
+    chosen = chosen_feedback(arriving_errors(learned, operated(learned, noise=0.0, load=0.3)))
     assert float(chosen[0, 0]) == SHARES[-1]
 
 
 def test_a_longer_lead_is_never_believed_more() -> None:
     learned = model()
-    chosen = chosen_feedback(learned, operated(learned, noise=0.3, load=0.1))
+    chosen = chosen_feedback(arriving_errors(learned, operated(learned, noise=0.3, load=0.1)))
     assert bool((torch.diff(chosen, dim=0) <= 0).all())
