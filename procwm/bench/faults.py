@@ -1,5 +1,6 @@
 """`procwm bench faults`: faults injected into closed loops in accelerated time, and what came of each."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -13,17 +14,20 @@ from typing import Any
 import numpy as np
 
 from procwm.bench import Progress
-from procwm.bench.faults_catalogue import KINDS, Fault, Kind, schedule
+from procwm.bench.faults_catalogue import KINDS, SERVED_KINDS, Fault, Kind, schedule
 from procwm.bench.faults_judge import Verdict
 from procwm.bench.faults_kills import PHASES, killed
+from procwm.bench.faults_opcua import INTERVAL_S, survived_served
 from procwm.bench.faults_run import setting, survived
 from procwm.bench.results import command_line, table
 from procwm.data.files import replacing
 from procwm.errors import SpecError
 from procwm.plant import registry
 
-_ROUNDS = 28
+_ROUNDS = 24
 """Faults of each kind, over all scenarios and seeds."""
+_SERVED_ROUNDS = 4
+"""The same of the kinds that take a server of its own, and wall time."""
 _PER_RUN = 12
 """Faults in one run."""
 _FINDINGS = ("writes_outside_limits", "exceptions", "rows_lost", "rows_doubled", "late_sheds", "bumps")
@@ -78,7 +82,12 @@ def run_faults(
     names = list(scenarios) or sorted(registry.scenarios())
     seeds = list(seeds) or [0]
     began = time.perf_counter()
-    tallies = campaign(names, seeds, rounds=-(-_ROUNDS // (len(names) * len(seeds))), progress=progress)
+    tallies: dict[str, Tally] = {}
+    # What an interrupted campaign has found is kept; the count of faults says how far it came.
+    with contextlib.suppress(KeyboardInterrupt):
+        runs = len(names) * len(seeds)
+        campaign(names, seeds, rounds=-(-_ROUNDS // runs), progress=progress, tallies=tallies)
+        served_campaign(names, seeds, rounds=-(-_SERVED_ROUNDS // runs), progress=progress, tallies=tallies)
     command = command_line("faults", scenarios, seeds if len(seeds) > 1 or seeds[0] else (), None)
     result = summary(tallies)
     with replacing(out / "faults.md") as temporary:
@@ -96,17 +105,22 @@ def campaign(
     kinds: Sequence[Kind] = KINDS,
     kills: int | None = None,
     progress: Progress | None = None,
+    tallies: dict[str, Tally] | None = None,
 ) -> dict[str, Tally]:
-    """What came of `rounds` faults of each of `kinds` and kills in each phase, per scenario and seed."""
+    """What came of `rounds` faults of each of `kinds` and kills in each phase, per scenario and seed.
+
+    They are counted in `tallies` where that is given.
+    """
     tell = progress or (lambda text: None)
-    tallies: dict[str, Tally] = {kind.name: Tally() for kind in kinds}
-    for scenario in scenarios:
-        for seed in seeds:
+    tallies = {} if tallies is None else tallies
+    tallies |= {kind.name: Tally() for kind in kinds}
+    for seed in seeds:
+        for scenario in scenarios:
             made = setting(scenario, seed)
             rng = np.random.default_rng(seed)
             injected = 0
             with _quiet():
-                for faults in _runs(kinds, rounds, rng):
+                for faults in _runs(kinds, rounds, rng, made.every):
                     for fault, verdict in zip(faults, survived(made, faults, rng), strict=True):
                         tallies[fault.kind.name].add(verdict)
                     injected += len(faults)
@@ -118,10 +132,53 @@ def campaign(
     return tallies
 
 
-def _runs(kinds: Sequence[Kind], rounds: int, rng: np.random.Generator) -> Iterator[tuple[Fault, ...]]:
+def served_campaign(
+    scenarios: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    rounds: int,
+    tallies: dict[str, Tally],
+    kinds: Sequence[Kind] = SERVED_KINDS,
+    progress: Progress | None = None,
+) -> None:
+    """Count in `tallies` what came of `rounds` faults of OPC UA servers, all scenarios side by side."""
+    tell = progress or (lambda text: None)
+    tallies |= {kind.name: Tally() for kind in kinds}
+    for seed in seeds:
+        with _quiet():
+            rows = asyncio.run(_side_by_side(scenarios, seed, kinds, rounds, tell))
+        for fault, verdict in rows:
+            tallies[fault.kind.name].add(verdict)
+
+
+async def _side_by_side(
+    scenarios: Sequence[str], seed: int, kinds: Sequence[Kind], rounds: int, tell: Progress
+) -> list[tuple[Fault, Verdict]]:
+    stray: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: stray.append(str(context.get("exception") or context["message"]))
+    )
+
+    async def of(scenario: str) -> list[tuple[Fault, Verdict]]:
+        made = setting(scenario, seed, interval_s=INTERVAL_S)
+        rng = np.random.default_rng(seed)
+        drawn = [kinds[index] for _ in range(rounds) for index in rng.permutation(len(kinds))]
+        faults = schedule(drawn, rng, every=made.every)
+        verdicts = await survived_served(made, faults, rng, lambda text: tell(f"{scenario}: {text}"))
+        return list(zip(faults, verdicts, strict=True))
+
+    rows = [row for found in await asyncio.gather(*map(of, scenarios)) for row in found]
+    for text in stray:
+        rows[0][1].find("exceptions", f"outside every run: {text}")
+    return rows
+
+
+def _runs(
+    kinds: Sequence[Kind], rounds: int, rng: np.random.Generator, every: int
+) -> Iterator[tuple[Fault, ...]]:
     drawn = [kinds[index] for _ in range(rounds) for index in rng.permutation(len(kinds))]
     for first in range(0, len(drawn), _PER_RUN):
-        yield schedule(drawn[first : first + _PER_RUN], rng)
+        yield schedule(drawn[first : first + _PER_RUN], rng, every=every)
 
 
 def summary(tallies: Mapping[str, Tally]) -> dict[str, Any]:

@@ -80,6 +80,25 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="operator asks to widen limits", lasts=(1, 1)),
 )
 
+SERVED = "OPC UA: "
+"""How the names of faults begin that are injected into a server of its own, over a secured connection."""
+SERVED_KINDS: tuple[Kind, ...] = (
+    Kind(name=f"{SERVED}server killed", lasts=(1, 6), shed_after=PATIENCE),
+    Kind(name=f"{SERVED}server frozen", shed_after=PATIENCE, told_after=1),
+    Kind(name=f"{SERVED}server ended and started again", lasts=(1, 6), shed_after=PATIENCE),
+    Kind(name=f"{SERVED}server's certificate replaced", lasts=(6, 9), shed_after=PATIENCE),
+    Kind(name=f"{SERVED}password no longer right", lasts=(6, 9), shed_after=PATIENCE),
+    Kind(name=f"{SERVED}server back without a node", lasts=(6, 9), shed_after=PATIENCE),
+    Kind(name=f"{SERVED}value Bad", shed_after=PATIENCE),
+    Kind(name=f"{SERVED}value Uncertain", shed_after=PATIENCE),
+    Kind(name=f"{SERVED}value NaN", shed_after=PATIENCE),
+    Kind(name=f"{SERVED}plant clock ahead", shed_after=PATIENCE),
+    Kind(name=f"{SERVED}plant clock behind", shed_after=PATIENCE, told_after=PATIENCE),
+    Kind(name=f"{SERVED}write refused", shed_after=PATIENCE + 1),
+    Kind(name=f"{SERVED}plant heartbeat stands still", shed_after=PATIENCE, told_after=PATIENCE),
+    Kind(name=f"{SERVED}loop below not in cascade", lasts=(2, 9), holds=True),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -106,12 +125,22 @@ class Fault:
         return None if after is None or self.lasts <= after else self.first + after + 2
 
 
-def schedule(kinds: Sequence[Kind], rng: np.random.Generator) -> tuple[Fault, ...]:
-    """One fault of each of `kinds`, spaced so that each can be judged by itself."""
+def schedule(kinds: Sequence[Kind], rng: np.random.Generator, *, every: int = 1) -> tuple[Fault, ...]:
+    """One fault of each of `kinds`, spaced so that each can be judged by itself.
+
+    Args:
+        kinds: in the order of injection.
+        rng: draws when each begins and how long it lasts.
+        every: cycles from one report of the critical CV to the next; a fault begins with a report, as one
+            that begins and ends between two would be none.
+    """
     faults = []
     for number, kind in enumerate(kinds):
         first = FIRST + number * SPACING + int(rng.integers(3))
+        first -= first % every
         lasts = int(rng.integers(kind.lasts[0], kind.lasts[1] + 1))
+        if kind.told_after is not None:
+            kind = replace(kind, told_after=-(-kind.told_after // every) * every)
         faults.append(Fault(kind=kind, first=first, last=first + lasts - 1))
     return tuple(faults)
 
@@ -126,7 +155,7 @@ def contract(plant: PlantSpec, critical: str) -> PlantSpec:
         frozen_after_s=FROZEN * interval_s,
         max_hold_s=PATIENCE * interval_s,
     )
-    mv = replace(plant.mvs[0], cascade_node="ns=1;s=mode")
+    mv = replace(plant.mvs[0], cascade_node="ns=2;s=mode")
     changed = {tag.name: tag for tag in (cv, mv)}
     return replace(
         plant,
@@ -134,7 +163,27 @@ def contract(plant: PlantSpec, critical: str) -> PlantSpec:
         control=ControlSettings(
             hold_for_s=PATIENCE * interval_s,
             silent_for_s=PATIENCE * interval_s,
-            plant_heartbeat_node="ns=1;s=heartbeat",
+            plant_heartbeat_node="ns=2;s=heartbeat",
             plant_heartbeat_s=PATIENCE * interval_s,
         ),
     )
+
+
+def accelerated(plant: PlantSpec, interval_s: float) -> PlantSpec:
+    """`plant` with a shorter control interval, and every other time of its tags in proportion."""
+    faster = interval_s / plant.interval_s
+
+    def shorter(time_s: float | None) -> float | None:
+        return None if time_s is None else time_s * faster
+
+    tags = tuple(
+        replace(
+            tag,
+            max_hold_s=shorter(tag.max_hold_s),
+            loss_s=shorter(tag.loss_s),
+            frozen_after_s=shorter(tag.frozen_after_s),
+            max_move_per_hour=tag.max_move_per_hour and tag.max_move_per_hour / faster,
+        )
+        for tag in plant.tags
+    )
+    return replace(plant, interval_s=interval_s, tags=tags)

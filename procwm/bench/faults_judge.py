@@ -18,7 +18,7 @@ from procwm.bench.faults_link import Reached
 from procwm.plant.tags import PlantSpec
 
 _ROUNDING = 1e-9
-_BACK_WITHIN = 16
+BACK_WITHIN = 16
 """Cycles after a fault by which the controller must be in AUTO again."""
 
 
@@ -80,7 +80,7 @@ def judge_sheds(
         still = [write.tick for write in reached if fault.due < write.tick <= fault.last]
         if still:
             verdict.find("late_sheds", f"{fault.kind.name}: still written at {still}")
-    back = range(fault.last + 1, fault.last + min(_BACK_WITHIN, SPACING) + 1)
+    back = range(fault.last + 1, fault.last + min(BACK_WITHIN, SPACING) + 1)
     if not any(modes.get(tick) == "auto" for tick in back):
         verdict.find("not_recovered", f"{fault.kind.name} that ended at {fault.last}")
 
@@ -97,17 +97,21 @@ def judge_told(
 
 
 def judge_rows(
-    directory: Path, delivered: Collection[tuple[str, int]], ticks: Collection[int], verdict: Verdict
+    directory: Path, delivered: Collection[Hashable], ticks: Collection[int], verdict: Verdict
 ) -> None:
     """Samples against what was delivered, and one decision for every cycle."""
-    table = pq.read_table(directory / "samples.parquet")
-    stamps = table["time"].cast("int64").to_pylist()
-    kept: Counter[Hashable] = Counter(zip(table["tag"].to_pylist(), stamps, strict=True))
-    _compare(kept, Counter(dict.fromkeys(delivered, 1)), "sample", verdict)
+    _compare(kept_samples(directory), Counter(dict.fromkeys(delivered, 1)), "sample", verdict)
     decided: Counter[Hashable] = Counter(
         pq.read_table(directory / "decisions.parquet", columns=["tick"])["tick"].to_pylist()
     )
     _compare(decided, Counter(ticks), "decision", verdict)
+
+
+def kept_samples(directory: Path) -> Counter[Hashable]:
+    """How often each sample is in the recording, by tag and source time."""
+    table = pq.read_table(directory / "samples.parquet")
+    stamps = table["time"].cast("int64").to_pylist()
+    return Counter(zip(table["tag"].to_pylist(), stamps, strict=True))
 
 
 def _compare(kept: Counter[Hashable], owed: Counter[Hashable], what: str, verdict: Verdict) -> None:

@@ -48,7 +48,8 @@ class _Link(FaultyLink):
     """A link whose plant outlives the process: writes are noted in a file before they are entered."""
 
     def __init__(self, made: Setting, seed: int, notes: Path, dying: _Dying) -> None:
-        super().__init__(made.scenario.simulate(seed=seed), made.spec, (), np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        super().__init__(made.scenario.simulate(seed=seed), made.spec, (), rng, made.every)
         self.notes, self.dying = notes, dying
 
     def drain(self) -> list[Sample]:

@@ -13,8 +13,13 @@ from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.scenario import SimulatedPlant
 from procwm.plant.tags import PlantSpec, cascade_signal, names_of
 
-_CLOCK_STEP = 6
-"""Intervals by which a plant's clock is stepped."""
+_CLOCK_STEP = 6.4
+"""Intervals by which a plant's clock is stepped; no two samples get the same time by it."""
+
+_NOISE = 0.002
+"""Of its span: standard deviation of the critical CV's noise."""
+_INSIDE = 0.01
+"""Of its span: how far inside its range a value is frozen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,8 @@ class FaultyLink:
         plant: the simulation.
         spec: the plant file of the campaign.
         faults: to inject.
-        rng: draws values of faults.
+        rng: draws values of faults, and the noise of the critical CV.
+        every: cycles from one report of the critical CV to the next.
         reached: every write the plant saw.
         delivered: every sample of a tag of the plant that `drain` gave out, by tag and source time.
     """
@@ -49,6 +55,7 @@ class FaultyLink:
     spec: PlantSpec
     faults: Sequence[Fault]
     rng: np.random.Generator
+    every: int = 1
     reached: list[Reached] = field(default_factory=list)
     delivered: set[tuple[str, int]] = field(default_factory=set)
     tick: int = 0
@@ -56,6 +63,7 @@ class FaultyLink:
     _delayed: list[Sample] = field(default_factory=list)
     _pending: list[Setpoints] = field(default_factory=list)
     _old: list[Sample] = field(default_factory=list)
+    _measured_at: int = -1
 
     def __post_init__(self) -> None:
         self.mv = dict(zip(names_of(self.spec.mvs), self.plant.truth.mv, strict=True))
@@ -65,6 +73,12 @@ class FaultyLink:
     def acts(self, *names: str) -> bool:
         """Whether a fault of one of these kinds acts in this cycle."""
         return any(f.first <= self.tick <= f.last and f.kind.name in names for f in self.faults)
+
+    @property
+    def shift_ns(self) -> int:
+        """By how much the plant's clock is ahead."""
+        steps = self.acts("plant clock ahead") - 20 * self.acts("plant clock behind")
+        return round(_CLOCK_STEP * steps * self.interval_ns)
 
     async def ticks(self, interval_s: float) -> AsyncIterator[int]:
         """The plant's time, seen through a clock that may have been set."""
@@ -78,16 +92,27 @@ class FaultyLink:
     def drain(self) -> Sequence[Sample]:
         """Samples as the faults leave them."""
         if self.acts("server killed", "server restarted, old values sent again"):
-            self.plant.drain()
+            self._measured()
             raise LinkError("the server is not there")
         if self.acts("server frozen"):
             return ()
         if self.tick and self.acts("link raises what it must not"):
             raise RuntimeError("a bug in the link")
-        samples = [sample for sample in map(self._changed, self.plant.drain()) if sample is not None]
+        samples = [sample for sample in map(self._changed, self._measured()) if sample is not None]
         samples = self._arranged(samples)
         self.delivered |= {(sample.tag, sample.source_ns) for sample in samples}
         return [*samples, *self._signals(), *self._strangers()]
+
+    def _measured(self) -> list[Sample]:
+        """Samples before any fault: the critical CV has an instrument that never fails by itself."""
+        samples = [sample for sample in self.plant.drain() if sample.tag != self.cv.name]
+        if self._measured_at < self.tick and self.tick % self.every == 0:
+            truth, (low, high) = self.plant.truth, self.cv.range
+            value = truth.outputs[self.cv.name] + _NOISE * self.cv.span * self.rng.standard_normal()
+            reading = float(min(max(value, low), high))
+            samples.append(Sample(self.cv.name, reading, Quality.GOOD, truth.time_ns))
+        self._measured_at = self.tick
+        return samples
 
     async def write(self, setpoints: Setpoints) -> Setpoints:
         """Enter setpoints, or fail as told."""
@@ -124,14 +149,16 @@ class FaultyLink:
         """One sample as the faults of its value and its time leave it."""
         if self.acts("all values Bad"):
             return replace(sample, quality=Quality.BAD)
-        shift = _CLOCK_STEP * (self.acts("plant clock ahead") - 20 * self.acts("plant clock behind"))
-        sample = replace(sample, source_ns=sample.source_ns + shift * self.interval_ns)
+        sample = replace(sample, source_ns=sample.source_ns + self.shift_ns)
         if sample.tag == self.spec.mvs[0].name and self.acts("MV read-back Bad"):
             return replace(sample, quality=Quality.BAD)
         if sample.tag != self.cv.name:
             return sample
         if self.acts("value frozen"):
-            return replace(sample, value=self._frozen.setdefault(sample.tag, sample.value))
+            # At an end of its range an instrument may stand still.
+            low, high = self.cv.range
+            inside = min(max(sample.value, low + _INSIDE * self.cv.span), high - _INSIDE * self.cv.span)
+            return replace(sample, value=self._frozen.setdefault(sample.tag, inside))
         self._frozen.pop(sample.tag, None)
         return self._spoilt(sample)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from procwm.bench.faults_catalogue import SPACING, Fault, contract
+from procwm.bench.faults_catalogue import SPACING, Fault, accelerated, contract
 from procwm.bench.faults_judge import (
     Verdict,
     judge_rows,
@@ -49,16 +49,27 @@ _ROOM = 600
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Setting:
-    """What the runs of one scenario and seed share."""
+    """What the runs of one scenario and seed share.
+
+    Attributes:
+        every: cycles from one report of the critical CV to the next.
+    """
 
     scenario: Scenario
     seed: int
     spec: PlantSpec
     model: WorldModel
+    every: int
 
 
-def setting(name: str, seed: int) -> Setting:
-    """A scenario with the campaign's plant file, and a linear model of it fitted to a simulated step test."""
+def setting(name: str, seed: int, *, interval_s: float | None = None) -> Setting:
+    """A scenario with the campaign's plant file, and a linear model of it fitted to a simulated step test.
+
+    Args:
+        name: of the scenario.
+        seed: of the step test and of everything random later.
+        interval_s: wall time that one of its control intervals is to take; `None` leaves its time as it is.
+    """
     scenario = registry.scenario(name)
     plant = scenario.simulate(seed=seed, operation=Operation.STEP_TEST, unmeasured=False)
     for _ in range(_LEARNED):
@@ -66,7 +77,9 @@ def setting(name: str, seed: int) -> Setting:
     rows = plant.history
     heard = Counter(sample.tag for sample in plant.drain())
     # An analyser that reports now and then cannot be lost for a few intervals only.
-    spec = contract(scenario.plant, max(names_of(scenario.plant.cvs), key=lambda name: heard[name]))
+    critical = max(names_of(scenario.plant.cvs), key=lambda name: heard[name])
+    spec = scenario.plant if interval_s is None else accelerated(scenario.plant, interval_s)
+    spec = contract(spec, critical)
     names, dvs = names_of(spec.outputs), names_of(spec.dvs)
     output = np.array([[row.outputs[name] for name in names] for row in rows])
     dv = np.array([[row.outputs[name] for name in dvs] for row in rows]).reshape(len(rows), len(dvs))
@@ -85,7 +98,8 @@ def setting(name: str, seed: int) -> Setting:
             horizon=_HORIZON,
             history=_HISTORY,
         )
-    return Setting(scenario=scenario, seed=seed, spec=spec, model=model)
+    every = max(1, round(len(rows) / heard[critical]))
+    return Setting(scenario=scenario, seed=seed, spec=spec, model=model, every=every)
 
 
 class FaultyPlanner:
@@ -122,7 +136,7 @@ def controller_of(made: Setting) -> tuple[Controller, FaultyPlanner]:
 def survived(made: Setting, faults: Sequence[Fault], rng: np.random.Generator) -> list[Verdict]:
     """A run with `faults` in it, and the verdict over each."""
     seed = int(rng.integers(2**31))
-    link = FaultyLink(made.scenario.simulate(seed=seed), made.spec, faults, rng)
+    link = FaultyLink(made.scenario.simulate(seed=seed), made.spec, faults, rng, made.every)
     intervals = faults[-1].first + SPACING
     verdicts = [Verdict() for _ in faults]
     with tempfile.TemporaryDirectory() as directory:

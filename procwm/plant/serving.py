@@ -22,6 +22,10 @@ class PlantServer(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+    async def advance(self, intervals: int = 1) -> int:
+        """Simulate that many control intervals, publishing every sample; the UTC time reached in ns."""
+        ...
+
 
 class LockstepClock(Clock, Protocol):
     """The time of a served simulation that moves only when a client asks for it."""

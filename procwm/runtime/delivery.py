@@ -1,5 +1,6 @@
 """Setpoints on their way to the plant, and what is known to be in force when the way is blocked."""
 
+import asyncio
 import logging
 import math
 from collections import deque
@@ -109,6 +110,9 @@ class Delivery:
     async def deliver(self, setpoints: Setpoints, now_ns: Callable[[], int]) -> Delivered:
         """Write `setpoints` and say what came of it; never raises for a lost link.
 
+        A write that takes a whole control interval is given up, with an unknown outcome: the cycles after it
+        must find out that the plant is lost, and shed.
+
         Args:
             setpoints: engineering units, by MV.
             now_ns: tells the present, UTC.
@@ -119,8 +123,12 @@ class Delivery:
             return Delivered(
                 None, f"holding until {names} can be read back: the last write may have happened"
             )
+        interval_s = self._link.spec.interval_s
         try:
-            accepted = await self._link.write(setpoints)
+            async with asyncio.timeout(interval_s):
+                accepted = await self._link.write(setpoints)
+        except TimeoutError:
+            return self._doubted(f"no answer within {interval_s:g} s", set(setpoints), now_ns())
         except OutcomeUnknownError as error:
             return self._doubted(str(error), set(setpoints), now_ns())
         except LinkError as error:

@@ -1,5 +1,6 @@
 """The counter that the plant's own system watches: it sheds when the counter stands still."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol, runtime_checkable
@@ -31,11 +32,16 @@ class Heartbeat:
         self._count = 0
         self.missed = 0
 
-    async def beat(self) -> None:
-        """Send the next number. A lost link is counted, not raised: standing still is the message."""
+    async def beat(self, *, within_s: float) -> None:
+        """Send the next number. A lost link is counted, not raised: standing still is the message.
+
+        Args:
+            within_s: how long that may take; the next cycle waits for no beat.
+        """
         try:
-            await self._send(self._count)
-        except LinkError as error:
+            async with asyncio.timeout(within_s):
+                await self._send(self._count)
+        except (LinkError, TimeoutError) as error:
             self.missed += 1
-            _log.warning("the heartbeat did not get through: %s", error)
+            _log.warning("the heartbeat did not get through: %s", error or "no answer in time")
         self._count = (self._count + 1) % self._modulus

@@ -68,6 +68,8 @@ class _Run:
         """One tick: drain, decide, write."""
         began_ns = time.perf_counter_ns()
         received, fault = await self._drained()
+        if not fault and not getattr(self.link, "connected", True):
+            fault = "there is no connection to the plant"
         samples = tuple(sample for sample in received if sample.tag in self.known)
         if isinstance(self.recorder, SampleSink):
             self.recorder.receive(samples)
@@ -76,7 +78,7 @@ class _Run:
         permits = self.watch.permits(
             [sample for sample in received if sample.tag in self.signals],
             time_ns,
-            connected=not fault and bool(getattr(self.link, "connected", True)),
+            connected=not fault,
             delivery=self.delivery,
         )
         self.events.clear()
@@ -279,7 +281,7 @@ async def run(
             if snapshot is not None and isinstance(going.state, ControllerState):
                 snapshot.keep(going.state)
             if heartbeat is not None and delivery.healthy and not cycle.fault:
-                await heartbeat.beat()
+                await heartbeat.beat(within_s=link.spec.interval_s)
             if on_cycle is not None:
                 on_cycle(cycle)
             if going.tick == intervals:

@@ -1,5 +1,8 @@
 """A short fault campaign, and a judge that would notice."""
 
+import json
+import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from linear_loop import plant_spec
 
-from procwm.bench.faults import campaign, run_faults, summary
-from procwm.bench.faults_catalogue import FIRST, KINDS, Fault, schedule
+from procwm.bench import faults
+from procwm.bench.faults import campaign, run_faults, served_campaign, summary
+from procwm.bench.faults_catalogue import FIRST, KINDS, SERVED_KINDS, Fault, accelerated, schedule
 from procwm.bench.faults_judge import Verdict, judge_rows, judge_sheds, judge_told, judge_writes
 from procwm.bench.faults_link import Reached
 from procwm.errors import SpecError
@@ -94,6 +98,45 @@ def test_faults_leave_room_for_each_other() -> None:
     faults = schedule(KINDS, np.random.default_rng(0))
     assert faults[0].first >= FIRST
     assert min(b.first - a.last for a, b in pairwise(faults)) > 14
+
+
+def test_a_fault_of_a_slow_analyser_begins_with_a_report_and_is_told_with_a_later_one() -> None:
+    for fault in schedule(KINDS, np.random.default_rng(0), every=3):
+        assert fault.first % 3 == 0
+        assert fault.kind.told_after is None or fault.kind.told_after % 3 == 0
+
+
+def test_a_plant_in_shorter_intervals_keeps_its_times_in_proportion() -> None:
+    spec = plant_spec()
+    tags = [replace(tag, max_hold_s=4.0 * spec.interval_s) for tag in spec.tags]
+    faster = accelerated(replace(spec, tags=tuple(tags)), 0.5)
+    assert faster.interval_s == 0.5
+    assert [tag.max_hold_s for tag in faster.tags] == [2.0] * len(tags)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ending and freezing a process needs POSIX signals")
+def test_a_server_that_gets_another_certificate_leaves_the_plant_alone_and_loses_no_row() -> None:
+    kinds = [kind for kind in SERVED_KINDS if "certificate" in kind.name]
+    tallies: dict[str, faults.Tally] = {}
+    served_campaign(["quadruple_tank"], [3], rounds=1, kinds=kinds, tallies=tallies)
+    (tally,) = tallies.values()
+    # How late it sheds on a busy machine is for the campaign to measure.
+    unsafe = {"writes_outside_limits", "bumps", "exceptions", "rows_lost", "rows_doubled"}
+    assert tally.injected == 1
+    assert not unsafe & set(tally.counts), tally.examples
+
+
+def test_an_interrupted_campaign_keeps_what_it_has_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, tallies: dict[str, faults.Tally], **__: object) -> None:
+        tallies["server killed"] = faults.Tally(injected=3)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(faults, "campaign", interrupted)
+    result = json.loads(run_faults(tmp_path).read_text())
+    assert result["injected"] == 3
+    assert "| server killed | 3 |" in (tmp_path / "faults.md").read_text()
 
 
 def test_a_campaign_counts_faults_and_not_hours(tmp_path: Path) -> None:

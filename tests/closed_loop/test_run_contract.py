@@ -92,6 +92,21 @@ async def test_a_plant_whose_heartbeat_stands_still_is_given_back_and_taken_over
     assert modes(cycles)[-1] is Mode.AUTO
 
 
+async def test_a_lost_connection_is_told_once_and_again_when_it_is_back(tmp_path: Path) -> None:
+    spec = plant_spec()
+    plant, made = WatchedPlant(spec), controller(spec, 0.0, 0.0)
+
+    def cut(cycle: Cycle) -> None:
+        plant.connected = not 8 <= cycle.tick + 1 < 14
+
+    with RunFolder(tmp_path, made) as folder:
+        await run(plant, plant, made, intervals=20, recorder=folder, on_cycle=cut)
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    lost = "there is no connection to the plant"
+    assert [line["text"] for line in lines if line["event"] == "link"] == [lost, f"over: {lost}"]
+    assert not {tick for tick, _ in plant.writes} & set(range(12, 14)), "given back after three intervals"
+
+
 async def test_an_mv_is_written_only_while_the_loop_below_it_is_in_cascade() -> None:
     spec = plant_spec()
     tags = [

@@ -1,3 +1,5 @@
+import asyncio
+
 from procwm.errors import LinkError
 from procwm.runtime.heartbeat import Heartbeat
 
@@ -10,7 +12,7 @@ async def test_every_beat_is_another_number_and_the_count_wraps_round() -> None:
 
     heartbeat = Heartbeat(send, modulus=3)
     for _ in range(5):
-        await heartbeat.beat()
+        await heartbeat.beat(within_s=1.0)
     assert sent == [0, 1, 2, 0, 1]
 
 
@@ -19,6 +21,16 @@ async def test_a_beat_that_does_not_get_through_is_counted_and_ends_nothing() ->
         raise LinkError("no way")
 
     heartbeat = Heartbeat(send)
-    await heartbeat.beat()
-    await heartbeat.beat()
+    await heartbeat.beat(within_s=1.0)
+    await heartbeat.beat(within_s=1.0)
     assert heartbeat.missed == 2
+
+
+async def test_a_beat_that_is_never_answered_holds_up_no_cycle() -> None:
+    async def send(count: int) -> None:
+        await asyncio.Event().wait()
+
+    heartbeat = Heartbeat(send)
+    async with asyncio.timeout(20):
+        await heartbeat.beat(within_s=0.01)
+    assert heartbeat.missed == 1

@@ -1,0 +1,54 @@
+"""What becomes of a write whose way is blocked."""
+
+import asyncio
+from collections.abc import Sequence
+
+from procwm.plant.samples import Quality, Sample, Setpoints
+from procwm.plant.tags import PlantSpec, Role, Tag
+from procwm.runtime.delivery import Delivered, Delivery
+
+INTERVAL_NS = 50_000_000
+
+
+class SilentLink:
+    """A plant that takes every write and answers none of them."""
+
+    spec = PlantSpec(
+        name="silent",
+        interval_s=0.05,
+        tags=(
+            Tag(name="L1", role=Role.CV, unit="%", range=(0.0, 100.0), setpoint=50.0),
+            Tag(name="V1", role=Role.MV, unit="%", range=(0.0, 100.0)),
+        ),
+    )
+
+    def __init__(self) -> None:
+        self.asked: list[Setpoints] = []
+
+    def drain(self) -> Sequence[Sample]:
+        return ()
+
+    async def write(self, setpoints: Setpoints) -> Setpoints:
+        self.asked.append(setpoints)
+        await asyncio.Event().wait()
+        return setpoints
+
+
+async def test_a_write_that_is_never_answered_is_given_up_within_the_interval_and_may_have_happened() -> None:
+    link = SilentLink()
+    delivery = Delivery(link)
+    delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
+    async with asyncio.timeout(20):
+        first = await delivery.deliver({"V1": 41.0}, lambda: 0)
+    assert first == Delivered(None, "not written (1 in a row): no answer within 0.05 s")
+    assert not delivery.healthy
+    held = await delivery.deliver({"V1": 42.0}, lambda: INTERVAL_NS)
+    assert "holding until V1 can be read back" in held.fault
+    assert link.asked == [{"V1": 41.0}]
+    # What was read before is no read-back of it; what is read an interval after it was given up is.
+    delivery.observe([Sample("V1", 41.0, Quality.GOOD, INTERVAL_NS)], INTERVAL_NS)
+    assert not delivery.healthy
+    delivery.observe([Sample("V1", 41.0, Quality.GOOD, 3 * INTERVAL_NS)], 3 * INTERVAL_NS)
+    delivery.forgive()
+    assert delivery.healthy
+    assert delivery.in_force == {"V1": 41.0}
