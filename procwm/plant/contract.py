@@ -45,7 +45,7 @@ class ControlSettings:
         hold_for_s: for how long the controller goes on without a usable plan of this cycle, following or
             holding the last; then it sheds. 10 control intervals.
         silent_for_s: for how long writes may fail, or the link bring no sample, before the controller sheds.
-            3 control intervals.
+            5 control intervals.
         clock_skew_s: a sample stamped further ahead of our clock than this is refused. 1 control interval.
         heartbeat_node: OPC UA node of the counter that the plant watches; written in every healthy cycle.
         plant_heartbeat_node: OPC UA node of a value that the plant keeps changing.

@@ -93,7 +93,7 @@ async def test_a_plant_whose_heartbeat_stands_still_is_given_back_and_taken_over
 
 
 async def test_a_lost_connection_is_told_once_and_again_when_it_is_back(tmp_path: Path) -> None:
-    spec = plant_spec()
+    spec = replace(plant_spec(), control=ControlSettings(silent_for_s=30.0))
     plant, made = WatchedPlant(spec), controller(spec, 0.0, 0.0)
 
     def cut(cycle: Cycle) -> None:
