@@ -34,8 +34,9 @@ from procwm.data.series import iso_utc
 from procwm.plant import registry
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.clock import WallClock
+from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
-from procwm.runtime.loop import Cycle, run
+from procwm.runtime.loop import run
 
 INTERVAL_S = 0.5
 """Wall time of a control interval."""
