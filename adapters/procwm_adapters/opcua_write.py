@@ -71,7 +71,10 @@ class SetpointWriter:
     def _variant(self, name: str, value: float) -> Any:
         if name not in self._mvs:
             allowed = ", ".join(self._mvs) or "none, as it says read_only"
-            raise LinkError(f"{name}: not written; only the plant file's MVs are: {allowed}")
+            raise LinkError(
+                f"{name}: not written; only the plant file's MVs are: {allowed}; what is to be written "
+                "needs a [[tag]] of role MV there"
+            )
         return variant_of(name, float(value), self._mvs[name].kind)
 
     def _request(self, wanted: Mapping[str, Any]) -> Any:

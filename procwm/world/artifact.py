@@ -92,7 +92,10 @@ def _verified(path: Path, expected: str) -> bytes:
     except OSError:
         raise ArtifactError(f"{path} is missing from the model directory; save the model again") from None
     if hashlib.sha256(content).hexdigest() != expected:
-        raise ArtifactError(f"{path} is cut short or altered: its hash is not the one in {MANIFEST}")
+        raise ArtifactError(
+            f"{path} is cut short or altered: its hash is not the one in {MANIFEST}; copy the model again "
+            "from where it was made, or train it again"
+        )
     return content
 
 

@@ -98,6 +98,23 @@ def test_an_altered_file_is_refused(saved: Path, name: str) -> None:
         load_model(saved)
 
 
+def test_a_guardrail_that_was_made_more_lenient_in_its_file_is_refused_with_what_to_do(
+    tmp_path: Path,
+) -> None:
+    guards = {"too high": (np.array([1.0, 0.0]), 15.0)}
+    model = exact_model(PLANT, state_matrix=np.eye(2), input_matrix=np.ones((2, 1)), guards=guards)
+    model.save(tmp_path / "model")
+    config = tmp_path / "model" / "config.json"
+    sizes = json.loads(config.read_text())
+    assert [guard["name"] for guard in sizes["guards"]] == ["too high"]
+    sizes["guards"][0]["margin"] -= 1.0
+    config.write_text(json.dumps(sizes))
+    with pytest.raises(
+        ArtifactError, match=r"altered: its hash .*; copy the model again from where it was made"
+    ):
+        load_model(tmp_path / "model")
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(saved: Path, name: str) -> None:
     (saved / name).unlink()

@@ -185,6 +185,15 @@ async def test_what_is_no_mv_of_the_plant_file_or_no_number_is_never_sent(fresh,
     assert sent == []
 
 
+async def test_a_node_that_the_plant_file_does_not_list_is_refused_with_those_it_lists(fresh):
+    async with OpcUaLink(tank(fresh[1]), **QUICK) as link:
+        with pytest.raises(
+            LinkError,
+            match=r"^Open: not written; .* MVs are: P1\.SP; .* needs a \[\[tag\]\] of role MV there$",
+        ):
+            await link.write({"Open": 1.0})
+
+
 async def test_a_write_that_the_server_refuses_names_the_tag_and_the_status(fresh):
     server, endpoint = fresh
     node = server.get_node("ns=2;s=ReadOnly")
