@@ -36,6 +36,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "faults": "procwm.bench.faults:run_faults",
         "model": "procwm.bench.model:run_model",
         "planner": "procwm.bench.planner:run_planner",
+        "search": "procwm.bench.search:run_search",
         "uncertainty": "procwm.bench.uncertainty:run_uncertainty",
     }
 )

@@ -79,11 +79,14 @@ class Candidate:
 
 @dataclass(kw_only=True, eq=False)
 class Cycle:
-    """One call of the planner: the rungs of its ladder, each tried while there is time."""
+    """One call of the planner: the rungs of its ladder, each tried while there is time.
+
+    `quick` is a copy of the model that candidates are rolled out with; what comes of them is predicted again.
+    """
 
     began: float
     deadline_s: float
-    model: WorldModel
+    quick: WorldModel
     names: tuple[Sequence[str], Sequence[str]]
     foresight: Foresight
     solvers: Solvers
@@ -124,7 +127,7 @@ class Cycle:
         self.check_s, self.searched = relaxing.check_s, relaxing.searched
         if not relaxed.point.finite:
             return relaxed
-        schedules, predict = Schedules(problem, blocks), Evaluator(self.model, problem).predict
+        schedules, predict = Schedules(problem, blocks), Evaluator(self.quick, problem).predict
         previous = None if warm_start is None else following(warm_start, problem)
         tried = schedules.first(relaxed.point.at.mv, previous)
         began = time.perf_counter()
@@ -187,7 +190,7 @@ class Cycle:
         """What sampling finds around `best`; `None` where no prediction is finite."""
         starts = np.stack((best.point.knots, self.space.hold))
         self.searched = search(
-            Evaluator(self.model, self.space.problem),
+            Evaluator(self.quick, self.space.problem),
             self.space,
             starts,
             self.generator,

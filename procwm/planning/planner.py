@@ -12,6 +12,7 @@ from procwm.planning.ladder import Cycle, Solvers
 from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.nlp import Program
 from procwm.planning.objective import objective
+from procwm.planning.prediction import in_single_precision
 from procwm.planning.problem import ControlProblem, Plan
 from procwm.planning.sampling import SamplingConfig
 from procwm.planning.sqp import SequentialProgram
@@ -54,7 +55,7 @@ class MpcPlanner:
         """
         self._model, self._seed, self._lengths = model, seed, blocks
         self._sampling = sampling or SamplingConfig()
-        self._transcript = transcribe(model)
+        self._transcript, self._quick = transcribe(model), in_single_precision(model)
         self._mv_names, self._guard_names = names_of(model.plant.mvs), model.guard_names
         self._solvers: dict[int, Solvers] = {}
         self._built(model.horizon)
@@ -117,7 +118,7 @@ class MpcPlanner:
         return Cycle(
             began=began,
             deadline_s=deadline_s,
-            model=self._model,
+            quick=self._quick,
             names=(self._mv_names, self._guard_names),
             foresight=Foresight(self._transcript, MoveSpace(solvers.blocks, problem), objective(problem)),
             solvers=solvers,

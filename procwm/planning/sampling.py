@@ -75,7 +75,7 @@ def search(
         config: how hard to search.
     """
     config = config or SamplingConfig()
-    mean, spread = _moves(space, starts[0]), _spread(space)
+    mean, spread = block_moves(space, starts[0]), first_spread(space)
     best, tried, excluded, finite = starts, 0, 0, False
     count, longest = config.candidates, 0.0
     for turn in range(config.rounds):
@@ -83,9 +83,9 @@ def search(
         if began + longest > deadline:
             break
         noise = coloured_noise(generator, count, spread.shape, config.colour)
-        proposals = [best, _knots(space, mean + spread * noise)]
+        proposals = [best, knots_after(space, mean + spread * noise)]
         if turn == config.rounds - 1:
-            proposals.append(_knots(space, mean[None]))
+            proposals.append(knots_after(space, mean[None]))
         knots = np.concatenate(proposals)
         prediction = evaluator.predict(space.expand(knots))
         order = prediction.ranking[: prediction.finite.sum()]
@@ -93,7 +93,7 @@ def search(
         if len(order):
             finite = True
             best = knots[order[: config.kept]]
-            elites = _moves(space, knots[order[: config.elites]])
+            elites = block_moves(space, knots[order[: config.elites]])
             mean = config.momentum * mean + (1 - config.momentum) * elites.mean(axis=0)
             spread = config.momentum * spread + (1 - config.momentum) * elites.std(axis=0)
         count = max(2 * config.elites, int(count / config.decay))
@@ -119,13 +119,13 @@ def coloured_noise(
     return coloured
 
 
-def _spread(space: MoveSpace) -> Float[np.ndarray, "knot mv"]:
+def first_spread(space: MoveSpace) -> Float[np.ndarray, "knot mv"]:
     """First spread of every block's change: half of the largest move, at most a quarter of the range."""
     spread: np.ndarray = np.minimum(0.5 * space.reach, 0.25 * (space.problem.mv_high - space.problem.mv_low))
     return spread
 
 
-def _moves(
+def block_moves(
     space: MoveSpace, knots: Float[np.ndarray, "*batch knot mv"]
 ) -> Float[np.ndarray, "*batch knot mv"]:
     """Change over each block."""
@@ -133,6 +133,8 @@ def _moves(
     return np.diff(knots, axis=-2, prepend=first)
 
 
-def _knots(space: MoveSpace, moves: Float[np.ndarray, "batch knot mv"]) -> Float[np.ndarray, "batch knot mv"]:
+def knots_after(
+    space: MoveSpace, moves: Float[np.ndarray, "batch knot mv"]
+) -> Float[np.ndarray, "batch knot mv"]:
     """Knots after the given changes, within limits."""
     return space.clip(space.problem.last_mv + np.cumsum(moves, axis=1))

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from planning_cases import lag, latent, two_basins
+from planning_cases import lag, latent
 
+from procwm.bench.planner_basins import two_basins
 from procwm.errors import SpecError
 from procwm.planning import ladder
 from procwm.planning.local_model import LocalModel

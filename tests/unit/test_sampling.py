@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planning_cases import lag, latent, two_basins
+from planning_cases import lag, latent
 
+from procwm.bench.planner_basins import two_basins
 from procwm.planning.foresight import Foresight
 from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.prediction import Evaluator, Prediction
