@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from procwm.errors import SpecError
 
@@ -36,31 +37,30 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "faults": "procwm.bench.faults:run_faults",
         "model": "procwm.bench.model:run_model",
         "planner": "procwm.bench.planner:run_planner",
+        "runtime": "procwm.bench.runtime:run_runtime",
         "search": "procwm.bench.search:run_search",
         "uncertainty": "procwm.bench.uncertainty:run_uncertainty",
     }
 )
 """Where each study is, imported only when asked for: studies need every library there is."""
 
-REAL = ("model", "uncertainty")
-"""Studies that measure on logs of real plants, too."""
 
-
-def study(name: str, *, logs: Path | None = None, plants: Path | None = None) -> Study:
+def study(name: str, **options: Any) -> Study:
     """The study called `name`; `SpecError` where there is none.
 
     Args:
         name: as in `STUDIES`.
-        logs: folder of real logs for a study that takes them, as those of `REAL` do.
-        plants: folder of their plant files, where not beside them.
+        options: of this study alone, such as the folder of real `logs` that `model` takes; `None` is not
+            given.
     """
     if name not in STUDIES:
         raise SpecError(f"there is no benchmark {name}; there are {', '.join(sorted(STUDIES))}")
     module, function = STUDIES[name].split(":")
     found = getattr(import_module(module), function)
-    if logs is None and plants is None:
-        return cast(Study, found)
-    if name not in REAL or logs is None:
-        takers = " and ".join(f"`procwm bench {real}`" for real in REAL)
-        raise SpecError(f"--logs belongs to {takers}, and --plants to --logs")
-    return cast(Study, partial(found, logs=logs, plants=plants))
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in given:
+        if option not in signature(found).parameters:
+            raise SpecError(f"bench {name} takes no --{option}")
+    if "plants" in given and "logs" not in given:
+        raise SpecError("--plants belongs to --logs")
+    return cast(Study, partial(found, **given) if given else found)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from procwm.bench import STUDIES, study
 from procwm.cli.console import emit_table, progress
 from procwm.cli.simulation import Seed
 
@@ -37,9 +38,7 @@ def demo(
 def bench(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="The measurement: control, faults, model, planner or uncertainty."
-        ),
+        typer.Argument(metavar="NAME", help=f"The measurement: {', '.join(STUDIES)}."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for NAME.json and NAME.md.")],
     scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for more.")] = None,
@@ -51,11 +50,15 @@ def bench(
     plants: Annotated[
         Path | None, typer.Option(help="Folder of their plant files, where not beside the logs.")
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="For runtime: how long each run lasts; 30 without it.", min=0.5)
+    ] = None,
+    tags: Annotated[
+        int | None, typer.Option(help="For runtime: tags of the plant; 200 without it.", min=20)
+    ] = None,
 ) -> None:
     """Measure: the figures behind the benchmarks page."""
-    from procwm.bench import study
-
-    measure = study(name, logs=logs, plants=plants)
+    measure = study(name, logs=logs, plants=plants, minutes=minutes, tags=tags)
     with progress(f"bench {name}") as advance:
         written = measure(
             out,

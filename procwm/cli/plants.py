@@ -138,8 +138,8 @@ def run(
     link: LinkName = "opcua",
 ) -> None:
     """Control a live plant. Ctrl-C ends the run; the plant keeps its last setpoints."""
-    from procwm.cli.fronts import with_front_ends
     from procwm.cli.running import Running
+    from procwm.runtime.fronts import with_front_ends
 
     plant = with_front_ends(load_plant(plant_file), serve=serve, metrics=metrics)
     running = Running(

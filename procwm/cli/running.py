@@ -9,7 +9,6 @@ from pathlib import Path
 
 import typer
 
-from procwm.cli.fronts import FrontEnds
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
 from procwm.errors import SpecError
@@ -19,6 +18,7 @@ from procwm.plant.tags import PlantSpec
 from procwm.runtime import loop
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
+from procwm.runtime.fronts import FrontEnds
 from procwm.runtime.heartbeat import BeatingLink, Heartbeat
 from procwm.world.storage import load_model
 
@@ -66,7 +66,7 @@ class Running:
 
         A run that was killed goes on from the state in its folder, where that is fresh.
         """
-        async with FrontEnds(self._controller, self._folder) as fronts:
+        async with FrontEnds(self._controller, self._folder, announce=_announced) as fronts:
             await self._recorded(link, clock, intervals, fronts)
 
     async def _recorded(
@@ -96,6 +96,10 @@ class Running:
         self.cycles += 1
         if self._spoken:
             typer.echo(line(cycle))
+
+
+def _announced(sentence: str) -> None:
+    typer.echo(sentence, err=True)
 
 
 def _heartbeat(link: PlantLink, plant: PlantSpec) -> Heartbeat | None:

@@ -12,7 +12,6 @@ import pytest
 from asyncua import Client, ua
 
 from procwm.cli import run
-from procwm.cli.fronts import with_front_ends
 from procwm.cli.plants import Time, _run
 from procwm.cli.running import Running
 from procwm.cli.view import _view
@@ -22,6 +21,7 @@ from procwm.plant.front import MODES
 from procwm.plant.scenario import Operation
 from procwm.plant.settings import OpcUaSettings
 from procwm.runtime.audit import check_audit
+from procwm.runtime.fronts import with_front_ends
 from procwm.testing import exact_model
 from procwm_adapters.opcua_front_nodes import NAMESPACE
 from procwm_adapters.opcua_server import PlantServer

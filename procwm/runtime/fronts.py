@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import typer
-
 from procwm.control.controller import Controller
 from procwm.plant import registry
 from procwm.plant.front import Facts
@@ -40,10 +38,18 @@ class FrontEnds:
         desk: an `Operator` for the run; `None` where nobody can ask.
     """
 
-    def __init__(self, controller: Controller, folder: Path) -> None:
-        """Args: folder: that paths in the plant file are relative to."""
+    def __init__(
+        self, controller: Controller, folder: Path, *, announce: Callable[[str], None] = _log.info
+    ) -> None:
+        """Nothing is served before this is entered.
+
+        Args:
+            controller: whose plant file names them.
+            folder: that paths in the plant file are relative to.
+            announce: told where each can be reached, in a sentence.
+        """
         self._plant, self._mode = controller.plant, controller.mode
-        self._folder = folder
+        self._folder, self._announce = folder, announce
         desk = RequestDesk(self._plant)
         self.desk: RequestDesk | None = desk if self._plant.control.serve else None
         self._keeper = FactKeeper(self._plant, controller.model.guard_names, desk)
@@ -63,12 +69,12 @@ class FrontEnds:
                 unsecured_writes=control.serve_unsecured_writes,
             )
             self._shown.append((await self._stack.enter_async_context(server)).show)
-            typer.echo(f"serving the controller at {server.url}", err=True)
+            self._announce(f"serving the controller at {server.url}")
         if control.metrics is not None:
             try:
                 metrics = self._stack.enter_context(exposed(facts, control.metrics))
                 self._shown.append(metrics.show)
-                typer.echo(f"metrics at http://{metrics.host}:{metrics.port}/metrics", err=True)
+                self._announce(f"metrics at http://{metrics.host}:{metrics.port}/metrics")
             except BaseException:
                 await self._stack.aclose()
                 raise
