@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 from asyncua import ua
+from asyncua.client.ua_client import UaClientState
 from opcua_doubles import LEVEL, PUMP, START_NS, STEP_NS, FakePlant, comparable, serving, tank
 
 from procwm.cli import run
@@ -119,7 +120,7 @@ async def test_the_samples_of_a_gap_are_read_back_in_order_and_once(server):
         try:
             link.reaffirms = False
             await other.advance(3)
-            await until(lambda: link._inbox.newest_ns == START_NS + 3 * STEP_NS)
+            await until(lambda: link._inbox.reported_ns == START_NS + 3 * STEP_NS)
             seen = link.drain()
             link.client.disconnect_socket()
             await until(lambda: not link.connected)
@@ -129,7 +130,7 @@ async def test_the_samples_of_a_gap_are_read_back_in_order_and_once(server):
             await until(lambda: link.connected)
             gap = link.drain()
             await other.advance(2)
-            await until(lambda: link._inbox.newest_ns == START_NS + 105 * STEP_NS)
+            await until(lambda: link._inbox.reported_ns == START_NS + 105 * STEP_NS)
             seen += gap + link.drain()
         finally:
             await link.__aexit__(None, None, None)
@@ -138,6 +139,50 @@ async def test_the_samples_of_a_gap_are_read_back_in_order_and_once(server):
         plant.advance()
     assert [s.source_ns for s in seen] == sorted(s.source_ns for s in seen)
     assert comparable(seen) == comparable(list(plant.drain()))
+
+
+async def deleted_by_the_server(server, link):
+    service = server._server.iserver.subscription_service
+    await service.delete_subscriptions(list(service.subscriptions))
+
+
+async def alive_and_silent(server, link):
+    link.reaffirms = True
+
+    async def nothing(*_):
+        """What a subscription does that says it lives, and sends no value."""
+
+    for subscription in server._server.iserver.subscription_service.subscriptions.values():
+        subscription.enqueue_datachange_event = nothing
+
+
+@pytest.mark.parametrize("ended", [deleted_by_the_server, alive_and_silent])
+async def test_a_subscription_that_ends_without_the_connection_is_made_anew_and_its_gap_read_back(
+    ended, monkeypatch
+):
+    monkeypatch.setattr("procwm_adapters.opcua._WITHHELD_S", 0.5)
+    monkeypatch.setattr("procwm_adapters.opcua_return._LOOK_S", 0.05)
+    async with PlantServer(FakePlant()) as other, OpcUaLink(other.spec, publishing_s=0.05) as link:
+        link.reaffirms = False
+        await other.advance(3)
+        await until(lambda: link._inbox.reported_ns == START_NS + 3 * STEP_NS)
+        seen = link.drain()
+        before = link._subscription._subscription
+        await ended(other, link)
+        # More intervals than the inbox remembers samples of a tag.
+        await other.advance(98)
+        assert link.client.state is UaClientState.CONNECTED
+        await until(lambda: link._subscription._subscription is not before and link.connected)
+        seen += link.drain()
+        await other.advance(2)
+        await until(lambda: link._inbox.reported_ns == START_NS + 103 * STEP_NS)
+        seen += link.drain()
+    plant = FakePlant()
+    for _ in range(103):
+        plant.advance()
+    found, sent = comparable(seen), comparable(list(plant.drain()))
+    assert [key for key in set(found) if found.count(key) > 1] == []
+    assert set(sent) <= set(found)
 
 
 async def until(happens):

@@ -284,16 +284,19 @@ async def test_nothing_is_confirmed_where_time_is_simulated(fresh):
         assert link.drain() == []
 
 
+OURS = ("OpcUaLink.", "LinkSubscription.", "Return.", "Client.", "UaSession.")
+
+
 def of_the_client():
     """Names of the running tasks of links and clients; a server's end by themselves."""
     names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
-    return {name for name in names if name.startswith(("OpcUaLink.", "Client.", "UaSession."))}
+    return {name for name in names if name.startswith(OURS)}
 
 
 async def test_a_link_that_was_left_leaves_nothing_running(fresh):
     async with OpcUaLink(tank(fresh[1]), **QUICK) as link:
         assert link.connected
-        assert {"OpcUaLink._receive", "OpcUaLink._reaffirm"} <= of_the_client()
+        assert {"LinkSubscription._receive", "OpcUaLink._reaffirm", "Return.watch"} <= of_the_client()
     assert not link.connected
     async with asyncio.timeout(5):
         while of_the_client():
