@@ -39,6 +39,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "planner": "procwm.bench.planner:run_planner",
         "runtime": "procwm.bench.runtime:run_runtime",
         "search": "procwm.bench.search:run_search",
+        "surprise": "procwm.bench.surprise:run_surprise",
         "uncertainty": "procwm.bench.uncertainty:run_uncertainty",
     }
 )

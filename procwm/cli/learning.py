@@ -70,6 +70,8 @@ def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:
     emit_table(["nRMSE", *(f"{lead} ahead" for lead in leads)], rows)
     for sentence in _bands(found["band"]):
         typer.echo(sentence)
+    if found["surprised"] is not None:
+        typer.echo(f"surprised in {found['surprised']:.2%} of the intervals")
     typer.echo(f"{found['moments']} moments; {found['verdict']}")
 
 

@@ -48,7 +48,7 @@ def replayed(
         "rows_per_s": len(result.grid) / result.seconds,
         "decisions": len(result.decisions),
         "without_move": dict(result.reasons),
-        "surprise_limit": result.surprise_limit,
+        "surprised": result.surprised,
         "model": texts,
     }
     with replacing(out / "replay.json") as partial:

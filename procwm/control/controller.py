@@ -279,7 +279,8 @@ class Controller:
             off=state.targets.off,
             measured=MappingProxyType({name: value for name, value in output if np.isfinite(value)}),
             bias=state.disturbance.bias,
-            notes=(*seen.measured.notes, *seen.doubts),
+            notes=(*seen.measured.notes, *seen.doubts, *filter(None, (seen.surprised,))),
+            surprise=seen.surprise,
             step_s=wall.perf_counter() - began,
             time_ns=seen.time_ns,
         )

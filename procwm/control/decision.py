@@ -1,5 +1,6 @@
 """What a controller says in one cycle, and what can be run in place of one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,6 +41,8 @@ class Decision:
         measured: outputs at this tick that have a valid measurement.
         bias: disturbance estimate added to the predicted outputs, `None` before there is one.
         notes: what an operator should know besides the reason, such as a CV that is not measured.
+        surprise: how far readings are from what the model expected, 1 being what ordinary operation reaches
+            once a day; NaN where unknown. It is told, and moves nothing.
         step_s: wall time of the whole step.
         time_ns: of the tick, UTC.
     """
@@ -60,6 +63,7 @@ class Decision:
     measured: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     bias: Float[np.ndarray, "horizon cv"] | None = None
     notes: tuple[str, ...] = ()
+    surprise: float = math.nan
     step_s: float = 0.0
     time_ns: int = 0
 

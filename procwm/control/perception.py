@@ -1,5 +1,6 @@
 """From samples to what is known at a tick: measurements, the latent state, the disturbance."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from procwm.control.modes import Mode
 from procwm.control.state import ControllerState
 from procwm.data.window import Window
 from procwm.plant.samples import Sample
-from procwm.plant.tags import PlantSpec
+from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.model import WorldModel
 
 _SOONEST_SHARE = 0.5
@@ -30,12 +31,16 @@ class Seen:
         measured: the present of the window.
         latent: the model's state; `None` where this interval had its step already.
         doubts: why reported values are not believed, a sentence each.
+        surprise: how far readings are from what was expected (`world.surprise`); NaN where unknown.
+        surprised: what surprises most, a sentence; empty where ordinary operation could bring it.
     """
 
     time_ns: int
     measured: Measurements
     latent: Float[np.ndarray, " latent"] | None
     doubts: tuple[str, ...] = ()
+    surprise: float = math.nan
+    surprised: str = ""
 
 
 class Perception:
@@ -94,7 +99,36 @@ class Perception:
         with torch.inference_mode():
             encoded = self._model.encode(self._model.model_input([window]))
         latent = encoded[0].cpu().numpy().astype(np.float64)
-        return self._learned(state, window, measured, latent, now_ns), Seen(now_ns, measured, latent)
+        state = self._learned(state, window, measured, latent, now_ns)
+        surprise, surprised = self._surprise(state, window, measured)
+        return state, Seen(now_ns, measured, latent, surprise=surprise, surprised=surprised)
+
+    def _surprise(self, state: ControllerState, window: Window, measured: Measurements) -> tuple[float, str]:
+        """`Seen.surprise` and `Seen.surprised`, from the latents that are carried along."""
+        judge, carried = self._model.surprise, state.disturbance.latent
+        if judge is None or len(carried) <= judge.leads[0]:
+            return math.nan, ""
+        unknown = np.full(carried.shape[1], np.nan)
+        latent = np.stack([carried[lead] if lead < len(carried) else unknown for lead in judge.leads])
+        columns = [self._model.rule.tags.index(tag) for tag in judge.tags]
+        moved = self._model.tensor(
+            np.append(state.in_force, measured.dv)[None], names_of((*self._plant.mvs, *self._plant.dvs))
+        )
+        values = np.where(window.measured[-1, columns], window.values[-1, columns], np.nan)
+        with torch.inference_mode():
+            found = judge(
+                torch.as_tensor(latent, dtype=moved.dtype, device=moved.device)[None],
+                moved,
+                self._model.tensor(values[None], judge.tags),
+            )
+        ratio = float(found.ratio)
+        if not ratio > 1.0:
+            return ratio, ""
+        tag = judge.tags[int(found.tag)]
+        return (
+            ratio,
+            f"{tag}: {ratio:.1f} times the largest error of an ordinary day; the model is surprised",
+        )
 
     def _learned(
         self,

@@ -150,3 +150,17 @@ class Scenario(Protocol):
     def program(self, *, seed: int, intervals: int) -> tuple[TargetChange, ...]:
         """The setpoint programme of a closed-loop benchmark run of that many intervals."""
         ...
+
+
+@runtime_checkable
+class Breakable(Scenario, Protocol):
+    """A scenario of which parts can break; not every one is."""
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """By name, what breaks, for a table."""
+        ...
+
+    def broken(self, fault: str, *, start_s: float) -> Scenario:
+        """The same plant with that fault, which begins `start_s` after the start."""
+        ...

@@ -41,7 +41,6 @@ def build_replay_report(
     """
     time_ns = result.grid.time_ns
     hours = (time_ns[-1] - time_ns[0]) / 3.6e12
-    surprised = result.surprise[np.isfinite(result.surprise)] > result.surprise_limit
     step_s = [decision.step_s for decision in result.decisions]
     return render(
         Page(
@@ -55,7 +54,10 @@ def build_replay_report(
                 (f"{len(time_ns)}", f"control intervals of {plant.interval_s:g} s"),
                 (f"{len(result.decisions)}", "decisions made, evenly spread"),
                 (f"{sum(result.reasons.values())}", "of them without a move"),
-                (f"{surprised.mean():.1%}" if len(surprised) else "–", "of intervals surprised the model"),
+                (
+                    f"{result.surprised:.1%}" if np.isfinite(result.surprised) else "–",
+                    "of intervals surprised the model",
+                ),
                 (f"{np.median(step_s) * 1e3:.0f} ms" if step_s else "–", "median time of a decision"),
             ],
             sections=list(_sections(plant, result, scores, how)),
@@ -170,10 +172,13 @@ def _moves(plant: PlantSpec, result: ReplayResult) -> Figure:
 
 def _surprise(result: ReplayResult) -> Section:
     line = Line(name="surprise", time_ns=result.grid.time_ns, value=result.surprise, colour=BLUE)
-    limit = np.full(2, result.surprise_limit)
     ends = result.grid.time_ns[[0, -1]]
     usual = Line(
-        name="exceeded in one of a hundred intervals", time_ns=ends, value=limit, colour=GREY, dash="dash"
+        name="reached once a day in ordinary operation",
+        time_ns=ends,
+        value=np.ones(2),
+        colour=GREY,
+        dash="dash",
     )
     return Section(
         heading="Surprise",
@@ -183,8 +188,9 @@ def _surprise(result: ReplayResult) -> Section:
         ],
         figures=[
             time_figure(
-                [Panel(title="surprise", unit="typical errors", lines=[line, usual], at_least=(0.0,))],
-                f"Error of the prediction {result.surprise_lead} intervals ahead; 1 is usual in this log.",
+                [Panel(title="surprise", unit="of a day's largest", lines=[line, usual], at_least=(0.0,))],
+                "Errors of all measured tags, several intervals ahead; 1 is what ordinary operation reaches "
+                "once a day.",
             )
         ],
     )

@@ -22,6 +22,7 @@ class Kpis:
         self._cycles = self._auto = self._free = self._requests = self._guardrail = 0
         self._at_limit: Counter[str] = Counter()
         self._error = self._change = 0.0
+        self._judged = self._surprised = 0
         self._before: Decision | None = None
 
     def append(self, cycle: Cycle) -> None:
@@ -30,6 +31,8 @@ class Kpis:
         self._cycles += 1
         self._requests += sum(text.startswith("request") for text in cycle.events)
         self._guardrail += "guardrail" in decision.reason
+        self._judged += decision.surprise >= 0.0
+        self._surprised += decision.surprise > 1.0
         if decision.mode is Mode.AUTO and decision.setpoints is not None:
             self._auto += 1
             self._free += sum(
@@ -50,7 +53,9 @@ class Kpis:
         on and free to move in them, `constraint_activity` by tag the share of cycles in
         which it is at a limit,
         `model_quality` 1 minus the root mean square error of the prediction one interval ahead over that of
-        assuming no change: 1 is perfect, 0 no better than that.
+        assuming no change: 1 is perfect, 0 no better than that,
+        `surprised` the share of cycles in which readings were further from what was expected than ordinary
+        operation brings once a day.
         """
         hours = self._cycles * self._plant.interval_s / 3600.0
         at_limit = {tag: count / self._cycles for tag, count in sorted(self._at_limit.items())}
@@ -61,6 +66,7 @@ class Kpis:
             "constraint_activity": at_limit,
             "operator_interventions_per_hour": self._requests / hours if hours else None,
             "guardrail_interventions": self._guardrail,
+            "surprised": self._surprised / self._judged if self._judged else None,
             "model_quality": 1.0 - float(np.sqrt(self._error / self._change)) if self._change else None,
         }
 

@@ -18,12 +18,10 @@ from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import LinkError, SpecError
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
-from procwm.runtime.hindcast import Hindcast, hindcast
+from procwm.runtime.hindcast import hindcast
+from procwm.training.surprise import surprises
 from procwm.world.model import WorldModel
 
-_SURPRISE_LEAD = 5
-_SURPRISE_QUANTILE = 0.99
-_NORMAL_MAD = 1.4826  # standard deviation of a normal variable over its median absolute value
 _HINDCAST_SHARE = 0.5
 """Of the progress that is reported."""
 
@@ -83,10 +81,8 @@ class ReplayResult:
         suggested_mv: what the controller would have written at each row; made at some rows only.
         predicted: by lead in intervals, outputs predicted for each row that many intervals before.
         half_width: of the band about each of `predicted`; +inf where it is not known.
-        surprise: prediction error `surprise_lead` intervals ahead, in typical errors; the root mean square
-            over outputs.
-        surprise_limit: what only one row in a hundred of ordinary operation exceeds.
-        surprise_lead: in intervals.
+        surprise: how far readings are from what the model expected, 1 being what ordinary operation reaches
+            once a day.
         guard: the model's guardrails at each row; safe where `<= 0`.
         guard_names: of the axis `guard`.
         decisions: those made, oldest first, each with its time and plan.
@@ -102,13 +98,17 @@ class ReplayResult:
     predicted: Mapping[int, Float[np.ndarray, "row cv"]]
     half_width: Mapping[int, Float[np.ndarray, " cv"]]
     surprise: Float[np.ndarray, " row"]
-    surprise_limit: float
-    surprise_lead: int
     guard: Float[np.ndarray, "row guard"]
     guard_names: tuple[str, ...]
     decisions: tuple[Decision, ...]
     reasons: Counter[str]
     seconds: float
+
+    @property
+    def surprised(self) -> float:
+        """Share of the rows with a surprise above 1; NaN where it is not known of any."""
+        known = self.surprise[np.isfinite(self.surprise)]
+        return float((known > 1.0).mean()) if len(known) else float("nan")
 
 
 def replay(
@@ -143,11 +143,8 @@ def replay(
         raise SpecError(f"a log cannot be replayed in mode {controller.mode}; use shadow or advisory")
     report = on_progress or (lambda share: None)
     rows = grid(log, model.rule)
-    surprise_lead = min(_SURPRISE_LEAD, model.horizon)
     wanted = leads or [lead for lead in (1, 5, 20, model.horizon) if lead <= model.horizon]
-    past = hindcast(
-        model, rows, [*wanted, surprise_lead], on_progress=lambda share: report(_HINDCAST_SHARE * share)
-    )
+    past = hindcast(model, rows, wanted, on_progress=lambda share: report(_HINDCAST_SHARE * share))
     output = rows.values[:, rows.columns(model.output_names)]
     made = _decide(
         controller,
@@ -156,7 +153,6 @@ def replay(
         decisions,
         lambda share: report(_HINDCAST_SHARE + (1 - _HINDCAST_SHARE) * share),
     )
-    surprise, limit = _surprise(model, past, output, surprise_lead)
     names = names_of(model.plant.mvs)
     suggested = np.full((len(rows), len(names)), np.nan)
     for row, decision in made.items():
@@ -171,9 +167,7 @@ def replay(
         suggested_mv=suggested,
         predicted={lead: past.predicted[lead] for lead in wanted},
         half_width={lead: _half_width(model, lead) for lead in wanted},
-        surprise=surprise,
-        surprise_limit=limit,
-        surprise_lead=surprise_lead,
+        surprise=surprises(model, rows),
         guard=past.guard,
         guard_names=model.guard_names,
         decisions=tuple(made.values()),
@@ -243,20 +237,3 @@ def _half_width(model: WorldModel, lead: int) -> Float[np.ndarray, " cv"]:
         return np.full(len(model.output_names), np.inf)
     width: np.ndarray = model.half_width[lead - 1]
     return width
-
-
-def _surprise(
-    model: WorldModel, past: Hindcast, output: Float[np.ndarray, "row cv"], lead: int
-) -> tuple[Float[np.ndarray, " row"], float]:
-    """Errors `lead` intervals ahead in typical ones, and their limit in ordinary operation."""
-    error = output - past.predicted[lead]
-    known = np.isfinite(error).any(axis=0)
-    typical = np.ones(error.shape[1])
-    typical[known] = _NORMAL_MAD * np.nanmedian(np.abs(error[:, known]), axis=0)
-    span = np.array([tag.span for tag in model.plant.outputs])
-    relative = np.where(np.isfinite(error), error / np.maximum(typical, 1e-6 * span), 0.0)
-    counted = np.isfinite(error).sum(axis=1)
-    surprise = np.sqrt((relative**2).sum(axis=1) / np.maximum(counted, 1))
-    surprise[counted == 0] = np.nan
-    seen = surprise[np.isfinite(surprise)]
-    return surprise, float(np.quantile(seen, _SURPRISE_QUANTILE)) if len(seen) else float("nan")

@@ -1,5 +1,6 @@
 """How well a model predicts a log, beside persistence and a linear model, and whether it is sound."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError
 from procwm.plant.tags import names_of
 from procwm.training.diagnostics import Collapse, Gain, collapse, gains
+from procwm.training.surprise import surprises
 from procwm.training.tensors import log_tensors
 from procwm.world.calibration import BAND_COVERAGE
 from procwm.world.linear import LinearDynamics
@@ -54,6 +56,8 @@ class Evaluation:
         by_output: the model's own, by lead and output.
         coverage: share of the CVs within the model's band, by lead; no entry where the band is not known.
         half_width: of the band, by lead and output, engineering units.
+        surprised: share of rows that are further from what was expected than ordinary operation brings once
+            a day; NaN where the model does not know.
         collapse: of the latent.
         gains: of every output for every MV.
         fitness: what the model may be used for.
@@ -67,6 +71,7 @@ class Evaluation:
     by_output: Mapping[int, Mapping[str, float]]
     coverage: Mapping[int, float]
     half_width: Mapping[int, Mapping[str, float]]
+    surprised: float
     collapse: Collapse
     gains: tuple[Gain, ...]
     fitness: Fitness
@@ -90,6 +95,7 @@ class Evaluation:
                 "coverage": _text_keys(self.coverage),
                 "half_width": {str(lead): dict(widths) for lead, widths in self.half_width.items()},
             },
+            "surprised": self.surprised if math.isfinite(self.surprised) else None,
             "collapse": asdict(self.collapse) | {"std": list(self.collapse.std)},
             "gains": [asdict(gain) for gain in self.gains],
             "fitness": self.fitness.value,
@@ -164,6 +170,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
             lead: dict(zip(model.output_names, model.half_width[lead - 1].tolist(), strict=True))
             for lead in known_leads
         },
+        surprised=_surprised(model, rows),
         collapse=diagnosed,
         gains=effects,
         fitness=fitness,
@@ -211,6 +218,12 @@ def _nrmse(
     error = (predicted[:, lead - 1] - target[moments + lead]) * known[moments + lead]
     count = known[moments + lead].sum(dim=0).clamp(min=1.0)
     return (error.square().sum(dim=0) / count).sqrt() / spread
+
+
+def _surprised(model: WorldModel, rows: Grid) -> float:
+    found = surprises(model, rows)
+    known = found[np.isfinite(found)]
+    return float((known > 1.0).mean()) if len(known) else math.nan
 
 
 def _covered(

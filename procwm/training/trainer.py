@@ -21,6 +21,7 @@ from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
 from procwm.training.preparation import Material, Prepared, prepare
 from procwm.training.run import Run, part_of
+from procwm.training.surprise import learned_surprise
 from procwm.training.tensors import MOST_CHECKED, spread
 from procwm.world.calibration import band
 from procwm.world.model import WorldModel
@@ -167,6 +168,13 @@ class _Training:
         # The held-out model scales its outputs by what it saw, which is less than all of the log.
         _, width = held_out.scaler.part(model.output_names)
         model.with_band(band(errors) * width)
+        model.surprise = learned_surprise(
+            held_out,
+            prepared.training.part.grid,
+            prepared.validation.grid,
+            model,
+            prepared.whole.part.grid,
+        )
         model.metrics = {
             "seed": seed,
             "steps": self._config.steps,

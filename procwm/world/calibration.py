@@ -117,3 +117,23 @@ def band(
         if independent and rank(independent, coverage) <= independent:
             widths[lead, output] = _quantile(sizes, coverage, np.ones(len(sizes)), independent)
     return widths
+
+
+def return_level(values: Float[np.ndarray, " value"], block: int, period: float) -> float:
+    """What the largest value of a block exceeds once in `period` blocks.
+
+    A Gumbel distribution of the logarithms of the blocks' largest values, by its moments (Coles, An
+    Introduction to Statistical Modeling of Extreme Values, 2001, chapter 3): held-out time is much shorter
+    than the time over which false alarms are counted, so the tail has to be continued. The logarithm, for
+    which a power law is exponential, because loads that come in steps leave heavy tails.
+
+    Args:
+        values: above 0, in order of time; NaN where unknown.
+        block: count of values, long enough for their largest one not to tell the next block's.
+        period: above 1.
+    """
+    known = values[np.isfinite(values)]
+    largest = np.log([part.max() for part in np.array_split(known, max(1, len(known) // block))])
+    scale = float(largest.std()) * math.sqrt(6.0) / math.pi
+    location = float(largest.mean()) - np.euler_gamma * scale
+    return math.exp(location - scale * math.log(-math.log1p(-1.0 / period)))

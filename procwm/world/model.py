@@ -19,6 +19,7 @@ from procwm.world.linear import LinearDynamics
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.protocols import ModelInput, Rollout
 from procwm.world.scaler import Scaler
+from procwm.world.surprise import Surprise
 
 DEFAULT_FEEDBACK = 0.4
 """Where no log chose: quick, since nothing is known of the noise."""
@@ -35,6 +36,7 @@ class WorldModel(nn.Module):
         feedback: share of a new prediction error that the disturbance estimate believes, by lead and output.
         band: half-width about a prediction that holds `BAND_COVERAGE` of measurements, by lead and output,
             scaled; +inf where too little was held out to show it, `None` where nothing was.
+        surprise: tells how far readings are from what was expected; `None` where too little was held out.
         encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
         reference: the linear model identified from the same log, or `None`.
         metrics: how training went; numbers and text that JSON can hold.
@@ -53,6 +55,7 @@ class WorldModel(nn.Module):
         guards: Sequence[GuardHead] = (),
         feedback: Float[Tensor, "horizon cv"] | None = None,
         band: Float[Tensor, "horizon cv"] | None = None,
+        surprise: Surprise | None = None,
         reference: LinearDynamics | None = None,
         metrics: Mapping[str, Any] | None = None,
     ) -> None:
@@ -73,6 +76,7 @@ class WorldModel(nn.Module):
         self.register_buffer("feedback", feedback)
         self.band: Tensor | None
         self.register_buffer("band", band)
+        self.surprise = surprise
         self.reference = reference
         self.metrics = dict(metrics or {})
 

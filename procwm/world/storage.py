@@ -25,6 +25,7 @@ from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.scaler import Scaler
+from procwm.world.surprise import Surprise
 
 
 class _Strict(BaseModel):
@@ -36,6 +37,11 @@ class _Guard(_Strict):
     widths: tuple[int, ...]
     margin: float
     coverage: float
+
+
+class _Surprise(_Strict):
+    tags: tuple[str, ...]
+    leads: tuple[int, ...]
 
 
 class _Sizes(_Strict):
@@ -57,6 +63,7 @@ class _Sizes(_Strict):
     guards: tuple[_Guard, ...]
     reference_latent: int | None
     band: bool = False
+    surprise: _Surprise | None = None
 
 
 class _ScalerRow(_Strict):
@@ -145,6 +152,9 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         ),
         reference_latent=None if reference is None else reference.readout.in_features,
         band=model.band is not None,
+        surprise=None
+        if model.surprise is None
+        else _Surprise(tags=model.surprise.tags, leads=model.surprise.leads),
     )
 
 
@@ -193,6 +203,11 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
                 for guard in sizes.guards
             ],
             band=torch.zeros((sizes.horizon, outputs)) if sizes.band else None,
+            surprise=None
+            if sizes.surprise is None
+            else Surprise(
+                tags=sizes.surprise.tags, leads=sizes.surprise.leads, inputs=sizes.latent + mv + dv + 1
+            ),
             reference=None
             if reference is None
             else LinearDynamics(

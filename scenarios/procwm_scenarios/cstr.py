@@ -16,6 +16,7 @@ from procwm.plant.scenario import Equations
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_scenarios.base_control import PiLoop
 from procwm_scenarios.disturbances import Disturbance
+from procwm_scenarios.faults import LoadShifts, PlantWears, SensorDrifts, SensorSticks, ValveSticks
 from procwm_scenarios.instruments import Instrument
 from procwm_scenarios.operators import Habits
 from procwm_scenarios.programme import Programme
@@ -63,28 +64,34 @@ def _reaction_per_min(temperature: ca.SX) -> ca.SX:
     return RATE_PER_MIN * ca.exp(-ACTIVATION_K / temperature)
 
 
-def _heating_k_min(concentration: ca.SX, temperature: ca.SX, coolant: ca.SX | float, feed_k: ca.SX) -> ca.SX:
+def _heating_k_min(
+    concentration: ca.SX,
+    temperature: ca.SX,
+    coolant: ca.SX | float,
+    feed_k: ca.SX,
+    exchange: float = EXCHANGE_J_MINK,
+) -> ca.SX:
     """dT/dt by the energy balance (2-68), K/min."""
     released = REACTION_HEAT_J_MOL / HEAT_CAPACITY_J_LK * _reaction_per_min(temperature) * concentration
     carried = FLOW_L_MIN / VOLUME_L * (feed_k - temperature)
-    exchanged = EXCHANGE_J_MINK / (VOLUME_L * HEAT_CAPACITY_J_LK) * (coolant - temperature)
+    exchanged = exchange / (VOLUME_L * HEAT_CAPACITY_J_LK) * (coolant - temperature)
     return released + carried + exchanged
 
 
-def _rhs(x: ca.SX, mv: ca.SX, d: ca.SX) -> ca.SX:
+def _rhs(x: ca.SX, mv: ca.SX, d: ca.SX, exchange: float) -> ca.SX:
     concentration, temperature, coolant, integral = (x[i] for i in range(4))
     feed_k, feed_mol_l = d[0], d[1]
     command, integral_rate = TEMPERATURE_LOOP.act(setpoint=mv, measurement=temperature, integral=integral)
     consumed = _reaction_per_min(temperature) * concentration
     return ca.vertcat(
         (FLOW_L_MIN / VOLUME_L * (feed_mol_l - concentration) - consumed) / _MINUTE_S,
-        _heating_k_min(concentration, temperature, coolant, feed_k) / _MINUTE_S,
+        _heating_k_min(concentration, temperature, coolant, feed_k, exchange) / _MINUTE_S,
         (command - coolant) / JACKET_S,
         integral_rate,
     )
 
 
-def _equations() -> Equations:
+def _equations(exchange: float = EXCHANGE_J_MINK) -> Equations:
     x, mv, d = ca.SX.sym("x", 4), ca.SX.sym("mv", 1), ca.SX.sym("d", 2)
     coldest = _heating_k_min(x[0], x[1], COLDEST_K, d[0])
     return Equations(
@@ -98,7 +105,7 @@ def _equations() -> Equations:
         disturbances=("feed_temperature", "feed_concentration"),
         nominal_disturbance=(FEED_K, FEED_MOL_L),
         nominal_mv=(NOMINAL_K,),
-        rhs=ca.Function("rhs", [x, mv, d], [_rhs(x, mv, d)]),
+        rhs=ca.Function("rhs", [x, mv, d], [_rhs(x, mv, d, exchange)]),
         outputs=ca.Function("outputs", [x, mv, d], [ca.vertcat(x[0], x[1], x[2], d[0])]),
         output_names=("AT1.PV", "TT1.PV", "TT3.PV", "TT2.PV"),
         guards=ca.Function("guards", [x, mv, d], [coldest + RESERVE_K_MIN]),
@@ -186,4 +193,13 @@ scenario = SimulatedScenario(
         pause_s=(480.0, 1200.0), reach=0.5, portion=0.3, portion_s=30.0, campaign=0.5, home=0.15, digits=1
     ),
     clearance=0.05,
+    parts={
+        "sensor_drifts": SensorDrifts(tag="AT1.PV", per_h=0.02),
+        "sensor_sticks": SensorSticks(tag="AT1.PV"),
+        "setpoint_sticks": ValveSticks(tag="TC1.SP", band=4.0),
+        "fouling": PlantWears(
+            worn=_equations(0.8 * EXCHANGE_J_MINK), what="heat exchange falls by 20 %", over_s=3600.0
+        ),
+        "feed": LoadShifts(disturbance="feed_concentration", shift=0.05),
+    },
 )

@@ -29,6 +29,9 @@ class Instrument:
         failure_s: mean duration of such a burst.
         sticks_per_day: how often the reading freezes while its quality stays Good.
         stick_s: mean duration of that.
+        drift_per_h: how fast the reading leaves the true value once it does, engineering units.
+        drift_from_s: time from the start at which it begins to.
+        stuck_from_s: time from the start after which the reading never changes, its quality Good.
     """
 
     noise_sd: float = 0.0
@@ -39,6 +42,9 @@ class Instrument:
     failure_s: float = 60.0
     sticks_per_day: float = 0.0
     stick_s: float = 600.0
+    drift_per_h: float = 0.0
+    drift_from_s: float = 0.0
+    stuck_from_s: float = math.inf
 
 
 class _Failure(Enum):
@@ -102,7 +108,10 @@ class Transmitter:
         if failure is _Failure.BAD:
             # A broken 4-20 mA loop reads as the low end of the range.
             return Sample(self._tag.name, self._tag.range[0], Quality.BAD, time_ns)
-        if self._tick < self._stuck_until and math.isfinite(self._last):
+        time_s = self._tick * self._interval_s
+        stuck = self._tick < self._stuck_until or time_s > self._instrument.stuck_from_s
+        true_value += self._instrument.drift_per_h / 3600.0 * max(time_s - self._instrument.drift_from_s, 0.0)
+        if stuck and math.isfinite(self._last):
             return Sample(self._tag.name, self._last, Quality.GOOD, time_ns)
         uncertain = failure is _Failure.UNCERTAIN
         self._last = self._reading(true_value, normal * (_UNCERTAIN_NOISE if uncertain else 1.0))
@@ -132,10 +141,12 @@ class Stiction:
 
     Attributes:
         band: engineering units of the MV.
+        from_s: time from the start until which it follows freely.
     """
 
     band: float
+    from_s: float = 0.0
 
-    def follow(self, position: float, asked: float) -> float:
+    def follow(self, position: float, asked: float, time_s: float) -> float:
         """The new position of a valve at `position`."""
-        return asked if abs(asked - position) > self.band else position
+        return asked if abs(asked - position) > self.band or time_s < self.from_s else position

@@ -7,6 +7,7 @@ fills tank 2 and, above tank 1, tank 3. The lower levels are measured, the upper
 """
 
 import math
+from collections.abc import Sequence
 
 import casadi as ca
 
@@ -14,6 +15,7 @@ from procwm.plant.scenario import Equations
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_scenarios.base_control import PiLoop
 from procwm_scenarios.disturbances import Disturbance
+from procwm_scenarios.faults import LoadShifts, PlantWears, SensorDrifts, SensorSticks, ValveSticks
 from procwm_scenarios.instruments import Instrument
 from procwm_scenarios.operators import Habits
 from procwm_scenarios.programme import Programme
@@ -55,9 +57,9 @@ def _outflow(level: ca.SX, outlet_cm2: float) -> ca.SX:
     return outlet_cm2 * math.sqrt(2.0 * GRAVITY_CM_S2) * root
 
 
-def _rhs(x: ca.SX, mv: ca.SX, d: ca.SX) -> ca.SX:
+def _rhs(x: ca.SX, mv: ca.SX, d: ca.SX, outlet_cm2: Sequence[float]) -> ca.SX:
     level, speed, integral = x[0:4], x[4:6], x[6:8]
-    out = [_outflow(level[i], OUTLET_CM2[i]) for i in range(4)]
+    out = [_outflow(level[i], outlet_cm2[i]) for i in range(4)]
     spill = [SPILL_CM2_S * ca.fmax(level[i] - TANK_HEIGHT_CM, 0.0) for i in range(2)]
     pumped = [PUMP_CM3_VS[i] * speed[i] for i in range(2)]
     net = (
@@ -74,7 +76,7 @@ def _rhs(x: ca.SX, mv: ca.SX, d: ca.SX) -> ca.SX:
     )
 
 
-def _equations() -> Equations:
+def _equations(outlet_cm2: Sequence[float] = OUTLET_CM2) -> Equations:
     x, mv, d = ca.SX.sym("x", 8), ca.SX.sym("mv", 2), ca.SX.sym("d", 2)
     outputs = ca.vertcat(x[0], x[1], PUMP_CM3_VS[0] * x[4], PUMP_CM3_VS[1] * x[5])
     return Equations(
@@ -87,7 +89,7 @@ def _equations() -> Equations:
         disturbances=("inflow_1", "inflow_2"),
         nominal_disturbance=(0.0, 0.0),
         nominal_mv=NOMINAL_V,
-        rhs=ca.Function("rhs", [x, mv, d], [_rhs(x, mv, d)]),
+        rhs=ca.Function("rhs", [x, mv, d], [_rhs(x, mv, d, outlet_cm2)]),
         outputs=ca.Function("outputs", [x, mv, d], [outputs]),
         output_names=("LT1.PV", "LT2.PV", "FT1.PV", "FT2.PV"),
         guards=ca.Function("guards", [x, mv, d], [x[2:4] - ca.DM(UPPER_LIMIT_CM)]),
@@ -159,4 +161,15 @@ scenario = SimulatedScenario(
     disturbances={"inflow_1": _INFLOW, "inflow_2": _INFLOW},
     programme=Programme(smallest=0.06, largest=0.18, guard_clearance=0.35, digits=1),
     habits=Habits(digits=2, home=0.4),
+    parts={
+        "sensor_drifts": SensorDrifts(tag="LT1.PV", per_h=0.5),
+        "sensor_sticks": SensorSticks(tag="LT1.PV"),
+        "pump_sticks": ValveSticks(tag="P1.SP", band=0.8),
+        "fouling": PlantWears(
+            worn=_equations((0.85 * OUTLET_CM2[0], *OUTLET_CM2[1:])),
+            what="the outlet of tank 1 narrows by 15 %",
+            over_s=3600.0,
+        ),
+        "feed": LoadShifts(disturbance="inflow_1", shift=1.0),
+    },
 )

@@ -1,7 +1,7 @@
 """Everything that makes up one simulated plant, as a value."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from zlib import crc32
 
@@ -11,6 +11,7 @@ from procwm.errors import SpecError
 from procwm.plant.scenario import Equations, LoadChange, Operation, TargetChange
 from procwm.plant.tags import PlantSpec, Role
 from procwm_scenarios.disturbances import Disturbance, Load
+from procwm_scenarios.faults import Fault
 from procwm_scenarios.instruments import Instrument, Stiction, Transmitter
 from procwm_scenarios.integration import Integrator
 from procwm_scenarios.operators import Habits, Operators, TestMoves
@@ -40,6 +41,7 @@ class SimulatedScenario:
         habits: of the operators.
         clearance: share of CV and PV limits that operators keep free at either end, at rest.
         valves: by MV, where one sticks.
+        parts: by name, what can break.
     """
 
     name: str
@@ -53,6 +55,18 @@ class SimulatedScenario:
     habits: Habits = field(default_factory=Habits)
     clearance: float = 0.1
     valves: Mapping[str, Stiction] = field(default_factory=dict)
+    parts: Mapping[str, Fault] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """By name, what can break; see `procwm.plant.scenario.Breakable`."""
+        return {name: fault.sentence for name, fault in self.parts.items()}
+
+    def broken(self, fault: str, *, start_s: float) -> "SimulatedScenario":
+        """This plant with a fault that begins `start_s` after the start."""
+        if fault not in self.parts:
+            raise SpecError(f"{self.name} has no fault {fault}; its faults are {', '.join(self.parts)}")
+        return replace(self, **self.parts[fault].changes(self, start_s))
 
     def simulate(
         self,

@@ -131,7 +131,9 @@ class Simulation:
             self._operate(self._operators, tick * self._plant.interval_s)
         self._acting = np.array(
             [
-                self._valves[tag.name].follow(held, asked) if tag.name in self._valves else asked
+                self._valves[tag.name].follow(held, asked, tick * self._plant.interval_s)
+                if tag.name in self._valves
+                else asked
                 for tag, held, asked in zip(self._plant.mvs, self._acting, self._mv, strict=True)
             ]
         )

@@ -15,6 +15,8 @@ from procwm.runtime.cycle import Cycle
 from procwm.runtime.hindcast import hindcast
 from procwm.runtime.loop import run
 from procwm.runtime.replay import LogPlant, ReplayResult, replay
+from procwm.training.surprise import learned_surprise
+from procwm.world.model import WorldModel
 
 ROWS = 70
 
@@ -34,6 +36,14 @@ def operated(rows: int = ROWS, *, noise: float = 0.0, load_from: int = 10**6, ga
             plant.enter({"V1": 50.0 + rng.uniform(-8, 8), "V2": 50.0 + rng.uniform(-8, 8)})
         plant.advance()
     return Log.from_samples(samples, plant_spec())
+
+
+def surprised_model() -> WorldModel:
+    """The exact model, which knows the errors of an ordinary log."""
+    model = model_of(plant_spec())
+    rows = grid(operated(400, noise=0.05), model.rule)
+    model.surprise = learned_surprise(model, rows, rows, model, rows)
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +84,36 @@ async def test_a_replayed_decision_is_the_one_made_live() -> None:
 
 
 def test_a_load_surprises_the_model() -> None:
-    result = replay(model_of(plant_spec()), operated(noise=0.05, load_from=60), decisions=0)
-    assert np.nanmax(result.surprise[:60]) < 5.0
+    result = replay(surprised_model(), operated(noise=0.05, load_from=60), decisions=0)
+    assert np.nanmax(result.surprise[:60]) < 1.0
     assert np.nanmin(result.surprise[66:]) > 5.0
-    assert result.surprise_limit > 0
+    assert result.surprised == pytest.approx(np.mean(result.surprise[np.isfinite(result.surprise)] > 1.0))
+
+
+def test_a_model_that_knows_no_ordinary_time_is_never_surprised(result: ReplayResult) -> None:
+    assert np.isnan(result.surprise).all()
+    assert np.isnan(result.surprised)
+
+
+async def test_the_surprise_of_a_live_cycle_is_the_one_replayed_and_moves_nothing() -> None:
+    spec, log, told = plant_spec(), operated(45, noise=0.05, load_from=35), []
+    model = surprised_model()
+    for each in (model, model_of(spec)):
+        live: list[Cycle] = []
+        past = LogPlant(spec, log, each.rule)
+        controller = Controller(spec, each, mode=Mode.SHADOW, deadline_s=5.0)
+        await run(past, past, controller, on_cycle=live.append)
+        told.append([cycle.decision for cycle in live])
+    found = np.array([decision.surprise for decision in told[0]])
+    both = np.isfinite(found) & np.isfinite(replayed := replay(model, log, decisions=0).surprise)
+    # Live, a window that is nearly full is looked at as well: the first rows of a log know more there.
+    both[: HISTORY + model.horizon] = False
+    assert both.sum() > 20
+    np.testing.assert_allclose(found[both], replayed[both], rtol=1e-6)
+    assert any("the model is surprised" in note for note in told[0][-1].notes)
+    assert not any("surprised" in note for decision in told[0][:30] for note in decision.notes)
+    for surprised, other in zip(*told, strict=True):
+        assert (surprised.proposed or {}) == pytest.approx(other.proposed or {}, abs=1e-6)
 
 
 def test_nothing_is_predicted_across_a_gap() -> None:

@@ -51,6 +51,15 @@ def test_the_error_band_is_kept_with_the_weights(saved: Path) -> None:
     assert np.isfinite(trained().half_width).all()
 
 
+def test_what_surprises_a_model_is_kept_with_the_weights(saved: Path) -> None:
+    mine, loaded = trained().surprise, load_model(saved).surprise
+    assert mine is not None
+    assert loaded is not None
+    assert (loaded.tags, loaded.leads) == (mine.tags, mine.leads) == (("LT.PV", "PT.PV"), (1, 5, 7))
+    for name, value in mine.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
 def test_a_model_without_an_error_band_has_none_after_loading(tmp_path: Path) -> None:
     exact_model(PLANT, state_matrix=np.eye(2), input_matrix=np.ones((2, 1))).save(tmp_path / "exact")
     assert load_model(tmp_path / "exact").band is None

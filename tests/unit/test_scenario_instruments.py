@@ -85,5 +85,5 @@ def test_without_noise_a_reading_is_the_truth_but_dead_time_stays() -> None:
 
 def test_a_sticking_valve_ignores_small_moves() -> None:
     valve = Stiction(band=0.5)
-    assert valve.follow(3.0, 3.4) == 3.0
-    assert valve.follow(3.0, 3.6) == 3.6
+    assert valve.follow(3.0, 3.4, 0.0) == 3.0
+    assert valve.follow(3.0, 3.6, 0.0) == 3.6
