@@ -121,6 +121,11 @@ class OpcUaLink:
         return self._client.state is UaClientState.CONNECTED and self._return.complete
 
     @property
+    def trouble(self) -> str:
+        """Why a lost server has not been taken up again, one sentence, or empty."""
+        return self._client.trouble or self._return.trouble
+
+    @property
     def dropped(self) -> int:
         """Samples lost here because `drain` came too late, and times the server says it lost some."""
         return self._inbox.dropped + self._overflows

@@ -18,7 +18,7 @@ from asyncua.crypto.uacrypto import x509_from_der
 from procwm.errors import LinkError, SpecError
 from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import PlantSpec
-from procwm_adapters.opcua_errors import SENTENCES
+from procwm_adapters.opcua_errors import SENTENCES, linked
 from procwm_adapters.opcua_pki import (
     CertificateFolder,
     application_uri,
@@ -72,7 +72,11 @@ def settings_of(spec: PlantSpec) -> OpcUaSettings:
 
 
 class SecureClient(Client):  # type: ignore[misc]
-    """An asyncua `Client` with the security and the user of `settings`."""
+    """An asyncua `Client` with the security and the user of `settings`.
+
+    Attributes:
+        trouble: why the last attempt to come back to a lost server failed, one sentence, or empty.
+    """
 
     def __init__(self, settings: OpcUaSettings, *, timeout: float, watchdog_intervall: float = 2.0) -> None:
         """Read certificates and secrets; `SpecError` where one is missing or can be read by others."""
@@ -81,6 +85,7 @@ class SecureClient(Client):  # type: ignore[misc]
         self._settings = settings
         self._timeout_s = timeout
         self._agreed = False
+        self.trouble = ""
         self._pki = CertificateFolder(settings.path(settings.pki))
         if settings.policy is not None:
             self._take_own_certificate()
@@ -112,6 +117,17 @@ class SecureClient(Client):  # type: ignore[misc]
                     "use mode = SignAndEncrypt"
                 )
         return answer
+
+    async def _try_reactivate_existing_session(self) -> bool:
+        """An attempt of the library to come back, of which it tells nobody why it fails."""
+        try:
+            with linked(self._settings.endpoint, "reconnecting"), self.connecting():
+                reused = bool(await super()._try_reactivate_existing_session())
+        except LinkError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+        return reused
 
     @contextmanager
     def connecting(self) -> Iterator[None]:

@@ -32,6 +32,7 @@ class Return:
 
     Attributes:
         complete: whether nothing is lost at the moment.
+        trouble: in what the server that came back is not as it was, one sentence, or empty.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Return:
         """
         self._client, self._endpoint = client, endpoint
         self._subscription, self._inbox, self._look_again = subscription, inbox, look_again
+        self.trouble = ""
         self._losses = 0
         self._lost = asyncio.Event()
 
@@ -93,9 +95,11 @@ class Return:
                 nodes = await self._look_again(self._subscription.dead)
                 self._inbox.release(await self._missed(nodes))
             except _NOT_RETURNED as error:
-                _LOGGER.warning("%s: the server is back, but not as it was: %s", self._endpoint, error)
+                self.trouble = f"{self._endpoint}: the server is back, but not as it was: {error}"
+                _LOGGER.warning("%s", self.trouble)
                 await asyncio.sleep(_RETRY_S)
                 continue
+            self.trouble = ""
             if losses == self._losses:
                 self._lost.clear()
 

@@ -49,6 +49,7 @@ class _Run:
     asked: dict[str, float] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    trouble: str = ""
     fresh: bool = True
     waits: bool = False
     stepped: int = 0
@@ -82,6 +83,10 @@ class _Run:
             delivery=self.delivery,
         )
         self.events.clear()
+        trouble = getattr(self.link, "trouble", "")
+        if trouble and trouble != self.trouble:
+            self.events.append(trouble)
+        self.trouble = trouble
         decision, inputs = await self._decided(
             (*before, *samples, *self.delivery.corrections()), permits, time_ns
         )

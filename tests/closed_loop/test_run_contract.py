@@ -45,6 +45,7 @@ class WatchedPlant(LinearPlant):
         self.signals: dict[str, Any] = {}
         self.refuses: Any = lambda tick: None
         self.connected = True
+        self.trouble = ""
         self.writes: list[tuple[int, dict[str, float]]] = []
 
     def drain(self) -> list[Sample]:
@@ -98,12 +99,16 @@ async def test_a_lost_connection_is_told_once_and_again_when_it_is_back(tmp_path
 
     def cut(cycle: Cycle) -> None:
         plant.connected = not 8 <= cycle.tick + 1 < 14
+        plant.trouble = "" if plant.connected else "its certificate is not trusted"
 
     with RunFolder(tmp_path, made) as folder:
         await run(plant, plant, made, intervals=20, recorder=folder, on_cycle=cut)
     lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     lost = "there is no connection to the plant"
     assert [line["text"] for line in lines if line["event"] == "link"] == [lost, f"over: {lost}"]
+    assert [line["text"] for line in lines if "certificate" in line["text"]] == [
+        "its certificate is not trusted"
+    ]
     assert not {tick for tick, _ in plant.writes} & set(range(12, 14)), "given back after three intervals"
 
 

@@ -233,9 +233,27 @@ async def test_a_server_that_got_another_certificate_is_taken_up_again_once_it_i
         async with PlantServer(FakePlant(), endpoint=spec.opcua.endpoint, pki=second.path, users=users):
             await until(lambda: [f for f in client.facts() if f.trust == "rejected"])
             assert not link.connected
+            await until(lambda: "is not trusted" in link.trouble)
+            assert "then run: procwm certificate trust" in link.trouble
             client.trust(next(f.thumbprint for f in client.facts() if f.trust == "rejected"))
             await until(lambda: link.connected)
+            assert link.trouble == ""
             assert await link.write({PUMP.name: 4.0}) == {PUMP.name: 4.0}
+    finally:
+        await link.__aexit__(None, None, None)
+
+
+async def test_a_user_who_is_no_longer_let_in_is_told_what_to_do_while_the_link_is_lost(pki, tmp_path):
+    async with PlantServer(FakePlant(), pki=pki / "server", users=pki / "users.txt") as server:
+        spec = secured(server, pki)
+        link = await OpcUaLink(spec, reconnect_delay_s=0.2, watchdog_s=0.3, timeout_s=2.0).__aenter__()
+    try:
+        others = tmp_path / "others.txt"
+        others.write_text("mpc:another\n")
+        others.chmod(0o600)
+        async with PlantServer(FakePlant(), endpoint=spec.opcua.endpoint, pki=pki / "server", users=others):
+            await until(lambda: "it refused the user mpc; check the name, the password" in link.trouble)
+            assert not link.connected
     finally:
         await link.__aexit__(None, None, None)
 
