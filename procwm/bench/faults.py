@@ -86,8 +86,8 @@ def run_faults(
     # What an interrupted campaign has found is kept; the count of faults says how far it came.
     with contextlib.suppress(KeyboardInterrupt):
         runs = len(names) * len(seeds)
-        campaign(names, seeds, rounds=-(-_ROUNDS // runs), progress=progress, tallies=tallies)
         served_campaign(names, seeds, rounds=-(-_SERVED_ROUNDS // runs), progress=progress, tallies=tallies)
+        campaign(names, seeds, rounds=-(-_ROUNDS // runs), progress=progress, tallies=tallies)
     command = command_line("faults", scenarios, seeds if len(seeds) > 1 or seeds[0] else (), None)
     result = summary(tallies)
     with replacing(out / "faults.md") as temporary:

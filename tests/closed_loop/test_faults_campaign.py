@@ -133,7 +133,7 @@ def test_an_interrupted_campaign_keeps_what_it_has_found(
         tallies["server killed"] = faults.Tally(injected=3)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(faults, "campaign", interrupted)
+    monkeypatch.setattr(faults, "served_campaign", interrupted)
     result = json.loads(run_faults(tmp_path).read_text())
     assert result["injected"] == 3
     assert "| server killed | 3 |" in (tmp_path / "faults.md").read_text()
