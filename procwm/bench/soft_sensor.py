@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -69,9 +70,10 @@ def fit_soft_sensor(rows: Grid, labels: Labels, *, name: str, coverage: float) -
     at = np.searchsorted(rows.time_ns, labels.time_ns, side="right") - 1
     inputs = torch.as_tensor((features[at] - center) / scale)[:, None]
     values = torch.as_tensor(labels.value)
-    tried = [(left_out(inputs, values, 0.0, weight), weight) for weight in RIDGES]
-    held_out, weight = min(tried, key=lambda pair: float((values[:, None] - pair[0]).square().mean()))
-    form = fit(inputs, values, 0.0, weight)
+    fits = [partial(fit, curvature=0.0, weight=weight) for weight in RIDGES]
+    tried = [(left_out(each, inputs, values), each) for each in fits]
+    held_out, best = min(tried, key=lambda pair: float((values[:, None] - pair[0]).square().mean()))
+    form = best(inputs, values)
     weights = form.linear.numpy() / scale
     return SoftSensor(
         name=name,

@@ -13,9 +13,10 @@ from torch import Tensor
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError, TrainingError
-from procwm.training.head_fit import View, as_network, averaged_quadratic
+from procwm.training.head_fit import averaged_quadratic
 from procwm.training.head_margin import strangeness, with_margin
 from procwm.training.labels import Labels
+from procwm.training.quadratic_form import View, as_network
 from procwm.training.tensors import LogTensors, log_tensors
 from procwm.world.calibration import least_count, margin
 from procwm.world.heads import GuardHead

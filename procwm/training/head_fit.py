@@ -1,68 +1,24 @@
 """A head from few labels: quadratic forms of the latent, weighted by what they say of left-out labels."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from procwm.training.quadratic_form import Quadratic, View
 
 RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Weights tried, relative to unit variance of a feature."""
 CURVATURES = (0.0, 0.1, 0.3, 1.0)
 """Scales tried for the quadratic features: small ones are bent only where many labels ask for it."""
-_BEND = math.atanh(1.0 / math.sqrt(3.0))
-"""Where tanh bends most: its second derivative is extreme and its third is zero."""
-_SECOND = -4.0 / (3.0 * math.sqrt(3.0))
-"""The second derivative of tanh there."""
-_NEGLIGIBLE = 1e-9
-"""An eigenvalue below this bends nothing."""
-_REACH = 0.1
-"""Largest argument, at the labels, by which a unit leaves its working point: within 0.4 % of a square."""
+WARPS = (-0.35, -0.2, -0.1, 0.1, 0.2, 0.35)
+"""Bends tried for a scale of the labels; at 0.35 it is six times as steep at one end as at the other."""
 
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """`features = weight @ z + bias`: a few directions of the latent in place of all of them."""
-
-    weight: Float[Tensor, "feature latent"]
-    bias: Float[Tensor, " feature"]
-
-    def __call__(self, latent: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows feature"]:
-        """The features of each latent."""
-        return latent @ self.weight.T + self.bias
-
-
-@dataclass(frozen=True, eq=False)
-class Quadratic:
-    """`value = constant + linear @ z + z @ square @ z`."""
-
-    constant: float
-    linear: Float[Tensor, " latent"]
-    square: Float[Tensor, "latent latent"]
-
-    def __call__(self, latent: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows"]:
-        """The value at each latent."""
-        bent: Tensor = ((latent @ self.square) * latent).sum(dim=-1)
-        return self.constant + latent @ self.linear + bent
-
-    def plus(self, other: "Quadratic", times: float) -> "Quadratic":
-        """This form and `times` the other."""
-        return Quadratic(
-            constant=self.constant + times * other.constant,
-            linear=self.linear + times * other.linear,
-            square=self.square + times * other.square,
-        )
-
-    def seen_through(self, view: View) -> "Quadratic":
-        """The same form, of the features that `view` shows, as a form of the latent."""
-        bent = self.square @ view.bias
-        return Quadratic(
-            constant=self.constant + float(view.bias @ (self.linear + bent)),
-            linear=view.weight.T @ (self.linear + 2.0 * bent),
-            square=view.weight.T @ self.square @ view.weight,
-        )
+Fit = Callable[[Float[Tensor, "label lead latent"], Float[Tensor, " label"]], Quadratic]
+"""Fits a form to labels and the latents of each, as seen from several leads."""
 
 
 def averaged_quadratic(
@@ -86,16 +42,17 @@ def averaged_quadratic(
         views: tried beside the latent itself; fewer features need fewer labels.
     """
     size = latents.shape[-1]
+    fits = [partial(fit, curvature=each, weight=weight) for each in CURVATURES for weight in RIDGES]
+    fits += [partial(fit_warped, warp=each, weight=weight) for each in WARPS for weight in RIDGES]
     whole = View(torch.eye(size, dtype=latents.dtype), torch.zeros(size, dtype=latents.dtype))
     forms, held_out, errors = [], [], []
     for view in (whole, *views):
         features = view(latents)
-        for curvature in CURVATURES:
-            for weight in RIDGES:
-                predicted = left_out(features, values, curvature, weight)
-                forms.append(fit(features, values, curvature, weight).seen_through(view))
-                held_out.append(predicted)
-                errors.append((values[:, None] - predicted).square().mean(dim=1))
+        for each in fits:
+            predicted = left_out(each, features, values)
+            forms.append(each(features, values).seen_through(view))
+            held_out.append(predicted)
+            errors.append((values[:, None] - predicted).square().mean(dim=1))
     error = torch.stack(errors) * typical / typical.sum()
     total = error.sum(dim=1, keepdim=True)
     weights, without = _akaike(total, len(values)).squeeze(1), _akaike(total - error, len(values))
@@ -115,59 +72,14 @@ def _average(forms: Sequence[Quadratic], weights: Float[Tensor, " form"]) -> Qua
     )
 
 
-def as_network(form: Quadratic, latents: Float[Tensor, "*rows latent"]) -> nn.Sequential:
-    """`form` as `Linear, Tanh, Linear`, the only layers that every planner takes.
-
-    With the eigenvectors `q` of the square, `z @ square @ z` is a sum of squares `(q @ z)^2`, and
-    `tanh(b + h) + tanh(b - h) - 2 tanh(b) = tanh''(b) h^2 (1 - h^2 / 3 + ...)` where the third
-    derivative vanishes. Far outside of `latents` the units saturate and the head grows no further.
-
-    Args:
-        form: of the latent.
-        latents: that it was fitted on, which set the scale of the units.
-    """
-    flat = latents.reshape(-1, latents.shape[-1])
-    strengths, directions = torch.linalg.eigh(form.square)
-    bent = strengths.abs() > _NEGLIGIBLE
-    if not bool(bent.any()):
-        return nn.Sequential(_linear(form.linear[None], torch.tensor([form.constant], dtype=torch.float64)))
-    strengths, directions = strengths[bent], directions[:, bent].T
-    straight, curved = _extent(flat @ form.linear) / _REACH, _extent(flat @ directions.T) / _REACH
-    gentle = directions / curved[:, None]
-    squares = strengths * curved.square() / _SECOND
-    rows = torch.cat((form.linear[None] / straight, gentle, -gentle))
-    working = torch.full((len(rows),), _BEND, dtype=torch.float64).index_fill(0, torch.tensor([0]), 0.0)
-    constant = form.constant - 2.0 * math.tanh(_BEND) * float(squares.sum())
-    weights = torch.cat((straight[None], squares, squares))[None]
-    return nn.Sequential(
-        _linear(rows, working), nn.Tanh(), _linear(weights, torch.tensor([constant], dtype=torch.float64))
-    )
-
-
-def _linear(weight: Float[Tensor, "output input"], bias: Float[Tensor, " output"]) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0]).double()
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(bias)
-    return layer
-
-
-def _extent(values: Float[Tensor, "row *unit"]) -> Float[Tensor, "*unit"]:
-    """Largest size over the rows, never 0."""
-    return values.abs().amax(dim=0).clamp(min=1e-9)
-
-
 def left_out(
-    latents: Float[Tensor, "label lead latent"],
-    values: Float[Tensor, " label"],
-    curvature: float,
-    weight: float,
+    fitted: Fit, latents: Float[Tensor, "label lead latent"], values: Float[Tensor, " label"]
 ) -> Float[Tensor, "label lead"]:
     """Each label predicted, at every lead, by a fit that saw none of its leads."""
     predicted = torch.empty(latents.shape[:2], dtype=latents.dtype)
     for label in range(len(values)):
         others = torch.arange(len(values)) != label
-        predicted[label] = fit(latents[others], values[others], curvature, weight)(latents[label])
+        predicted[label] = fitted(latents[others], values[others])(latents[label])
     return predicted
 
 
@@ -196,4 +108,35 @@ def fit(
         constant=float(middle - mean @ coefficients),
         linear=coefficients[:size],
         square=(square + square.T) / 2.0,
+    )
+
+
+def fit_warped(
+    latents: Float[Tensor, "label lead latent"],
+    values: Float[Tensor, " label"],
+    warp: float,
+    weight: float,
+) -> Quadratic:
+    """Ridge regression of the labels on a bent scale, on which they are linear in the latent.
+
+    With labels `y` brought to -1 to 1, `y = u + warp (u^2 - 1)` and `u = a + l @ z`: one direction of the
+    latent, along which the label bends (Box and Cox, An analysis of transformations, Journal of the Royal
+    Statistical Society B 26 (1964), 211-252). A general square has a coefficient for every pair of
+    latents, more than there are labels; this has one. The level behind an orifice goes with the square of
+    what flows in.
+
+    Args:
+        warp: within -0.5 and 0.5, where the scale rises everywhere, and not 0.
+        weight: of the ridge.
+    """
+    low, high = values.aminmax()
+    # Labels may all be the same once one is left out.
+    middle, half = (high + low) / 2.0, ((high - low) / 2.0).clamp(min=torch.finfo(values.dtype).tiny)
+    relative = (values - middle) / half
+    straight = fit(latents, ((1.0 + 4.0 * warp * (relative + warp)).sqrt() - 1.0) / (2.0 * warp), 0.0, weight)
+    at, along = straight.constant, straight.linear
+    return Quadratic(
+        constant=float(middle + half * (at + warp * (at * at - 1.0))),
+        linear=half * (1.0 + 2.0 * warp * at) * along,
+        square=half * warp * torch.outer(along, along),
     )

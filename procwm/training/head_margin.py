@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from procwm.training.head_fit import Quadratic
+from procwm.training.quadratic_form import Quadratic
 from procwm.world.calibration import symmetric_margin
 
 GROWTHS = (0.0, 0.03, 0.1)
