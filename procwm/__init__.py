@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from procwm.plant.tags import PlantSpec, Role, Tag
     from procwm.runtime.replay import replay
     from procwm.training.evaluation import evaluate
-    from procwm.training.guardrail import learn_guardrail, suggest_label_times
+    from procwm.training.guardrail import learn_guardrail
+    from procwm.training.label_times import suggest_label_times
     from procwm.training.labels import Labels, read_labels
     from procwm.training.trainer import train
     from procwm.world.model import WorldModel
@@ -64,7 +65,7 @@ _HOMES = {
     "replay": "procwm.runtime.replay",
     "scenario": "procwm.plant.registry",
     "scenarios": "procwm.plant.registry",
-    "suggest_label_times": "procwm.training.guardrail",
+    "suggest_label_times": "procwm.training.label_times",
     "train": "procwm.training.trainer",
     "write_log": "procwm.data.writer",
 }

@@ -9,13 +9,15 @@ import numpy as np
 from procwm.bench.operating import OperatingLog
 from procwm.data.window import held
 from procwm.plant.tags import PlantSpec
-from procwm.training.guardrail import Coverage, coverage, learn_guardrail, suggest_label_times
+from procwm.training.coverage import Coverage, coverage
+from procwm.training.guardrail import learn_guardrail
+from procwm.training.label_times import suggest_label_times
 from procwm.training.labels import Labels, labels
 from procwm.training.trainer import Progress, train
 from procwm.world.model import WorldModel
 
 LABELS = 32
-"""Moments that somebody judges."""
+"""Moments that somebody judges: half of them before anything is known, the others near the limits."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,12 +55,12 @@ def learn(
     """Train on `operated`; label its most telling moments with the truth; check on `held_out`."""
     began = time.perf_counter()
     unguarded = train(plant, operated.log, seed=seed, progress=progress)
-    guarded, judged = unguarded, {}
+    guarded = unguarded
+    judged: Mapping[str, Labels] = {}
     if operated.guards:
-        times = suggest_label_times(unguarded, operated.log, LABELS)
-        for name, truth in operated.guards.items():
-            judged[name] = labels(times, held(truth, times, np.inf))
-            guarded = learn_guardrail(guarded, operated.log, judged[name], name=name)
+        judged = judge(unguarded, operated)
+        for name, found in judged.items():
+            guarded = learn_guardrail(guarded, operated.log, found, name=name)
     train_s = time.perf_counter() - began
     return Learned(
         unguarded=unguarded,
@@ -67,3 +69,17 @@ def learn(
         labels=judged,
         coverage=coverage(guarded, held_out.log, held_out.guards),
     )
+
+
+def judge(model: WorldModel, operated: OperatingLog) -> Mapping[str, Labels]:
+    """`LABELS` moments, each judged for every guardrail by the truth.
+
+    The second half is shared out among the guardrails, each of which asks for moments near its limit.
+    """
+    log, guards = operated.log, operated.guards
+    times = suggest_label_times(model, log, LABELS // 2)
+    for left, truth in zip(range(len(guards), 0, -1), guards.values(), strict=True):
+        known = labels(times, held(truth, times, np.inf))
+        asked = suggest_label_times(model, log, (LABELS - len(times)) // left, judged=known)
+        times = np.sort(np.concatenate((times, asked)))
+    return {name: labels(times, held(truth, times, np.inf)) for name, truth in guards.items()}

@@ -9,23 +9,31 @@ from procwm.data.files import replacing
 from procwm.data.series import Log
 from procwm.data.window import held
 from procwm.errors import LogError
-from procwm.training.guardrail import suggest_label_times
+from procwm.training.label_times import suggest_label_times
+from procwm.training.labels import read_labels
 from procwm.world.model import WorldModel
 
 
 def suggest_labels(model: WorldModel, log: Log, count: int, out: Path) -> None:
-    """Write a CSV of `count` moments of `log` with the value of every tag and an empty column `value`.
+    """Add `count` moments of `log` to a CSV, with the value of every tag and nothing for a judgement.
+
+    Where the file exists, what is judged in it decides which moments are asked for next, and stays as it is.
 
     Raises:
-        LogError: the file exists, since it may hold somebody's judgement.
+        LogError: the file holds a moment that is not judged yet, or is no CSV.
     """
+    if out.suffix.lower() == ".parquet":
+        raise LogError(f"{out}: moments to judge are written as CSV; choose a name that ends in .csv")
+    before, judged = None, None
     if out.exists():
-        raise LogError(f"{out} exists, and may hold labels; choose another name")
-    times = suggest_label_times(model, log, count)
+        judged = read_labels(out)
+        before = pd.read_csv(out, dtype=str, keep_default_na=False)
+    times = suggest_label_times(model, log, count, judged=judged)
+    judgement = "value" if judged is None or judged.graded else "unsafe"
     table = pd.DataFrame(
-        {"time": pd.to_datetime(times, utc=True).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "value": ""}
+        {"time": pd.to_datetime(times, utc=True).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), judgement: ""}
     )
     for name in model.plant.names:
         table[name] = np.round(held(log.series[name].usable, times, np.inf), 4)
     with replacing(out) as partial:
-        table.to_csv(partial, index=False)
+        (table if before is None else pd.concat((before, table))).to_csv(partial, index=False)

@@ -116,7 +116,7 @@ def guardrail(
     ] = None,
     suggest: Annotated[
         int | None,
-        typer.Option(help="Write LABELS instead: so many moments worth judging, to be filled in.", min=1),
+        typer.Option(help="Add so many moments worth judging to LABELS instead, to be filled in.", min=1),
     ] = None,
 ) -> None:
     """Learn a guardrail from labelled moments; the rest of the model stays as it is."""
@@ -132,7 +132,7 @@ def guardrail(
 
         suggest_labels(model, history, suggest, labels_file)
         typer.echo(
-            f"{labels_file}: {suggest} moments; fill in the column value, then call again without --suggest"
+            f"{labels_file}: {suggest} moments to judge; fill them in, then call again without --suggest"
         )
         return
     _refuse_foreign(out)

@@ -29,7 +29,7 @@ from procwm.plant.registry import scenario
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec
 from procwm.testing import exact_model
-from procwm.training.guardrail import Coverage
+from procwm.training.coverage import Coverage
 
 INTERVALS = 6
 

@@ -75,9 +75,38 @@ def test_a_guardrail_is_learned_from_the_moments_that_were_suggested(
     assert run(command) == 0
     assert load_model(guarded).guard_names == ("high",)
     assert load_model(made / "model").guard_names == ()
+
+
+def test_moments_are_added_to_those_that_are_judged(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, guarded = tmp_path / "labels.csv", tmp_path / "guarded"
+    command = ["guardrail", str(made / "model"), str(labels), "--name", "high", "--out", str(guarded)]
+    assert run([*command, "--suggest", "16"]) == 0
+    first = pd.read_csv(labels)
     capsys.readouterr()
-    assert run([*command, "--suggest", "32"]) == 2
-    assert "may hold labels" in capsys.readouterr().err
+    assert run([*command, "--suggest", "8"]) == 2
+    assert "row 1: value is ''" in capsys.readouterr().err
+    assert pd.read_csv(labels).equals(first)
+    first["value"] = first["LT1.PV"] - 14.0
+    first.to_csv(labels, index=False)
+    assert run([*command, "--suggest", "8"]) == 0
+    both = pd.read_csv(labels)
+    assert both["time"].is_unique
+    pd.testing.assert_frame_equal(both.head(16), first)
+    assert both["value"].tail(8).isna().all()
+    distance = (both["LT1.PV"] - 14.0).abs()
+    assert distance.tail(8).max() < distance.head(16).median()
+
+
+def test_moments_to_judge_are_not_written_as_parquet(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.parquet"
+    command = ["guardrail", str(made / "model"), str(labels), "--name", "high", "--out", str(tmp_path)]
+    assert run([*command, "--suggest", "16"]) == 2
+    assert "ends in .csv" in capsys.readouterr().err
+    assert not labels.exists()
 
 
 def test_a_label_that_is_no_number_is_named_and_no_model_is_left(

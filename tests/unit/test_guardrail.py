@@ -6,7 +6,9 @@ import pytest
 from learning_cases import Record, record, trained
 
 from procwm.errors import LogError, TrainingError
-from procwm.training.guardrail import coverage, default_coverage, learn_guardrail, suggest_label_times
+from procwm.training.coverage import coverage
+from procwm.training.guardrail import default_coverage, learn_guardrail
+from procwm.training.label_times import suggest_label_times
 from procwm.training.labels import Labels, labels, read_labels
 from procwm.world.model import WorldModel
 
@@ -66,6 +68,14 @@ def test_suggested_moments_are_different_from_each_other_and_repeatable() -> Non
     known = record(1500)
     chosen = known.hidden[np.searchsorted(known.time_ns, first)]
     assert np.ptp(chosen) > 0.8 * np.ptp(known.hidden)
+
+
+def test_after_a_first_round_moments_near_the_limit_are_asked_for() -> None:
+    known, judged = record(1500), _labelled(16)
+    times = suggest_label_times(trained(), known.log, 16, judged=judged)
+    assert not set(times.tolist()) & set(judged.time_ns.tolist())
+    distance = np.abs(known.hidden[np.searchsorted(known.time_ns, times)] - LIMIT)
+    assert distance.max() < np.quantile(np.abs(known.hidden - LIMIT), 0.25)
 
 
 def test_too_few_labels_say_how_many_are_needed() -> None:

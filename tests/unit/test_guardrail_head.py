@@ -1,6 +1,9 @@
+from functools import partial
+
 import torch
 
-from procwm.training.head_fit import Quadratic, View, as_network, averaged_quadratic, left_out
+from procwm.training.head_fit import WARPS, averaged_quadratic, fit, fit_warped, left_out
+from procwm.training.quadratic_form import Quadratic, View, as_network
 
 
 def _latents(labels: int, leads: int = 3) -> torch.Tensor:
@@ -56,9 +59,10 @@ def test_what_is_said_of_a_label_left_out_does_not_depend_on_its_value() -> None
     values = form(latents[:, 0])
     wrong = values.clone()
     wrong[3] += 0.01
-    held_out, other = (left_out(latents, labels, 1.0, 1e-3) for labels in (values, wrong))
-    assert torch.allclose(held_out[3], other[3])
-    assert not torch.allclose(held_out[4], other[4])
+    for fitted in (partial(fit, curvature=1.0, weight=1e-3), partial(fit_warped, warp=0.2, weight=1e-3)):
+        held_out, other = (left_out(fitted, latents, labels) for labels in (values, wrong))
+        assert torch.allclose(held_out[3], other[3])
+        assert not torch.allclose(held_out[4], other[4])
 
 
 def test_a_form_of_features_is_the_same_form_of_the_latent() -> None:
@@ -94,3 +98,26 @@ def test_an_error_where_the_plant_seldom_is_weighs_little() -> None:
         found, _ = averaged_quadratic(latents, values, torch.where(seldom, weight, 1.0).double(), views)
         pulls.append(float(found.linear[0] / found.linear.abs().sum()))
     assert pulls[0] > pulls[1] > pulls[2]
+
+
+def _orifice(latents: torch.Tensor) -> torch.Tensor:
+    """A square along one direction, rising wherever the latents are."""
+    along = torch.tensor([0.3, -0.2, 0.1, 0.25, 0.0, 0.15, -0.1, 0.2, 0.0, 0.1], dtype=torch.float64)
+    return (2.0 + latents @ along).square()
+
+
+def test_a_bend_along_one_direction_is_found_from_fewer_labels_than_pairs_of_latents() -> None:
+    generator = torch.Generator().manual_seed(6)
+    latents = torch.randn((20, 1, 10), generator=generator, dtype=torch.float64)
+    values = _orifice(latents[:, 0])
+    found, held_out = averaged_quadratic(latents, values, torch.ones(20, dtype=torch.float64))
+    other = torch.randn((500, 10), generator=generator, dtype=torch.float64)
+    error = found(other) - _orifice(other)
+    assert float(error.square().mean().sqrt()) < 0.1 * float(_orifice(other).std())
+    assert float((held_out[:, 0] - values).square().mean().sqrt()) < 0.2 * float(values.std())
+
+
+def test_labels_that_are_all_the_same_give_a_constant_on_every_scale() -> None:
+    latents, values = _latents(8), torch.full((8,), 3.0, dtype=torch.float64)
+    for warp in WARPS:
+        assert torch.allclose(fit_warped(latents, values, warp, 1e-3)(latents), values[:, None])
