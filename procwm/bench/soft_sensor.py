@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from procwm.bench.linear_model import filled
@@ -13,12 +11,10 @@ from procwm.data.series import CODES, Log, TagSeries
 from procwm.data.window import Grid
 from procwm.plant.samples import Quality
 from procwm.plant.tags import PlantSpec, Role, Tag
-from procwm.training.head_fit import RIDGES, fit, left_out
+from procwm.training.guardrail import AVERAGED_ROWS
+from procwm.training.label_regression import RIDGES
 from procwm.training.labels import Labels
 from procwm.world.calibration import symmetric_margin
-
-AVERAGED_ROWS = (1, 4, 16)
-"""What it reads of every tag: means over so many of the last rows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,20 +64,41 @@ def fit_soft_sensor(rows: Grid, labels: Labels, *, name: str, coverage: float) -
     known = np.isfinite(features).all(axis=1)
     center, scale = features[known].mean(axis=0), features[known].std(axis=0) + 1e-9
     at = np.searchsorted(rows.time_ns, labels.time_ns, side="right") - 1
-    inputs = torch.as_tensor((features[at] - center) / scale)[:, None]
-    values = torch.as_tensor(labels.value)
-    fits = [partial(fit, curvature=0.0, weight=weight) for weight in RIDGES]
-    tried = [(left_out(each, inputs, values), each) for each in fits]
-    held_out, best = min(tried, key=lambda pair: float((values[:, None] - pair[0]).square().mean()))
-    form = best(inputs, values)
-    weights = form.linear.numpy() / scale
+    inputs = (features[at] - center) / scale
+    residuals = {weight: _left_out(inputs, labels.value, weight) for weight in RIDGES}
+    weight = min(residuals, key=lambda each: float(np.square(residuals[each]).mean()))
+    coefficients, constant = _ridge(inputs, labels.value, weight)
+    weights = coefficients / scale
     return SoftSensor(
         name=name,
         weights=weights,
-        offset=form.constant - float(weights @ center),
-        margin=symmetric_margin((values[:, None] - held_out).numpy(), coverage),
-        spread=float(values.std()),
+        offset=constant - float(weights @ center),
+        margin=symmetric_margin(residuals[weight][:, None], coverage),
+        spread=float(labels.value.std(ddof=1)),
     )
+
+
+def _ridge(
+    inputs: Float[np.ndarray, "label feature"], values: Float[np.ndarray, " label"], weight: float
+) -> tuple[Float[np.ndarray, " feature"], float]:
+    """Coefficients and constant of ridge regression, `weight` relative to unit variance of a feature."""
+    mean, middle = inputs.mean(axis=0), float(values.mean())
+    centered = inputs - mean
+    gram = centered.T @ centered / len(values) + weight * np.eye(inputs.shape[1])
+    coefficients = np.linalg.solve(gram, centered.T @ (values - middle) / len(values))
+    return coefficients, middle - float(coefficients @ mean)
+
+
+def _left_out(
+    inputs: Float[np.ndarray, "label feature"], values: Float[np.ndarray, " label"], weight: float
+) -> Float[np.ndarray, " label"]:
+    """The error at each label of a fit to the others."""
+    errors = np.empty(len(values))
+    for label in range(len(values)):
+        others = np.arange(len(values)) != label
+        coefficients, constant = _ridge(inputs[others], values[others], weight)
+        errors[label] = values[label] - inputs[label] @ coefficients - constant
+    return errors
 
 
 def with_sensors(

@@ -11,11 +11,12 @@ from torch import Tensor
 from procwm.data.series import Log
 from procwm.data.window import Grid, grid
 from procwm.errors import LogError, TrainingError
-from procwm.training.head_fit import averaged_quadratic
+from procwm.training.distillation import distilled
 from procwm.training.head_margin import strangeness, with_margin
+from procwm.training.label_regression import labels_everywhere
 from procwm.training.labels import Labels
 from procwm.training.moments import predicted, reachable, sampled, settled_leads
-from procwm.training.quadratic_form import Quadratic, View, as_network
+from procwm.training.quadratic_form import Quadratic, as_network
 from procwm.training.tensors import LogTensors, log_tensors
 from procwm.world.calibration import least_count, margin
 from procwm.world.heads import GuardHead
@@ -25,6 +26,8 @@ GRADED_COVERAGE = (0.95, 0.9)
 """Where labels have a size: the first that so many labels can show, from 9 and 4 on."""
 JUDGED_COVERAGE = 0.9
 """Where they are safe or unsafe."""
+AVERAGED_ROWS = (1, 4, 16)
+"""A label is explained by means of every tag over so many of the last rows."""
 
 
 def learn_guardrail(
@@ -32,13 +35,15 @@ def learn_guardrail(
 ) -> WorldModel:
     """`model` with a guardrail learned from judged moments of `log`.
 
-    The head is a quadratic form: an average of forms of the frozen latent, and of the tags that a linear
-    probe reads from it, weighted by what they say of left-out labels (`head_fit`). It is fitted and
-    calibrated on the encoded latent of each moment and on the ones predicted for it from several intervals
-    before, because a planner holds its predictions to it; the margin is taken from the errors at all of
-    these leads (`head_margin`) or, where labels have no size, from those at the worst of them. A label
-    counts for the root of how much of the log it is the nearest label of: moments worth judging are not
-    typical ones, and a controller is at the edges more than the operators were.
+    Few labels cannot say how a value hangs on a latent of ten numbers, seen as it will be and not as it
+    was. So they are first spread over the log, by regression on what was measured at their moments and on
+    the latent (`label_regression`); from that, at thousands of moments, the head is learned, a quadratic
+    form of the frozen latent (`distillation`): of the encoded one and of those predicted from several
+    intervals before, because a planner holds its predictions to it. The margin is taken from the errors at
+    all of these leads when a label is left out of both steps (`head_margin`) or, where labels have no
+    size, from those at the worst of them. A label counts for the root of how much of the log it is the
+    nearest label of: moments worth judging are not typical ones, and a controller is at the edges more
+    than the operators were.
 
     Args:
         log: holds the labelled moments and a window before them.
@@ -107,15 +112,23 @@ def fitted_head(model: WorldModel, log: Log, labels: Labels) -> FittedHead:
     leads = settled_leads(model)
     moments = _rows_of(labels, rows, leads[-1])
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
-    latents = torch.stack([predicted(model, tensors, moments, lead) for lead in leads], dim=1)
+    everywhere = torch.unique(torch.cat((sampled(rows, leads[-1]), moments)))
+    labelled = torch.searchsorted(everywhere, moments)
+    latents = torch.stack([predicted(model, tensors, everywhere, lead) for lead in leads], dim=1)
     values = torch.as_tensor(labels.value)
-    everywhere = sampled(rows)
-    usual = predicted(model, tensors, everywhere, 0)
-    typical = _typical(usual, latents[:, 0])
-    view = _tags_of(usual, tensors, everywhere)
-    form, held_out = averaged_quadratic(latents, values, typical, [view])
+    usual = latents[:, 0]
+    typical = _typical(usual, usual[labelled])
+    views = [_standard(_trailing_means(tensors, everywhere)), _standard(usual)]
+    value, without = labels_everywhere(views, labelled, values, typical)
+    form, *others = distilled(latents, torch.cat((value[None], without)).T)
+    held_out = torch.stack([other(seen) for other, seen in zip(others, latents[labelled], strict=True)])
     return FittedHead(
-        form=form, held_out=held_out, values=values, latents=latents, typical=typical, usual=usual
+        form=form,
+        held_out=held_out,
+        values=values,
+        latents=latents[labelled],
+        typical=typical,
+        usual=usual,
     )
 
 
@@ -150,13 +163,18 @@ def _refuse_too_few(labels: Labels, counted: int, coverage: float, name: str) ->
         )
 
 
-def _tags_of(usual: Float[Tensor, "moment latent"], log: LogTensors, moments: Int[Tensor, " moment"]) -> View:
-    """Every tag as the latent shows it, by least squares on the log: no label is spent on it."""
-    mean = usual.mean(dim=0)
-    inputs = torch.cat((usual - mean, torch.ones_like(usual[:, :1])), dim=1)
-    # Latents may be collinear: the driver must be one that does not need full rank.
-    solution = torch.linalg.lstsq(inputs, log.values[moments], driver="gelsd").solution
-    return View(solution[:-1].T, solution[-1] - mean @ solution[:-1])
+def _trailing_means(log: LogTensors, moments: Int[Tensor, " moment"]) -> Float[Tensor, "moment feature"]:
+    """Means of every tag over the last rows of each moment's window."""
+    total = torch.cat((torch.zeros_like(log.values[:1]), log.values.cumsum(dim=0)))
+    counts = [count for count in AVERAGED_ROWS if count <= log.history]
+    return torch.cat([(total[moments + 1] - total[moments + 1 - count]) / count for count in counts], dim=1)
+
+
+def _standard(features: Float[Tensor, "moment feature"]) -> Float[Tensor, "moment feature"]:
+    """Of mean 0 and deviation 1; what never changes stays 0."""
+    centered = features - features.mean(dim=0)
+    deviation = centered.square().mean(dim=0).sqrt()
+    return centered / torch.where(deviation > 1e-9, deviation, 1.0)
 
 
 def _typical(

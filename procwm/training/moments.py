@@ -27,9 +27,9 @@ def reachable(rows: Grid, lead: int) -> Bool[np.ndarray, " row"]:
     return found
 
 
-def sampled(rows: Grid) -> Int[Tensor, " moment"]:
-    """Moments of the log with a window, evenly spread."""
-    moments = torch.as_tensor(np.flatnonzero(reachable(rows, 0)))
+def sampled(rows: Grid, lead: int) -> Int[Tensor, " moment"]:
+    """Moments of the log with a window `lead` rows before them, evenly spread."""
+    moments = torch.as_tensor(np.flatnonzero(reachable(rows, lead)))
     return moments[:: len(moments) // _MOST_SAMPLED + 1]
 
 

@@ -1,6 +1,7 @@
 """Quadratic forms of the latent: what a guardrail's head is, and the network that planners take for it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,18 +16,6 @@ _NEGLIGIBLE = 1e-9
 """An eigenvalue below this bends nothing."""
 _REACH = 0.1
 """Largest argument, at the labels, by which a unit leaves its working point: within 0.4 % of a square."""
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """`features = weight @ z + bias`: a few directions of the latent in place of all of them."""
-
-    weight: Float[Tensor, "feature latent"]
-    bias: Float[Tensor, " feature"]
-
-    def __call__(self, latent: Float[Tensor, "*rows latent"]) -> Float[Tensor, "*rows feature"]:
-        """The features of each latent."""
-        return latent @ self.weight.T + self.bias
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +39,14 @@ class Quadratic:
             square=self.square + times * other.square,
         )
 
-    def seen_through(self, view: View) -> "Quadratic":
-        """The same form, of the features that `view` shows, as a form of the latent."""
-        bent = self.square @ view.bias
-        return Quadratic(
-            constant=self.constant + float(view.bias @ (self.linear + bent)),
-            linear=view.weight.T @ (self.linear + 2.0 * bent),
-            square=view.weight.T @ self.square @ view.weight,
-        )
+
+def average(forms: Sequence[Quadratic], weights: Float[Tensor, " form"]) -> Quadratic:
+    """The sum of forms, each times its weight."""
+    return Quadratic(
+        constant=sum(float(weight) * form.constant for form, weight in zip(forms, weights, strict=True)),
+        linear=torch.tensordot(weights, torch.stack([form.linear for form in forms]), dims=1),
+        square=torch.tensordot(weights, torch.stack([form.square for form in forms]), dims=1),
+    )
 
 
 def as_network(form: Quadratic, latents: Float[Tensor, "*rows latent"]) -> nn.Sequential:
