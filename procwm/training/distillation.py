@@ -18,7 +18,9 @@ _PARTS = 8
 
 
 def distilled(
-    latents: Float[Tensor, "moment lead latent"], values: Float[Tensor, "moment target"]
+    latents: Float[Tensor, "moment lead latent"],
+    values: Float[Tensor, "moment target"],
+    near: Float[Tensor, " moment"],
 ) -> list[Quadratic]:
     """A form for each target: the average of straight and curved ones by how they foretell the first target.
 
@@ -31,32 +33,39 @@ def distilled(
     Args:
         latents: of every moment, encoded and predicted from several leads before; in order of time.
         values: what the forms are to say.
+        near: how much each moment matters, 1 at the limit.
     """
     tried = list(itertools.product(CURVATURES, RIDGES))
     part = torch.arange(len(latents)) * _PARTS // len(latents)
     errors = torch.tensor(
-        [sum(_error(latents, values[:, 0], part == each, *one) for each in range(_PARTS)) for one in tried],
+        [
+            sum(_error(latents, values[:, 0], near, part == each, *one) for each in range(_PARTS))
+            for one in tried
+        ],
         dtype=values.dtype,
     )
     weights = torch.softmax(-0.5 * _PARTS * errors.clamp(min=torch.finfo(errors.dtype).tiny).log(), dim=0)
-    forms = [fit(latents, values, *one) for one in tried]
+    forms = [fit(latents, values, near, *one) for one in tried]
     return [average(same, weights) for same in zip(*forms, strict=True)]
 
 
 def _error(
     latents: Float[Tensor, "moment lead latent"],
     values: Float[Tensor, " moment"],
+    near: Float[Tensor, " moment"],
     held_out: Bool[Tensor, " moment"],
     curvature: float,
     ridge: float,
 ) -> float:
-    (form,) = fit(latents[~held_out], values[~held_out, None], curvature, ridge)
-    return float((form(latents[held_out]) - values[held_out, None]).square().sum())
+    (form,) = fit(latents[~held_out], values[~held_out, None], near[~held_out], curvature, ridge)
+    errors = form(latents[held_out]) - values[held_out, None]
+    return float((near[held_out] @ errors.square()).sum())
 
 
 def fit(
     latents: Float[Tensor, "moment lead latent"],
     values: Float[Tensor, "moment target"],
+    near: Float[Tensor, " moment"],
     curvature: float,
     ridge: float,
 ) -> list[Quadratic]:
@@ -68,11 +77,13 @@ def fit(
     flat = latents.flatten(0, 1)
     features = torch.cat((flat, flat[:, one] * flat[:, other] * scale), dim=1)
     targets = values.repeat_interleave(latents.shape[1], dim=0)
-    mean, middle = features.mean(dim=0), targets.mean(dim=0)
+    share = (near / near.sum() / latents.shape[1]).repeat_interleave(latents.shape[1])
+    mean, middle = share @ features, share @ targets
     centered = features - mean
-    gram = centered.T @ centered / len(targets)
+    weighted = centered.T * share
+    gram = weighted @ centered
     gram.diagonal().add_(ridge)
-    coefficients = torch.linalg.solve(gram, centered.T @ (targets - middle) / len(targets))
+    coefficients = torch.linalg.solve(gram, weighted @ (targets - middle))
     return [
         _form(column, float(at - mean @ column), one, other, scale)
         for column, at in zip(coefficients.T, middle, strict=True)

@@ -119,15 +119,17 @@ def fitted_head(model: WorldModel, log: Log, labels: Labels) -> FittedHead:
     usual = latents[:, 0]
     typical = _typical(usual, usual[labelled])
     views = [_standard(_trailing_means(tensors, everywhere)), _standard(usual)]
-    value, without = labels_everywhere(views, labelled, values, typical)
-    form, *others = distilled(latents, torch.cat((value[None], without)).T)
+    scale = values.abs().median()
+    near = _nearness(values, scale)
+    value, without = labels_everywhere(views, labelled, values, typical * near, near)
+    form, *others = distilled(latents, torch.cat((value[None], without)).T, _nearness(value, scale))
     held_out = torch.stack([other(seen) for other, seen in zip(others, latents[labelled], strict=True)])
     return FittedHead(
         form=form,
         held_out=held_out,
         values=values,
         latents=latents[labelled],
-        typical=typical,
+        typical=typical * near,
         usual=usual,
     )
 
@@ -161,6 +163,11 @@ def _refuse_too_few(labels: Labels, counted: int, coverage: float, name: str) ->
         raise TrainingError(
             f"{name}: all {len(labels)} labels are the same, so nothing can be learned from them"
         )
+
+
+def _nearness(values: Float[Tensor, " moment"], scale: Float[Tensor, ""]) -> Float[Tensor, " moment"]:
+    """How much an error matters: 1 at the limit, a half at `scale` from it."""
+    return 1.0 / (1.0 + (values / scale).square())
 
 
 def _trailing_means(log: LogTensors, moments: Int[Tensor, " moment"]) -> Float[Tensor, "moment feature"]:

@@ -46,6 +46,7 @@ def labels_everywhere(
     labelled: Int[Tensor, " label"],
     values: Float[Tensor, " label"],
     typical: Float[Tensor, " label"],
+    near: Float[Tensor, " label"],
 ) -> tuple[Float[Tensor, " moment"], Float[Tensor, "label moment"]]:
     """The value at every moment, and the value there had one label been left out.
 
@@ -61,6 +62,7 @@ def labels_everywhere(
         labelled: the moments that have a label.
         values: of the labels.
         typical: weight of each label's error: how much of the operation it stands for.
+        near: how much each label matters to a regression, 1 at the limit.
     """
     count = len(values)
     everyone = torch.ones(count, dtype=torch.bool)
@@ -70,7 +72,7 @@ def labels_everywhere(
         straight = view @ view[labelled].T
         for kind in KINDS:
             kernel = straight + kind.curvature**2 * straight.square()
-            fitted = _Fitted(kernel, labelled, values, kind)
+            fitted = _Fitted(kernel, labelled, values, near, kind)
             found.append(fitted(everyone))
             others = [everyone.index_fill(0, torch.tensor([label]), False) for label in range(count)]
             without.append(torch.stack([fitted(kept) for kept in others]))
@@ -103,37 +105,46 @@ class _Fitted:
         kernel: Float[Tensor, "moment label"],
         labelled: Int[Tensor, " label"],
         values: Float[Tensor, " label"],
+        near: Float[Tensor, " label"],
         kind: Kind,
     ) -> None:
-        self._kernel, self._among, self._values, self._kind = kernel, kernel[labelled], values, kind
+        self._kernel, self._among = kernel, kernel[labelled]
+        self._values, self._near, self._kind = values, near, kind
 
     def __call__(self, kept: Bool[Tensor, " label"]) -> Float[Tensor, " moment"]:
         """The value at every moment, by the labels that are kept."""
         among, values = self._among[kept][:, kept], self._values[kept]
         scale = _Scale.of(values, self._kind.warp)
         targets = scale.bent(values)
-        middle, mean = targets.mean(), among.mean(dim=0)
-        coefficients = self._solve(among, targets - middle)
-        everywhere = (self._kernel[:, kept] - mean) @ (coefficients - coefficients.mean())
-        return scale.straight(everywhere + middle)
+        share = self._near[kept] / self._near[kept].sum()
+        middle = share @ targets
+        coefficients = self._solve(among, share, targets - middle)
+        centered = coefficients - share * coefficients.sum()
+        return scale.straight((self._kernel[:, kept] - among @ share) @ centered + middle)
 
     @property
     def freedom(self) -> float:
         """Effective count of parameters: the trace of what takes labels to fitted values."""
-        centered = _centered(self._among)
-        return 1.0 + float(torch.trace(self._solve(self._among, centered)))
+        share = self._near / self._near.sum()
+        return 1.0 + float(torch.trace(self._solve(self._among, share, _centered(self._among, share))))
 
     def _solve(
-        self, among: Float[Tensor, "kept kept"], targets: Float[Tensor, "kept *column"]
+        self,
+        among: Float[Tensor, "kept kept"],
+        share: Float[Tensor, " kept"],
+        targets: Float[Tensor, "kept *column"],
     ) -> Float[Tensor, "kept *column"]:
-        regular = _centered(among)
-        regular.diagonal().add_(self._kind.ridge * len(among))
+        regular = _centered(among, share)
+        regular.diagonal().add_(self._kind.ridge / share)
         return torch.linalg.solve(regular, targets)
 
 
-def _centered(kernel: Float[Tensor, "label label"]) -> Float[Tensor, "label label"]:
-    """The kernel of features less their means."""
-    return kernel - kernel.mean(dim=0) - kernel.mean(dim=1, keepdim=True) + kernel.mean()
+def _centered(
+    kernel: Float[Tensor, "label label"], share: Float[Tensor, " label"]
+) -> Float[Tensor, "label label"]:
+    """The kernel of features less their weighted means."""
+    mean = kernel @ share
+    return kernel - mean - mean[:, None] + share @ mean
 
 
 @dataclass(frozen=True, kw_only=True)
