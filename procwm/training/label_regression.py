@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -39,6 +39,8 @@ KINDS = tuple(
     )
 )
 """All that are tried."""
+_NEGLIGIBLE = 1e-6
+"""A weight below this adds nothing."""
 
 
 def labels_everywhere(
@@ -65,28 +67,30 @@ def labels_everywhere(
         near: how much each label matters to a regression, 1 at the limit.
     """
     count = len(values)
-    everyone = torch.ones(count, dtype=torch.bool)
     share = typical / typical.sum()
-    found, without, errors, freedoms = [], [], [], []
+    everyone = torch.arange(count)
+    others = torch.stack([everyone[everyone != label] for label in range(count)])
+    fits: list[tuple[_Fitted, Float[Tensor, "moment label"]]] = []
+    errors, freedoms = [], []
     for view in views:
         straight = view @ view[labelled].T
         for kind in KINDS:
-            kernel = straight + kind.curvature**2 * straight.square()
-            fitted = _Fitted(kernel, labelled, values, near, kind)
-            found.append(fitted(everyone))
-            others = [everyone.index_fill(0, torch.tensor([label]), False) for label in range(count)]
-            without.append(torch.stack([fitted(kept) for kept in others]))
-            missed = values - without[-1][torch.arange(count), labelled]
+            fitted = _Fitted(straight[labelled], values, near, kind)
+            fits.append((fitted, straight))
+            missed = values - fitted(others, straight[labelled])[everyone, everyone]
             errors.append(missed.square() * share)
             freedoms.append(fitted.freedom)
     error, freedom = torch.stack(errors), torch.tensor(freedoms, dtype=values.dtype)
     total = error.sum(dim=1, keepdim=True)
     weights = _likelihood(total, freedom, count).squeeze(1)
     weights_without = _likelihood(total - error, freedom, count)
-    return (
-        torch.einsum("k,km->m", weights, torch.stack(found)),
-        torch.einsum("kl,klm->lm", weights_without, torch.stack(without)),
-    )
+    found = torch.zeros(len(views[0]), dtype=values.dtype)
+    without = torch.zeros((count, len(views[0])), dtype=values.dtype)
+    for (fitted, straight), weight, each in zip(fits, weights, weights_without, strict=True):
+        if max(float(weight), float(each.max())) > _NEGLIGIBLE:
+            found += weight * fitted(everyone[None], straight).squeeze(0)
+            without += each[:, None] * fitted(others, straight)
+    return found, without
 
 
 def _likelihood(
@@ -102,49 +106,71 @@ class _Fitted:
 
     def __init__(
         self,
-        kernel: Float[Tensor, "moment label"],
-        labelled: Int[Tensor, " label"],
+        straight: Float[Tensor, "label label"],
         values: Float[Tensor, " label"],
         near: Float[Tensor, " label"],
         kind: Kind,
     ) -> None:
-        self._kernel, self._among = kernel, kernel[labelled]
+        """Take the products of the labels' features with each other, `straight`, and what is to be fitted."""
         self._values, self._near, self._kind = values, near, kind
+        self._among = self._kernel(straight)
 
-    def __call__(self, kept: Bool[Tensor, " label"]) -> Float[Tensor, " moment"]:
-        """The value at every moment, by the labels that are kept."""
-        among, values = self._among[kept][:, kept], self._values[kept]
+    def __call__(
+        self, kept: Int[Tensor, "fit kept"], straight: Float[Tensor, "moment label"]
+    ) -> Float[Tensor, "fit moment"]:
+        """The value at moments, by the labels that each fit keeps.
+
+        Args:
+            kept: the labels of each fit.
+            straight: products of the moments' features with those of the labels.
+        """
+        among, share = self._system(kept)
+        values = self._values[kept]
         scale = _Scale.of(values, self._kind.warp)
         targets = scale.bent(values)
-        share = self._near[kept] / self._near[kept].sum()
-        middle = share @ targets
-        coefficients = self._solve(among, share, targets - middle)
-        centered = coefficients - share * coefficients.sum()
-        return scale.straight((self._kernel[:, kept] - among @ share) @ centered + middle)
+        middle = (share * targets).sum(dim=1, keepdim=True)
+        coefficients = self._solve(among, share, (targets - middle)[..., None]).squeeze(2)
+        centered = coefficients - share * coefficients.sum(dim=1, keepdim=True)
+        # What the labels that are left out have no part in.
+        weights = torch.zeros((len(kept), len(self._values)), dtype=values.dtype)
+        weights.scatter_(1, kept, centered)
+        offset: Tensor = middle - ((among @ share[..., None]).squeeze(2) * centered).sum(dim=1, keepdim=True)
+        return scale.straight(weights @ self._kernel(straight).T + offset)
+
+    def _kernel(self, straight: Float[Tensor, "row label"]) -> Float[Tensor, "row label"]:
+        return straight + self._kind.curvature**2 * straight.square()
 
     @property
     def freedom(self) -> float:
         """Effective count of parameters: the trace of what takes labels to fitted values."""
-        share = self._near / self._near.sum()
-        return 1.0 + float(torch.trace(self._solve(self._among, share, _centered(self._among, share))))
+        among, share = self._system(torch.arange(len(self._values))[None])
+        return 1.0 + float(torch.trace(self._solve(among, share, _centered(among, share))[0]))
+
+    def _system(
+        self, kept: Int[Tensor, "fit kept"]
+    ) -> tuple[Float[Tensor, "fit kept kept"], Float[Tensor, "fit kept"]]:
+        """The kernel among the labels kept, and the share of each in the fit."""
+        near = self._near[kept]
+        return self._among[kept[:, :, None], kept[:, None, :]], near / near.sum(dim=1, keepdim=True)
 
     def _solve(
         self,
-        among: Float[Tensor, "kept kept"],
-        share: Float[Tensor, " kept"],
-        targets: Float[Tensor, "kept *column"],
-    ) -> Float[Tensor, "kept *column"]:
+        among: Float[Tensor, "fit kept kept"],
+        share: Float[Tensor, "fit kept"],
+        targets: Float[Tensor, "fit kept column"],
+    ) -> Float[Tensor, "fit kept column"]:
         regular = _centered(among, share)
-        regular.diagonal().add_(self._kind.ridge / share)
-        return torch.linalg.solve(regular, targets)
+        regular.diagonal(dim1=1, dim2=2).add_(self._kind.ridge / share)
+        solution: Tensor = torch.linalg.solve(regular, targets)
+        return solution
 
 
 def _centered(
-    kernel: Float[Tensor, "label label"], share: Float[Tensor, " label"]
-) -> Float[Tensor, "label label"]:
+    kernel: Float[Tensor, "fit kept kept"], share: Float[Tensor, "fit kept"]
+) -> Float[Tensor, "fit kept kept"]:
     """The kernel of features less their weighted means."""
-    mean = kernel @ share
-    return kernel - mean - mean[:, None] + share @ mean
+    mean = kernel @ share[..., None]
+    return kernel - mean - mean.mT + share[:, None] @ mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,22 +183,22 @@ class _Scale:
     orifice goes with the square of what flows in.
     """
 
-    middle: Float[Tensor, ""]
-    half: Float[Tensor, ""]
+    middle: Float[Tensor, "fit 1"]
+    half: Float[Tensor, "fit 1"]
     warp: float
 
     @classmethod
-    def of(cls, values: Float[Tensor, " label"], warp: float) -> "_Scale":
-        low, high = values.aminmax()
+    def of(cls, values: Float[Tensor, "fit kept"], warp: float) -> "_Scale":
+        low, high = values.amin(dim=1, keepdim=True), values.amax(dim=1, keepdim=True)
         # Labels may all be the same once one is left out.
         half = ((high - low) / 2.0).clamp(min=torch.finfo(values.dtype).tiny)
         return cls(middle=(high + low) / 2.0, half=half, warp=warp)
 
-    def bent(self, values: Float[Tensor, " label"]) -> Float[Tensor, " label"]:
+    def bent(self, values: Float[Tensor, "fit kept"]) -> Float[Tensor, "fit kept"]:
         relative = (values - self.middle) / self.half
         if self.warp == 0.0:
             return relative
         return ((1.0 + 4.0 * self.warp * (relative + self.warp)).sqrt() - 1.0) / (2.0 * self.warp)
 
-    def straight(self, values: Float[Tensor, " moment"]) -> Float[Tensor, " moment"]:
+    def straight(self, values: Float[Tensor, "fit moment"]) -> Float[Tensor, "fit moment"]:
         return self.middle + self.half * (values + self.warp * (values.square() - 1.0))

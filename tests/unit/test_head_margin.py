@@ -2,8 +2,8 @@
 
 import torch
 
-from procwm.training.head_fit import Quadratic
 from procwm.training.head_margin import strangeness, with_margin
+from procwm.training.quadratic_form import Quadratic
 
 
 def _normal(*shape: int, seed: int = 0) -> torch.Tensor:
