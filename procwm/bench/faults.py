@@ -26,7 +26,7 @@ from procwm.plant import registry
 
 _ROUNDS = 24
 """Faults of each kind, over all scenarios and seeds."""
-_SERVED_ROUNDS = 4
+_SERVED_ROUNDS = 2
 """The same of the kinds that take a server of its own, and wall time."""
 _PER_RUN = 12
 """Faults in one run."""

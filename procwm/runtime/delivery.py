@@ -1,6 +1,5 @@
 """Setpoints on their way to the plant, and what is known to be in force when the way is blocked."""
 
-import asyncio
 import logging
 import math
 from collections import deque
@@ -11,6 +10,7 @@ from procwm.errors import LinkError, OutcomeUnknownError
 from procwm.plant.link import PlantLink
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import names_of
+from procwm.runtime.patience import within
 
 _log = logging.getLogger(__name__)
 
@@ -125,8 +125,7 @@ class Delivery:
             )
         interval_s = self._link.spec.interval_s
         try:
-            async with asyncio.timeout(interval_s):
-                accepted = await self._link.write(setpoints)
+            accepted = await within(interval_s, self._link.write(setpoints))
         except TimeoutError:
             return self._doubted(f"no answer within {interval_s:g} s", set(setpoints), now_ns())
         except OutcomeUnknownError as error:

@@ -1,11 +1,11 @@
 """The counter that the plant's own system watches: it sheds when the counter stands still."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol, runtime_checkable
 
 from procwm.errors import LinkError
+from procwm.runtime.patience import within
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +39,7 @@ class Heartbeat:
             within_s: how long that may take; the next cycle waits for no beat.
         """
         try:
-            async with asyncio.timeout(within_s):
-                await self._send(self._count)
+            await within(within_s, self._send(self._count))
         except (LinkError, TimeoutError) as error:
             self.missed += 1
             _log.warning("the heartbeat did not get through: %s", error or "no answer in time")
