@@ -34,6 +34,7 @@ class Study(Protocol):
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "control": "procwm.bench.control:run_control",
+        "critic": "procwm.bench.critic:run_critic",
         "faults": "procwm.bench.faults:run_faults",
         "model": "procwm.bench.model:run_model",
         "planner": "procwm.bench.planner:run_planner",

@@ -14,7 +14,10 @@ from procwm.planning.transcription import Activation, Affine, Layers, Transcript
 
 
 def apart(problem: ControlProblem, many: int) -> ControlProblem:
-    """`problem` as `many` models side by side are given it: one latent and one set of outputs for each."""
+    """`problem` as `many` models side by side are given it: one latent and one set of outputs for each.
+
+    What it costs is another matter: the objective is made from `problem` itself.
+    """
     return replace(
         problem,
         latent=np.tile(problem.latent, many),
@@ -27,6 +30,7 @@ def apart(problem: ControlProblem, many: int) -> ControlProblem:
         weight=np.tile(problem.weight, many),
         span=np.tile(problem.span, many),
         priorities=None,
+        back_off=None,
     )
 
 

@@ -1,0 +1,255 @@
+"""What a terminal cost is worth: how short a horizon may be that controls as well as a long one.
+
+A setpoint step in closed loop, the plant being the model itself, with three ways to stand for what follows
+the horizon: nothing; the planner's larger weight of the last row; and the cost-to-go of the plant as it is
+near the setpoint, from the Riccati equation, as a function of the last latent state (Chen and Allgöwer, A
+quasi-infinite horizon nonlinear MPC scheme, Automatica 34(10), 1998).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.linalg import solve_discrete_are
+from threadpoolctl import threadpool_limits
+
+from procwm.bench import Progress
+from procwm.bench.planner_problems import Case, Cycles
+from procwm.bench.results import command_line, table, write_results
+from procwm.planning.foresight import Foresight
+from procwm.planning.linearisation import imagine
+from procwm.planning.moves import MoveSpace, move_blocks
+from procwm.planning.network import Derivatives
+from procwm.planning.objective import Objective, objective, row_weights
+from procwm.planning.problem import ControlProblem
+from procwm.planning.sqp import SequentialProgram
+from procwm.planning.transcription import Affine, transcribe
+
+TAILS = ("nothing", "last row", "Riccati")
+_HORIZONS = (4, 6, 8, 12, 20, 40)
+_CASES = (Case(mvs=2, cvs=3, horizon=40), Case(mvs=2, cvs=3, horizon=40, curved=True))
+_SEEDS = (0, 1, 2, 3)
+_CYCLES = 60
+_SETTLED = 300
+"""Intervals after which a plant with MVs at rest is taken to be at rest."""
+_SMALL = 1e-9
+"""Added to costs of states that no output shows, relative to the mean cost."""
+
+
+def run_critic(
+    out: Path,
+    *,
+    scenarios: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    hours: float | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Run every tail over every horizon, and write `OUT/critic.json` and `.md`.
+
+    Args:
+        out: folder for the results.
+        scenarios: have no meaning here.
+        seeds: of networks and setpoint steps; 0 to 3 where empty.
+        hours: has no meaning here.
+        progress: told what is being done.
+    """
+    rows: list[dict[str, Any]] = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            for case in _CASES:
+                for seed in seeds or _SEEDS:
+                    if progress is not None:
+                        progress(f"{case.name}, seed {seed}")
+                    step = SetpointStep(replace(case, seed=seed))
+                    rows += [step.run(tail, horizon) for tail in TAILS for horizon in _HORIZONS]
+    finally:
+        torch.set_num_threads(threads)
+    text = critic_text(rows, command_line("critic", (), seeds, None))
+    return write_results(out, "critic", rows, text)
+
+
+class SetpointStep:
+    """From rest at some MVs to setpoints that other MVs rest at; only their errors, and moves, cost."""
+
+    def __init__(self, case: Case) -> None:
+        cycles, generator = Cycles(case), np.random.default_rng((case.seed, 2))
+        self._case, self._transcript = case, replace(transcribe(cycles.model), guards=())
+        self._from, there = generator.uniform(35.0, 65.0, (2, case.mvs))
+        self._start = self._at_rest(cycles.problem, self._from)
+        self._goal = self._at_rest(cycles.problem, there)
+        readout = self._transcript.readout
+        tracked = np.isfinite(cycles.problem.target[0])
+        self._target = np.where(tracked, readout.weight @ self._goal + readout.bias, np.nan)
+        nowhere = np.full(case.cvs, np.inf)
+        self._problem = replace(
+            cycles.problem,
+            weight=np.where(tracked, cycles.problem.weight, 0.0),
+            zone_low=-nowhere,
+            zone_high=nowhere,
+            low=-nowhere,
+            high=nowhere,
+        )
+        self._root = self._riccati(there)
+
+    def run(self, tail: str, horizon: int) -> dict[str, Any]:
+        """One closed loop: its cost, and the median processor time of a plan."""
+        transcript = self._transcript
+        if tail == "Riccati":
+            # The cost-to-go is the square of a few more outputs, of which the last row counts.
+            readout = transcript.readout
+            more = Affine(
+                np.vstack((readout.weight, self._root)),
+                np.concatenate((readout.bias, -self._root @ self._goal)),
+            )
+            transcript = replace(transcript, readout=more)
+        latent, last, rest, cost, times = self._start, self._from, None, 0.0, []
+        program, blocks = SequentialProgram(), move_blocks(horizon)
+        for _ in range(_CYCLES):
+            problem = self._posed(latent, last, horizon)
+            wanted = self._objective(problem, tail)
+            if tail == "Riccati":
+                problem = _with_outputs(problem, len(self._root))
+            space = MoveSpace(blocks, problem)
+            began = time.process_time()
+            foresight = Foresight(transcript, space, wanted)
+            start = space.hold if rest is None else space.project(rest)
+            knots = program.solve(foresight, start, deadline=np.inf).knots
+            times.append(1e3 * (time.process_time() - began))
+            mv = space.expand(knots)
+            one = self._posed(latent, last, 1)
+            latent = imagine(self._transcript, one, mv[None, :1])[0, 0]
+            readout = self._transcript.readout
+            scored = replace(objective(one), goal_weight=objective(one).goal_weight / row_weights(1)[:, None])
+            cost += float(scored.cost((readout.weight @ latent + readout.bias)[None], mv[:1]))
+            last, rest = mv[0], np.vstack((mv[1:], mv[-1:]))
+        return {
+            "problem": self._case.name.replace(f" h{self._case.horizon}", ""),
+            "seed": self._case.seed,
+            "tail": tail,
+            "horizon": horizon,
+            "cost": cost,
+            "ms_median": float(np.median(times)),
+        }
+
+    def _posed(
+        self, latent: Float[np.ndarray, " latent"], last: Float[np.ndarray, " mv"], horizon: int
+    ) -> ControlProblem:
+        return replace(
+            self._problem,
+            latent=latent,
+            last_mv=last,
+            dv=np.zeros((horizon, 0)),
+            bias=np.zeros((horizon, self._case.cvs)),
+            target=np.repeat(self._target[None], horizon, axis=0),
+        )
+
+    def _objective(self, problem: ControlProblem, tail: str) -> Objective:
+        wanted = objective(problem)
+        if tail == "last row":
+            return wanted
+        plain = wanted.goal_weight / row_weights(problem.horizon)[:, None]
+        if tail == "nothing":
+            return replace(wanted, goal_weight=plain)
+        # The cost-to-go from the last state counts the last row, too.
+        more = np.zeros((problem.horizon, len(self._root)))
+        plain[-1], more[-1] = 0.0, 1.0
+        nowhere = np.full(more.shape, np.inf)
+        return replace(
+            wanted,
+            goal_low=np.hstack((wanted.goal_low, np.zeros(more.shape))),
+            goal_high=np.hstack((wanted.goal_high, np.zeros(more.shape))),
+            goal_weight=np.hstack((plain, more)),
+            low=np.hstack((np.broadcast_to(wanted.low, plain.shape), -nowhere)),
+            high=np.hstack((np.broadcast_to(wanted.high, plain.shape), nowhere)),
+            limit_weight=np.hstack((wanted.limit_weight, np.zeros(more.shape))),
+        )
+
+    def _at_rest(self, problem: ControlProblem, mv: Float[np.ndarray, " mv"]) -> Float[np.ndarray, " latent"]:
+        none = np.zeros((_SETTLED, self._case.cvs))
+        longer = replace(problem, dv=np.zeros((_SETTLED, 0)), bias=none, target=none)
+        held = np.repeat(mv[None, None], _SETTLED, axis=1)
+        return np.asarray(imagine(self._transcript, longer, held)[0, -1])
+
+    def _riccati(self, mv: Float[np.ndarray, " mv"]) -> Float[np.ndarray, "latent latent"]:
+        """`L` with `|L (z - goal)|^2` the cost-to-go from `z`, row included, of the plant linear at the goal.
+
+        MVs belong to the state, as moves cost; the state's part is what is left with the best of them.
+        """
+        transcript, problem, size = self._transcript, self._problem, len(self._goal)
+        scaled = (mv - transcript.mv_center) / transcript.mv_width
+        slope = Derivatives(transcript.network, np.hstack((self._goal, scaled))[None]).jacobian[0]
+        slope = slope + transcript.linear.weight
+        by_state, by_mv = np.eye(size) + slope[:, :size], slope[:, size:] / transcript.mv_width
+        moves = np.eye(len(mv))
+        a = np.block([[by_state, by_mv], [np.zeros((len(mv), size)), moves]])
+        weight = problem.weight / problem.span**2
+        shown = transcript.readout.weight.T @ (weight[:, None] * transcript.readout.weight)
+        cost = np.zeros((len(a), len(a)))
+        cost[:size, :size] = shown
+        cost += _SMALL * np.trace(shown) / size * np.eye(len(a))
+        price = np.diag(problem.move_weight / problem.mv_span**2)
+        to_go = solve_discrete_are(a, np.vstack((by_mv, moves)), cost, price)
+        cross = to_go[:size, size:]
+        of_state = to_go[:size, :size] - cross @ np.linalg.solve(to_go[size:, size:], cross.T)
+        values, vectors = np.linalg.eigh(of_state)
+        return np.asarray((vectors * np.sqrt(values.clip(0.0))).T)
+
+
+def _with_outputs(problem: ControlProblem, more: int) -> ControlProblem:
+    """`problem` with room for more outputs, of which only the objective says anything."""
+
+    def wider(values: Float[np.ndarray, "*rows cv"]) -> Float[np.ndarray, "*rows more"]:
+        return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, more)])
+
+    return replace(
+        problem,
+        bias=wider(problem.bias),
+        target=wider(problem.target),
+        zone_low=wider(problem.zone_low),
+        zone_high=wider(problem.zone_high),
+        low=wider(problem.low),
+        high=wider(problem.high),
+        weight=wider(problem.weight),
+        span=wider(problem.span),
+    )
+
+
+def critic_text(rows: Sequence[dict[str, Any]], command: str) -> str:
+    """The page `critic.md`: cost relative to the longest horizon with the planner's own tail."""
+    lines = []
+    for problem in dict.fromkeys(row["problem"] for row in rows):
+        own = [row for row in rows if row["problem"] == problem]
+        for tail in TAILS:
+            for horizon in dict.fromkeys(row["horizon"] for row in own):
+                here = [row for row in own if (row["tail"], row["horizon"]) == (tail, horizon)]
+                ratios = [row["cost"] / _longest(own, row["seed"]) - 1.0 for row in here]
+                ms = np.median([row["ms_median"] for row in here])
+                lines.append(
+                    [
+                        problem,
+                        tail,
+                        str(horizon),
+                        f"{np.mean(ratios):+.2%}",
+                        f"{max(ratios):+.2%}",
+                        f"{ms:.1f}",
+                    ]
+                )
+    header = ["network", "after the horizon", "horizon", "cost, mean", "cost, worst seed", "ms"]
+    return (
+        f"# Terminal cost\n\n`{command}`\n\n"
+        f"Closed-loop cost of a setpoint step over {_CYCLES} intervals "
+        f"against that with {max(row['horizon'] for row in rows)} intervals and the planner's own weight of "
+        "the last row; median processor time of the program alone.\n\n" + table(header, lines)
+    )
+
+
+def _longest(rows: Sequence[dict[str, Any]], seed: int) -> float:
+    own = [row for row in rows if (row["seed"], row["tail"]) == (seed, "last row")]
+    return float(max(own, key=lambda row: int(row["horizon"]))["cost"])
