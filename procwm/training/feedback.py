@@ -3,7 +3,9 @@
 The disturbance estimate (`control.disturbance`) is, for every lead, an exponential filter of the errors
 made at that lead. What the encoder has seen of a load already is in its predictions, so the best share of a
 new error differs between plants, outputs and leads: here it is the one whose filtered errors would have
-foreseen the errors of the held-out part of the log best.
+foreseen the errors of the held-out part of the log best. A log tells little of where the operators did not
+go, and the model may be wrong there for as long as a controller stays: so an error that lasts is believed
+within about a horizon in any case.
 """
 
 import numpy as np
@@ -17,13 +19,16 @@ from procwm.training.tensors import log_tensors
 from procwm.world.model import WorldModel
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""The smallest still removes a load that the encoder cannot see, within some 100 intervals."""
+"""Tried."""
 MOST_ROWS = 4000
 _CHUNK = 512
 
 
 def chosen_feedback(arriving: Float[np.ndarray, "row horizon cv"]) -> Float[Tensor, "horizon cv"]:
     """The share of a new error to believe, by lead and output; never larger at a longer lead.
+
+    None is so small that a lasting error is filtered with a time constant longer than the horizon,
+    `1 - exp(-n / horizon)` where an output is measured every `n` intervals.
 
     Args:
         arriving: `arriving_errors` of held-out time.
@@ -40,7 +45,8 @@ def chosen_feedback(arriving: Float[np.ndarray, "row horizon cv"]) -> Float[Tens
         missed += np.nan_to_num(np.abs(to_come - bias))
         bias += shares * np.nan_to_num(arriving[row] - bias)
     best = np.minimum.accumulate(np.array(SHARES)[missed.argmin(axis=0)], axis=0)
-    return torch.as_tensor(best)
+    measured = np.isfinite(arriving[:, 0]).mean(axis=0).clip(1.0 / horizon, 1.0)
+    return torch.as_tensor(np.maximum(best, 1.0 - np.exp(-1.0 / (measured * horizon))))
 
 
 @torch.no_grad()

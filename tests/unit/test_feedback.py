@@ -47,7 +47,16 @@ def test_noise_alone_is_hardly_believed() -> None:
     learned = model()
     chosen = chosen_feedback(arriving_errors(learned, operated(learned, noise=1.0, load=0.0)))
     assert chosen.shape == (HORIZON, 1)
-    assert bool((chosen == SHARES[0]).all())
+    lasting = 1.0 - np.exp(-1.0 / HORIZON)
+    assert torch.allclose(chosen, torch.full_like(chosen, lasting), rtol=0.01)
+
+
+def test_an_output_that_is_measured_seldom_is_believed_more_each_time() -> None:
+    learned = model()
+    arriving = arriving_errors(learned, operated(learned, noise=1.0, load=0.0))
+    arriving[np.arange(len(arriving)) % 3 != 0] = np.nan
+    chosen = chosen_feedback(arriving)
+    assert torch.allclose(chosen, torch.full_like(chosen, 1.0 - np.exp(-3.0 / HORIZON)), rtol=0.02)
 
 
 def test_a_load_that_wanders_without_noise_is_believed_at_once() -> None:
