@@ -37,6 +37,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "critic": "procwm.bench.critic:run_critic",
         "faults": "procwm.bench.faults:run_faults",
         "model": "procwm.bench.model:run_model",
+        "objectives": "procwm.bench.objectives:run_objectives",
         "planner": "procwm.bench.planner:run_planner",
         "runtime": "procwm.bench.runtime:run_runtime",
         "search": "procwm.bench.search:run_search",

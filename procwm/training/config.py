@@ -1,8 +1,20 @@
 """What may be decided about a training; every default is a stated rule."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from procwm.errors import TrainingError
+
+
+class Others(StrEnum):
+    """What becomes of PVs that have no limits."""
+
+    CHOSEN = "chosen"
+    """Those that tell of outputs are seen, those that belong to the process foreseen, too (`relevance`)."""
+    SEEN = "seen"
+    """All are part of a window, and none is foreseen."""
+    FORESEEN = "foreseen"
+    """All are part of a window, and all are foreseen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +28,7 @@ class TrainingConfig:
             within 20 and 60.
         latent: size of the latent state; the fewest states that the linear model needs and two more, up
             to 16.
+        others: what becomes of PVs that have no limits.
         steps: optimisation steps of the run that decides how long to train.
         batch: windows a step.
         encoder_hidden, predictor_hidden: widths of the hidden layers.
@@ -28,7 +41,7 @@ class TrainingConfig:
         decay: of the networks' weights towards the linear model (AdamW).
         averaging: of weights over steps; what is validated and kept is the average.
         output_weight, latent_weight, sigreg_weight, inverse_weight: of the losses.
-        companion_weight: as a loss, of the PVs that belong to the process (`relevance`).
+        companion_weight: as a loss, of the PVs that are foreseen beside the outputs.
         targets: count of steps ahead at which a latent is compared with an encoded one, drawn anew
             every step.
         directions: of SIGReg.
@@ -40,6 +53,7 @@ class TrainingConfig:
     history: int | None = None
     horizon: int | None = None
     latent: int | None = None
+    others: Others = Others.CHOSEN
     steps: int = 600
     batch: int = 128
     encoder_hidden: tuple[int, ...] = (16,)

@@ -13,7 +13,7 @@ from procwm.data.series import Log
 from procwm.data.window import Grid, WindowRule, default_cyclic, default_hold_s, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, names_of
-from procwm.training.config import TrainingConfig
+from procwm.training.config import Others, TrainingConfig
 from procwm.training.identification import state_space, states
 from procwm.training.parts import Part, part, with_history
 from procwm.training.regression import regress, sums
@@ -34,7 +34,7 @@ class Material:
         scaler: fitted on `part`.
         part: rows and moments.
         reference: the linear model identified from `part`, double precision.
-        companions: columns of the PVs that belong to the process, among the log's others.
+        companions: columns of the PVs that are foreseen beside the outputs, among the log's others.
     """
 
     rule: WindowRule
@@ -106,10 +106,13 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
 def _relevant(
     plant: PlantSpec, rows: Grid, horizon: int, config: TrainingConfig
 ) -> tuple[Grid, Int[Tensor, " companion"], tuple[str, ...]]:
-    """`rows` without the PVs that tell nothing, which of those left belong to the process, and a sentence.
+    """`rows` without the PVs that tell nothing, which of those left are foreseen, and a sentence.
 
     PVs are judged through windows of a middling length.
     """
+    if config.others is not Others.CHOSEN:
+        foreseen = len(others_of(plant, rows.rule.tags)) if config.others is Others.FORESEEN else 0
+        return rows, torch.arange(foreseen), ()
     tried = histories(plant, rows, horizon, config)
     seen = with_history(rows, tried[len(tried) // 2])
     found = part(seen, plant, fit_scaler(plant, rows.rule.tags, rows.values, rows.valid), horizon)
