@@ -16,7 +16,7 @@ from procwm.plant.certificates import Trust
 from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import Role
 
-_STARTS_S = 60.0
+_STARTS_S = 600.0
 _POLL_S = 0.05
 _SERVERS = ("server", "successor")
 _USER = "mpc"

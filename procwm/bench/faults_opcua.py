@@ -136,8 +136,8 @@ async def survived_served(
         )
         host = Host(life, directory)
         script = _Script(host, faults, made.every, tell)
+        host.start()
         try:
-            host.start()
             await host.started()
             began_ns = await _controlled(made, host, script, directory / "run", seed)
         except Exception as error:

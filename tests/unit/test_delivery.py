@@ -1,6 +1,7 @@
 """What becomes of a write whose way is blocked."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -65,3 +66,30 @@ async def test_a_write_that_is_never_answered_is_given_up_within_the_interval_an
     delivery.forgive()
     assert delivery.healthy
     assert delivery.in_force == {"V1": 41.0}
+
+
+async def test_a_write_that_the_plant_answers_with_no_number_may_have_happened() -> None:
+    class Unreadable(SilentLink):
+        async def write(self, setpoints: Setpoints) -> Setpoints:
+            return dict.fromkeys(setpoints, math.nan)
+
+    delivery = Delivery(Unreadable())
+    delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
+    delivered = await delivery.deliver({"V1": 41.0}, lambda: 0)
+    assert delivered == Delivered(None, "not written (1 in a row): V1: the plant took no number")
+    assert delivery.in_force == {"V1": 40.0}
+    assert (delivery.written, delivery.unknown) == (0, 1)
+    assert "holding until V1 can be read back" in (await delivery.deliver({"V1": 42.0}, lambda: 0)).fault
+
+
+async def test_a_write_that_the_plant_cuts_short_is_corrected_before_the_next_step() -> None:
+    class Cutting(SilentLink):
+        async def write(self, setpoints: Setpoints) -> Setpoints:
+            return {name: min(value, 40.5) for name, value in setpoints.items()}
+
+    delivery = Delivery(Cutting())
+    delivery.observe([Sample("V1", 40.0, Quality.GOOD, 7)], 7)
+    delivered = await delivery.deliver({"V1": 41.0}, lambda: 7)
+    assert delivered == Delivered({"V1": 40.5}, "V1: 41 was written, the plant took 40.5")
+    assert delivery.corrections() == (Sample("V1", 40.5, Quality.GOOD, 8),)
+    assert delivery.corrections() == ()
