@@ -36,8 +36,9 @@ _STOP_S = 10.0
 class ControllerServer:
     """Shows facts as nodes and takes requests to `desk`, between entering and leaving it.
 
-    With certificates everybody who can log in may ask. Without them anybody may look, and nobody may ask
-    unless the server listens on this machine alone, or the plant file opens it to others.
+    With certificates everybody who can log in may look, and all but viewers may ask. Without them anybody
+    may look, and nobody may ask unless the server listens on this machine alone, or the plant file opens it
+    to others.
 
     Attributes:
         closed: why nobody may ask; empty where they may.
@@ -51,6 +52,7 @@ class ControllerServer:
         url: str = "opc.tcp://127.0.0.1:0",
         pki: Path | None = None,
         users: Path | None = None,
+        viewers: Path | None = None,
         unsecured_writes: bool = False,
     ) -> None:
         """Nothing is served before the server is entered.
@@ -60,7 +62,8 @@ class ControllerServer:
             facts: shown until there are others; there is a node for everything that they tell.
             url: to serve at; with port 0 any free port is taken.
             pki: folder of certificates, for secured connections only; `None` serves without security.
-            users: with `pki`, a private file of lines `name:password` of who may log in.
+            users: with `pki`, a private file of lines `name:password` of who may log in, look and ask.
+            viewers: the same of who may look alone.
             unsecured_writes: whether requests from other machines are taken without security.
         """
         parts = urlsplit(url)
@@ -72,7 +75,7 @@ class ControllerServer:
             raise SpecError(f'serve is "{url}"; it must be a URL such as "opc.tcp://127.0.0.1:4850"')
         self._desk, self._first, self._url = desk, facts, url
         self._host = str(parts.hostname)
-        self._pki, self._users = pki, users
+        self._pki, self._users, self._viewers = pki, users, viewers
         self.closed = ""
         if pki is None and not unsecured_writes and not _loopback(self._host):
             self.closed = (
@@ -132,7 +135,10 @@ class ControllerServer:
         """All that happens on the server's own thread."""
         self._loop = asyncio.get_running_loop()
         try:
-            self._server = open_server() if self._pki is None else GuardedServer(self._pki, self._users)
+            if self._pki is None:
+                self._server = open_server()
+            else:
+                self._server = GuardedServer(self._pki, self._users, self._viewers)
             await self._build()
             with linked(self._url, "serving"):
                 await self._server.start()

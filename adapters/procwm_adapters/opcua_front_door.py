@@ -12,6 +12,7 @@ from asyncua.server.address_space import AddressSpace, AttributeService
 from procwm.errors import SpecError
 from procwm.plant.front import MODES, Desk, Wish
 from procwm_adapters.opcua_front_nodes import HIGH, LOW, MODE_REQUEST, ON, REQUESTS, SETPOINT, VARIABLES
+from procwm_adapters.opcua_guard import Viewer
 
 _KINDS = {
     MODE_REQUEST: ua.VariantType.UInt32,
@@ -75,12 +76,13 @@ class FrontDoor(AttributeService):  # type: ignore[misc]
             written: list[Any] = await super().write(params, user)
             return written
         who = f"{getattr(user, 'name', None) or 'anonymous'} over OPC UA"
+        closed = f"{user.name} may look and not ask" if isinstance(user, Viewer) else self._closed
         wishes, asked = _Wishes(), list[int]()
         statuses: list[Any] = []
         for item in params.NodesToWrite:
             path = self._paths(item.NodeId) or str(item.NodeId)
             try:
-                wishes.add(path, self._value(path, item))
+                wishes.add(path, _value(path, item, closed))
                 asked.append(len(statuses))
                 statuses.append(ua.StatusCode())
             except RefusedError as refusal:
@@ -103,26 +105,27 @@ class FrontDoor(AttributeService):  # type: ignore[misc]
                 item.NodeId, ua.AttributeIds.Value, ua.DataValue(item.Value.Value)
             )
 
-    def _value(self, path: str, item: Any) -> Any:
-        """The value that is written, if it can be a wish at all."""
-        kind = _KINDS.get(path if path == MODE_REQUEST else split(path)[1])
-        if kind is None or item.AttributeId != ua.AttributeIds.Value:
-            raise RefusedError(ua.StatusCodes.BadUserAccessDenied, "this is not for anybody to write")
-        if self._closed:
-            raise RefusedError(ua.StatusCodes.BadUserAccessDenied, self._closed)
-        if item.IndexRange:
-            raise RefusedError(ua.StatusCodes.BadWriteNotSupported, "a part of a value cannot be written")
-        variant = item.Value.Value
-        if variant is None or variant.VariantType is not kind or variant.is_array:
-            raise RefusedError(ua.StatusCodes.BadTypeMismatch, f"it must be one {kind.name}")
-        status = item.Value.StatusCode
-        if status is not None and not status.is_good():
-            raise RefusedError(ua.StatusCodes.BadOutOfRange, "its status is not Good")
-        if kind is ua.VariantType.Double and not math.isfinite(variant.Value):
-            raise RefusedError(ua.StatusCodes.BadOutOfRange, "it must be a finite number")
-        if path == MODE_REQUEST and not 0 <= variant.Value < len(MODES):
-            raise RefusedError(ua.StatusCodes.BadOutOfRange, f"modes are numbered 0 to {len(MODES) - 1}")
-        return variant.Value
+
+def _value(path: str, item: Any, closed: str) -> Any:
+    """The value that is written, if it can be a wish at all; `closed` says why none may ask, or is empty."""
+    kind = _KINDS.get(path if path == MODE_REQUEST else split(path)[1])
+    if kind is None or item.AttributeId != ua.AttributeIds.Value:
+        raise RefusedError(ua.StatusCodes.BadUserAccessDenied, "this is not for anybody to write")
+    if closed:
+        raise RefusedError(ua.StatusCodes.BadUserAccessDenied, closed)
+    if item.IndexRange:
+        raise RefusedError(ua.StatusCodes.BadWriteNotSupported, "a part of a value cannot be written")
+    variant = item.Value.Value
+    if variant is None or variant.VariantType is not kind or variant.is_array:
+        raise RefusedError(ua.StatusCodes.BadTypeMismatch, f"it must be one {kind.name}")
+    status = item.Value.StatusCode
+    if status is not None and not status.is_good():
+        raise RefusedError(ua.StatusCodes.BadOutOfRange, "its status is not Good")
+    if kind is ua.VariantType.Double and not math.isfinite(variant.Value):
+        raise RefusedError(ua.StatusCodes.BadOutOfRange, "it must be a finite number")
+    if path == MODE_REQUEST and not 0 <= variant.Value < len(MODES):
+        raise RefusedError(ua.StatusCodes.BadOutOfRange, f"modes are numbered 0 to {len(MODES) - 1}")
+    return variant.Value
 
 
 def split(path: str) -> tuple[str, str]:

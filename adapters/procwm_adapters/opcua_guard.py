@@ -25,18 +25,23 @@ from procwm_adapters.opcua_pki import CertificateFolder, application_uri, load_c
 from procwm_adapters.opcua_secrets import read_private
 
 
+class Viewer(User):  # type: ignore[misc]
+    """Somebody who may look at everything and ask for nothing."""
+
+
 class GuardedServer(Server):  # type: ignore[misc]
     """An asyncua `Server` that lets in trusted applications with known users, over secured channels."""
 
-    def __init__(self, pki: Path, users: Path | None = None) -> None:
+    def __init__(self, pki: Path, users: Path | None = None, viewers: Path | None = None) -> None:
         """Read certificates and users; `SpecError` where one is missing, or nobody could log in.
 
         Args:
-            pki: folder of certificates; those of users who log in with one lie in its `users/`.
-            users: private file of lines `name:password`.
+            pki: folder of certificates; those of users who log in with one lie in its `users/`, those of
+                viewers in its `viewers/`.
+            users, viewers: private files of lines `name:password`.
         """
         self._pki = CertificateFolder(pki)
-        known = _Users(self._pki, _passwords(users) if users else {})
+        known = _Users(self._pki, _passwords(users) if users else {}, _passwords(viewers) if viewers else {})
         super().__init__(iserver=_GuardedInternals(self._pki, known))
         if not self._pki.own_certificate.exists():
             raise SpecError(
@@ -106,15 +111,21 @@ class _GuardedSession(InternalSession):  # type: ignore[misc]
 
 
 class _Users(UserManager):  # type: ignore[misc]
-    def __init__(self, pki: CertificateFolder, passwords: Mapping[str, str]) -> None:
+    def __init__(self, pki: CertificateFolder, users: Mapping[str, str], viewers: Mapping[str, str]) -> None:
+        twice = sorted(users.keys() & viewers.keys())
+        if twice:
+            raise SpecError(f"{', '.join(twice)}: both a user and a viewer; keep one")
+        passwords = {**users, **viewers}
         self._passwords = {name: password.encode() for name, password in passwords.items()}
-        self._folder = pki.path / "users"
+        self._viewers = frozenset(viewers)
+        self._folders = {pki.path / "users": User, pki.path / "viewers": Viewer}
         self.tokens = [ua.UserNameIdentityToken] if passwords else []
-        if self._folder.is_dir():
+        if any(folder.is_dir() for folder in self._folders):
             self.tokens.append(ua.X509IdentityToken)
         if not self.tokens:
             raise SpecError(
-                f"no user could log in; name a file of users, or put their certificates into {self._folder}"
+                f"no user could log in; name a file of users, or put their certificates into "
+                f"{pki.path / 'users'}"
             )
 
     def get_user(
@@ -124,11 +135,16 @@ class _Users(UserManager):  # type: ignore[misc]
             # Compared even where the name is unknown, so that time does not tell which names there are.
             known = self._passwords.get(username, b"")
             if hmac.compare_digest(known, (password or "").encode()) and known:
-                return User(role=UserRole.User, name=username)
+                kind = Viewer if username in self._viewers else User
+                return kind(role=UserRole.User, name=username)
             return None
-        for path in sorted(self._folder.glob("*")):
-            if certificate and load_certificate(path) == x509_from_der(certificate):
-                return User(role=UserRole.User, name=path.stem)
+        if not certificate:
+            return None
+        shown = x509_from_der(certificate)
+        for folder, kind in self._folders.items():
+            for path in sorted(folder.glob("*")):
+                if load_certificate(path) == shown:
+                    return kind(role=UserRole.User, name=path.stem)
         return None
 
 

@@ -53,7 +53,8 @@ class ControlSettings:
         serve: URL at which the controller is a server of its own, for front ends; it is none without it.
         serve_pki: folder of that server's certificates, relative to the plant file; without it the server has
             no security.
-        serve_users: with `serve_pki`, the private file of those who may log in.
+        serve_users: with `serve_pki`, the private file of those who may log in and ask.
+        serve_viewers: with `serve_pki`, the private file of those who may log in and look.
         serve_unsecured_writes: whether a server without security takes requests from other machines, too.
         metrics: port on which Prometheus finds the same facts; none without it.
         tightening: share of the model's 90 % error band by which plans keep away from limits of CVs and PVs.
@@ -68,6 +69,7 @@ class ControlSettings:
     serve: str | None = None
     serve_pki: str | None = None
     serve_users: str | None = None
+    serve_viewers: str | None = None
     serve_unsecured_writes: bool = False
     metrics: int | None = None
     tightening: float = 0.0
@@ -79,8 +81,9 @@ class ControlSettings:
                 raise SpecError(f"[control]: {label} is {value}; it must be a number above 0")
         if not (math.isfinite(self.tightening) and self.tightening >= 0):
             raise SpecError(f"[control]: tightening is {self.tightening}; it must be a number of at least 0")
-        if self.serve_users is not None and self.serve_pki is None:
-            raise SpecError("[control]: serve_users needs secured connections; add serve_pki")
+        for label in ("serve_users", "serve_viewers"):
+            if getattr(self, label) is not None and self.serve_pki is None:
+                raise SpecError(f"[control]: {label} needs secured connections; add serve_pki")
         if self.metrics is not None and not 0 <= self.metrics <= 65535:
             raise SpecError(f"[control]: metrics is {self.metrics}; it must be a port, 1 to 65535")
 
@@ -92,6 +95,7 @@ class ControlSettings:
             serve=None,
             serve_pki=None,
             serve_users=None,
+            serve_viewers=None,
             serve_unsecured_writes=False,
             metrics=None,
         )

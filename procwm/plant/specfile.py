@@ -133,7 +133,10 @@ class ControlTable(_Table):
         None,
         description="folder of that server's certificates, relative to the plant file; unsecured without it",
     )
-    serve_users: str | None = Field(None, description="private file of lines NAME:PASSWORD of its users")
+    serve_users: str | None = Field(
+        None, description="private file of lines NAME:PASSWORD of its users, who may look and ask"
+    )
+    serve_viewers: str | None = Field(None, description="the same of those who may look and ask for nothing")
     serve_unsecured_writes: Annotated[bool, Strict()] = Field(
         False, description="whether a server without serve_pki takes requests from other machines, too"
     )

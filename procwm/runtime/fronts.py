@@ -64,8 +64,9 @@ class FrontEnds:
                 self.desk,
                 facts,
                 url=control.serve,
-                pki=self._folder / control.serve_pki if control.serve_pki else None,
-                users=self._folder / control.serve_users if control.serve_users else None,
+                pki=self._path(control.serve_pki),
+                users=self._path(control.serve_users),
+                viewers=self._path(control.serve_viewers),
                 unsecured_writes=control.serve_unsecured_writes,
             )
             self._shown.append((await self._stack.enter_async_context(server)).show)
@@ -84,6 +85,9 @@ class FrontEnds:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    def _path(self, written: str | None) -> Path | None:
+        return None if written is None else self._folder / written
 
     def tell(self, cycle: Cycle) -> None:
         """Show one cycle; whatever goes wrong with that, control goes on."""

@@ -13,8 +13,14 @@ from asyncua import Client, ua
 from opcua_doubles import LEVEL, PUMP, FakePlant
 
 from procwm.errors import LinkError, ProcwmError, SpecError
+from procwm.plant.front import Facts, Variable, Wish
 from procwm.plant.settings import MODES, POLICIES, OpcUaSettings
+from procwm.plant.tags import Role
 from procwm_adapters.opcua import OpcUaLink
+from procwm_adapters.opcua_client import SecureClient
+from procwm_adapters.opcua_front import ControllerServer
+from procwm_adapters.opcua_front_nodes import NAMESPACE
+from procwm_adapters.opcua_guard import GuardedServer
 from procwm_adapters.opcua_pki import CertificateFolder
 from procwm_adapters.opcua_secrets import PASSWORD
 from procwm_adapters.opcua_server import PlantServer
@@ -287,3 +293,77 @@ async def test_a_server_that_just_closes_the_connection_is_said_not_to_trust_us(
         said = await refusal(secured(server, pki, endpoint=url))
     assert "the server closed the connection: it may not trust procwm's certificate" in said
     assert "client/own/certificate.der trusted there" in said
+
+
+class Listener:
+    """A desk that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.wishes: list[str] = []
+        self.refusals: list[str] = []
+
+    def wish(self, who: str, wish: Wish) -> None:
+        self.wishes.append(who)
+
+    def refused(self, who: str, what: str, why: str) -> None:
+        self.refusals.append(f"{who}: {what}: {why}")
+
+
+async def test_a_viewer_sees_what_an_operator_sees_and_may_ask_for_nothing(pki, tmp_path):
+    viewers = tmp_path / "viewers.txt"
+    viewers.write_text("guest:look\n")
+    viewers.chmod(0o600)
+    desk = Listener()
+    level = Variable(role=Role.CV, unit="cm", range=(0.0, 20.0), value=9.5, limits=(1.0, 19.0))
+    facts = Facts(
+        plant="tank",
+        interval_s=1.0,
+        time_ns=10**18,
+        heartbeat=1,
+        requested="auto",
+        actual="auto",
+        variables={"LT1.PV": level},
+        guardrails={},
+    )
+    served = ControllerServer(desk, facts, pki=pki / "server", users=pki / "users.txt", viewers=viewers)
+
+    async def ask(name: str, password: Path, home: str) -> tuple[float, list[str]]:
+        settings = OpcUaSettings(
+            endpoint=front.url, policy="Basic256Sha256", pki=home, user=name, password_file=str(password)
+        )
+        said = []
+        async with asyncio.timeout(60):
+            client = SecureClient(replace(settings, folder=str(pki)), timeout=10.0)
+            with client.connecting():
+                await client.connect()
+            async with client:
+                index = await client.get_namespace_index(NAMESPACE)
+                for path, value in (
+                    ("Mode.Request", ua.Variant(1, ua.VariantType.UInt32)),
+                    ("Variables.LT1.PV.LimitHighRequest", ua.Variant(18.0, ua.VariantType.Double)),
+                    ("Variables.LT1.PV.Value", ua.Variant(1.0, ua.VariantType.Double)),
+                ):
+                    try:
+                        await client.get_node(ua.NodeId(path, index)).write_value(ua.DataValue(value))
+                        said.append("taken")
+                    except ua.UaStatusCodeError as error:
+                        said.append(type(error).__name__)
+                return await client.get_node(ua.NodeId("Variables.LT1.PV.Value", index)).read_value(), said
+
+    word = tmp_path / "word.txt"
+    word.write_text("look\n")
+    word.chmod(0o600)
+    async with served as front:
+        assert await ask("guest", word, "client") == (9.5, ["BadUserAccessDenied"] * 3)
+        assert desk.wishes == []
+        assert desk.refusals[0] == "guest over OPC UA: Mode.Request = 1: guest may look and not ask"
+        assert await ask("mpc", pki / "password.txt", "client") == (
+            9.5,
+            ["taken"] * 2 + ["BadUserAccessDenied"],
+        )
+        assert desk.wishes == ["mpc over OPC UA"] * 2
+
+
+def test_who_is_both_a_user_and_a_viewer_is_refused(pki):
+    with pytest.raises(SpecError, match="mpc, other: both a user and a viewer; keep one"):
+        GuardedServer(pki / "server", pki / "users.txt", pki / "users.txt")
