@@ -11,11 +11,18 @@ from asyncua import Client, ua
 from asyncua.client.ua_client import UaClientState
 
 from procwm.plant.samples import Quality, Sample, Setpoints
-from procwm.plant.tags import PlantSpec, Role
+from procwm.plant.tags import PlantSpec, names_of
 from procwm_adapters.inbox import Inbox
 from procwm_adapters.opcua_client import SecureClient, settings_of
 from procwm_adapters.opcua_errors import FAILURES, linked
-from procwm_adapters.opcua_nodes import HEARTBEAT, PlantNode, examine, named_nodes
+from procwm_adapters.opcua_nodes import (
+    HEARTBEAT,
+    WRITE_ID,
+    WRITE_UNTIL,
+    PlantNode,
+    examine,
+    named_nodes,
+)
 from procwm_adapters.opcua_requests import read
 from procwm_adapters.opcua_return import Return
 from procwm_adapters.opcua_subscription import Item, LinkSubscription
@@ -95,8 +102,14 @@ class OpcUaLink:
         )
         self._return = Return(self._client, self._endpoint, self._subscription, self._inbox, self._look_again)
         self._mvs: dict[str, PlantNode] = {}
+        self._stamps: dict[str, PlantNode] = {}
         self._writer = SetpointWriter(
-            self._client, self._endpoint, self._mvs, lambda: self.connected, settle_s=settle_s
+            self._client,
+            self._endpoint,
+            self._mvs,
+            lambda: self.connected,
+            settle_s=settle_s,
+            stamps=self._stamps,
         )
         self._beats: dict[str, PlantNode] = {}
         self._beater = SetpointWriter(
@@ -160,6 +173,10 @@ class OpcUaLink:
         """
         return await self._writer.write(setpoints)
 
+    async def write_valid(self, setpoints: Setpoints, *, write_id: int, until_ns: int) -> dict[str, float]:
+        """Write MVs as `write` does; the plant file's nodes for it get number and validity in one request."""
+        return await self._writer.write(setpoints, stamped={WRITE_ID: write_id, WRITE_UNTIL: until_ns})
+
     async def beat(self, count: int) -> None:
         """Write `count` to the heartbeat's node of the plant file; `LinkError` where that fails."""
         await self._beater.write({HEARTBEAT: float(count)})
@@ -177,16 +194,18 @@ class OpcUaLink:
 
     def _take(self, nodes: tuple[PlantNode, ...]) -> None:
         self._nodes = nodes
-        for named, role in ((self._mvs, Role.MV), (self._beats, None)):
+        for named, names in (
+            (self._mvs, names_of(self._spec.mvs)),
+            (self._beats, (HEARTBEAT,)),
+            (self._stamps, (WRITE_ID, WRITE_UNTIL)),
+        ):
             named.clear()
-            names = {tag.name for tag in self._spec.tags if tag.role is role} if role else {HEARTBEAT}
             named.update({node.name: node for node in nodes if node.written and node.name in names})
 
     @property
     def _told(self) -> list[Item]:
         """What the subscription brings of the plant: every tag and signal."""
-        told = [node for node in self._nodes if node.name != HEARTBEAT]
-        return [Item(node.name, node.id, self._receiver(node)) for node in told]
+        return [Item(node.name, node.id, self._receiver(node)) for node in self._nodes if _read(node)]
 
     async def _look_again(self, unsubscribed: bool) -> tuple[PlantNode, ...]:
         """The nodes of the server that came back; it may number its namespaces differently now."""
@@ -223,9 +242,7 @@ class OpcUaLink:
             await asyncio.sleep(half_s)
             before = time.monotonic() - half_s
             silent = [
-                node
-                for node in self._nodes
-                if node.name != HEARTBEAT and self._heard.get(node.name, before) <= before
+                node for node in self._nodes if _read(node) and self._heard.get(node.name, before) <= before
             ]
             if self.reaffirms and silent and self.connected:
                 try:
@@ -252,6 +269,11 @@ class OpcUaLink:
         if self._withheld and time.monotonic() - min(self._withheld.values()) > longest_s:
             self._withheld.clear()
             self._subscription.give_up()
+
+
+def _read(node: PlantNode) -> bool:
+    """Whether its values are looked at; what procwm alone writes tells it nothing."""
+    return node.name not in (HEARTBEAT, WRITE_ID, WRITE_UNTIL)
 
 
 def _awaited(value: Any) -> bool:

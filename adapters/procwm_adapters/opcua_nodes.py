@@ -20,6 +20,9 @@ _LOGGER = logging.getLogger(__name__)
 
 HEARTBEAT = "heartbeat"
 """Name of the node that the controller counts up, beside those of the tags."""
+WRITE_ID, WRITE_UNTIL = "write id", "write valid until"
+"""Names of the nodes that are written with MVs, in the same request."""
+_WIDE = (ua.VariantType.UInt32, ua.VariantType.Int64, ua.VariantType.UInt64, ua.VariantType.Double)
 
 _ABSENT = frozenset({ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid})
 _FORBIDDEN = frozenset({ua.StatusCodes.BadUserAccessDenied, ua.StatusCodes.BadNotReadable})
@@ -68,8 +71,14 @@ def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
         mv = writes and tag in spec.mvs
         nodes.append(PlantNode(name=tag.name, node=tag.node, unit=tag.unit, written=mv, range=tag.range))
     nodes += [PlantNode(name=s.name, node=s.node, unit=None, written=False) for s in spec.signals]
-    if spec.control.heartbeat_node is not None and writes:
-        nodes.append(PlantNode(name=HEARTBEAT, node=spec.control.heartbeat_node, unit=None, written=True))
+    control = spec.control
+    for name, node_id in (
+        (HEARTBEAT, control.heartbeat_node),
+        (WRITE_ID, control.write_id_node),
+        (WRITE_UNTIL, control.write_until_node),
+    ):
+        if node_id is not None and writes:
+            nodes.append(PlantNode(name=name, node=node_id, unit=None, written=True))
     for node in nodes:
         _parsed(node)
     return tuple(nodes)
@@ -144,6 +153,13 @@ def _check_readable(node: PlantNode, value: Any) -> None:
 
 
 def _check_number(node: PlantNode, value: Any, kind: Any) -> None:
+    if node.name == WRITE_UNTIL and kind is ua.VariantType.DateTime:
+        return
+    if node.name in (WRITE_ID, WRITE_UNTIL) and kind not in _WIDE:
+        raise LinkError(
+            f"{node.name}: node {node.node} holds {kind.name}, which is too narrow; let it hold "
+            f"{', '.join(wide.name for wide in _WIDE)}"
+        )
     if kind not in NUMERIC:
         raise LinkError(f"{node.name}: node {node.node} holds {kind.name}; a tag holds a number or a Boolean")
     if value.Value is not None and isinstance(value.Value.Value, list):

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from asyncua import Client, ua
@@ -10,9 +11,9 @@ from asyncua import Client, ua
 from procwm.errors import LinkError, OutcomeUnknownError
 from procwm.plant.samples import Setpoints
 from procwm_adapters.opcua_errors import FAILURES, link_error
-from procwm_adapters.opcua_nodes import PlantNode
+from procwm_adapters.opcua_nodes import WRITE_UNTIL, PlantNode
 from procwm_adapters.opcua_requests import read
-from procwm_adapters.opcua_values import number_of, variant_of
+from procwm_adapters.opcua_values import number_of, opcua_time, variant_of
 
 _POLL_S = 0.05
 _SAME = 1e-6
@@ -30,6 +31,7 @@ class SetpointWriter:
         ready: Callable[[], bool],
         *,
         settle_s: float,
+        stamps: Mapping[str, PlantNode] = MappingProxyType({}),
     ) -> None:
         """Nothing is sent before `write`.
 
@@ -39,16 +41,24 @@ class SetpointWriter:
             mvs: all that may be written, by tag; it changes where the server comes back changed.
             ready: whether the connection stands and the nodes have been looked up on it.
             settle_s: how long a server may take to show a value that it has accepted.
+            stamps: what else a request carries, by the name of the node: its number, and until when it holds.
         """
         self._client = client
         self._endpoint = endpoint
         self._mvs = mvs
         self._ready = ready
         self._settle_s = settle_s
+        self._stamps = stamps
         self._lock = asyncio.Lock()
 
-    async def write(self, setpoints: Setpoints) -> dict[str, float]:
+    async def write(
+        self, setpoints: Setpoints, *, stamped: Mapping[str, int] = MappingProxyType({})
+    ) -> dict[str, float]:
         """Write `setpoints` and return what the plant then holds.
+
+        Args:
+            setpoints: by MV, engineering units.
+            stamped: `WRITE_ID`, and `WRITE_UNTIL` in UTC ns; each is sent where the server has its node.
 
         Raises:
             LinkError: nothing was sent, or the server refused it.
@@ -62,10 +72,11 @@ class SetpointWriter:
             if not wanted:
                 return {}
             try:
-                results = await self._client.uaclient.write(self._request(wanted))
+                sent = {**self._stamp(stamped), **wanted}
+                results = await self._client.uaclient.write(self._request(sent))
             except FAILURES as error:
                 return await self._after_doubt(wanted, link_error(self._endpoint, f"writing {text}", error))
-            self._check(wanted, results)
+            self._check(sent, results)
             return await self._read_back(wanted, text)
 
     def _variant(self, name: str, value: float) -> Any:
@@ -77,20 +88,36 @@ class SetpointWriter:
             )
         return variant_of(name, float(value), self._mvs[name].kind)
 
-    def _request(self, wanted: Mapping[str, Any]) -> Any:
+    def _stamp(self, stamped: Mapping[str, int]) -> dict[str, Any]:
+        found = {}
+        for name, value in stamped.items():
+            if name not in self._stamps:
+                continue
+            kind = self._stamps[name].kind
+            if kind is ua.VariantType.DateTime:
+                found[name] = ua.Variant(opcua_time(value), kind)
+            elif name == WRITE_UNTIL:
+                seconds = value / 1e9 if kind is ua.VariantType.Double else value // 1_000_000_000
+                found[name] = ua.Variant(seconds, kind)
+            else:
+                found[name] = variant_of(name, float(value), kind)
+        return found
+
+    def _request(self, sent: Mapping[str, Any]) -> Any:
         request = ua.WriteParameters()
-        for name, variant in wanted.items():
+        nodes = {**self._stamps, **self._mvs}
+        for name, variant in sent.items():
             # Many controllers refuse a write that carries a status or a time.
             value = ua.DataValue(variant, StatusCode=None)
             request.NodesToWrite.append(
-                ua.WriteValue(NodeId=self._mvs[name].id, AttributeId=ua.AttributeIds.Value, Value=value)
+                ua.WriteValue(NodeId=nodes[name].id, AttributeId=ua.AttributeIds.Value, Value=value)
             )
         return request
 
-    def _check(self, wanted: Mapping[str, Any], results: list[Any]) -> None:
+    def _check(self, sent: Mapping[str, Any], results: list[Any]) -> None:
         answers = [
-            f"{name} = {variant.Value:g} was {'written' if status.is_good() else f'refused ({status.name})'}"
-            for (name, variant), status in zip(wanted.items(), results, strict=True)
+            f"{name} = {_shown(variant)} was {'written' if status.is_good() else f'refused ({status.name})'}"
+            for (name, variant), status in zip(sent.items(), results, strict=True)
         ]
         if not all(status.is_good() for status in results):
             raise LinkError(f"{self._endpoint}: {'; '.join(answers)}")
@@ -126,6 +153,11 @@ class SetpointWriter:
                     f"{self._endpoint}: {name} was written, and the plant reports no good value for it"
                 )
         return held
+
+
+def _shown(variant: Any) -> str:
+    is_number = isinstance(variant.Value, int | float)
+    return f"{variant.Value:g}" if is_number else str(variant.Value)
 
 
 def _agree(wanted: Mapping[str, Any], held: Mapping[str, float]) -> bool:

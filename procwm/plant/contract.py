@@ -48,6 +48,9 @@ class ControlSettings:
             5 control intervals.
         clock_skew_s: a sample stamped further ahead of our clock than this is refused. 1 control interval.
         heartbeat_node: OPC UA node of the counter that the plant watches; written in every healthy cycle.
+        write_id_node: OPC UA node that each write of MVs gives its number, which grows.
+        write_until_node: OPC UA node that each write of MVs tells until when it is valid: a DateTime, or a
+            number of seconds since 1970, UTC.
         plant_heartbeat_node: OPC UA node of a value that the plant keeps changing.
         plant_heartbeat_s: for how long it may stand still before the controller sheds. 3 control intervals.
         serve: URL at which the controller is a server of its own, for front ends; it is none without it.
@@ -64,6 +67,8 @@ class ControlSettings:
     silent_for_s: float | None = None
     clock_skew_s: float | None = None
     heartbeat_node: str | None = None
+    write_id_node: str | None = None
+    write_until_node: str | None = None
     plant_heartbeat_node: str | None = None
     plant_heartbeat_s: float | None = None
     serve: str | None = None

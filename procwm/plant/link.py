@@ -26,6 +26,24 @@ class PlantLink(Protocol):
 
 
 @runtime_checkable
+class ValidatingLink(Protocol):
+    """A `PlantLink` that can tell the plant, with setpoints, which write they are and until when it is valid.
+
+    A write that was on its way for too long, in a server that stood still, is then void to the plant.
+    """
+
+    async def write_valid(self, setpoints: Setpoints, *, write_id: int, until_ns: int) -> Setpoints:
+        """Ask for `setpoints` as `PlantLink.write` does.
+
+        Args:
+            setpoints: engineering units.
+            write_id: grows from write to write; below 2^32, where it begins again.
+            until_ns: the plant is to take no setpoint of this write after that time, UTC.
+        """
+        ...
+
+
+@runtime_checkable
 class Clock(Protocol):
     """The source of control cycles. Simulations and logs own time, so they are clocks too."""
 

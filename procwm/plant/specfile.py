@@ -120,6 +120,14 @@ class ControlTable(_Table):
         None, description="a sample stamped further ahead of our clock is refused"
     )
     heartbeat_node: str | None = Field(None, description="OPC UA node of the counter the plant watches")
+    write_id_node: str | None = Field(
+        None, description="OPC UA node that gets the number of each write of MVs, in the same request"
+    )
+    write_until_node: str | None = Field(
+        None,
+        description="OPC UA node that gets the time until which a write of MVs is valid, in the same "
+        "request: a DateTime, or seconds since 1970 UTC",
+    )
     plant_heartbeat_node: str | None = Field(
         None, description="OPC UA node of a value that the plant keeps changing"
     )

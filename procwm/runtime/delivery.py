@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from procwm.errors import LinkError, OutcomeUnknownError
-from procwm.plant.link import PlantLink
+from procwm.plant.link import PlantLink, ValidatingLink
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import names_of
 from procwm.runtime.patience import within
@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 _ROUNDING = 1e-6
 """Of an MV's span: a difference between written and accepted that is none."""
+_WRITE_IDS = 2**32
 _LEADS = 32
 """Cycles over which the lead of the plant's clock is learned."""
 
@@ -107,16 +108,23 @@ class Delivery:
         elif reports:
             self._leads.append(max(sample.source_ns for sample in reports) - now_ns)
 
-    async def deliver(self, setpoints: Setpoints, now_ns: Callable[[], int]) -> Delivered:
+    async def deliver(
+        self, setpoints: Setpoints, now_ns: Callable[[], int], *, tick_ns: int | None = None
+    ) -> Delivered:
         """Write `setpoints` and say what came of it; never raises for a lost link.
 
-        A write that takes a whole control interval is given up, with an unknown outcome: the cycles after it
-        must find out that the plant is lost, and shed.
+        They are valid for a control interval from the tick that they were decided at: later they are not
+        sent, and a link that can tells the plant so. A write that takes a whole control interval is given
+        up, with an unknown outcome: the cycles after it must find out that the plant is lost, and shed.
 
         Args:
             setpoints: engineering units, by MV.
             now_ns: tells the present, UTC.
+            tick_ns: of the cycle that decided, UTC; now where `None`.
         """
+        began_ns = now_ns()
+        tick_ns = began_ns if tick_ns is None else tick_ns
+        until_ns = tick_ns + self._interval_ns
         if self._awaited:
             self._correct()
             names = ", ".join(sorted(self._awaited))
@@ -124,8 +132,17 @@ class Delivery:
                 None, f"holding until {names} can be read back: the last write may have happened"
             )
         interval_s = self._link.spec.interval_s
+        if began_ns >= until_ns:
+            self.failed += 1
+            late_s = (began_ns - tick_ns) / 1e9
+            return self._refused(
+                f"decided {late_s:.3g} s after its tick; a move is valid for {interval_s:g} s"
+            )
         try:
-            accepted = await within(interval_s, self._link.write(setpoints))
+            accepted = await within(
+                interval_s,
+                self._sent(setpoints, tick_ns // self._interval_ns % _WRITE_IDS, until_ns),
+            )
         except TimeoutError:
             return self._doubted(f"no answer within {interval_s:g} s", set(setpoints), now_ns())
         except OutcomeUnknownError as error:
@@ -143,6 +160,11 @@ class Delivery:
         self._failures = 0
         self._in_force.update(accepted)
         return self._compared(setpoints, accepted)
+
+    async def _sent(self, setpoints: Setpoints, write_id: int, until_ns: int) -> Setpoints:
+        if isinstance(self._link, ValidatingLink):
+            return await self._link.write_valid(setpoints, write_id=write_id, until_ns=until_ns)
+        return await self._link.write(setpoints)
 
     def _doubted(self, error: str, names: set[str], now_ns: int) -> Delivered:
         self.unknown += 1

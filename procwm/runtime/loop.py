@@ -93,7 +93,9 @@ class _Run:
         delivered = Delivered(None)
         if decision.setpoints is not None:
             delivered = await self.delivery.deliver(
-                decision.setpoints, lambda: time_ns + time.perf_counter_ns() - began_ns
+                decision.setpoints,
+                lambda: time_ns + time.perf_counter_ns() - began_ns,
+                tick_ns=time_ns,
             )
         self.tally.add(decision)
         cycle = Cycle(

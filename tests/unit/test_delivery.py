@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -93,3 +94,38 @@ async def test_a_write_that_the_plant_cuts_short_is_corrected_before_the_next_st
     assert delivered == Delivered({"V1": 40.5}, "V1: 41 was written, the plant took 40.5")
     assert delivery.corrections() == (Sample("V1", 40.5, Quality.GOOD, 8),)
     assert delivery.corrections() == ()
+
+
+class AnsweringLink(SilentLink):
+    """A plant that takes every write, and is told which it is and until when it is valid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.valid: list[tuple[int, int]] = []
+
+    async def write_valid(self, setpoints: Setpoints, *, write_id: int, until_ns: int) -> Setpoints:
+        self.asked.append(setpoints)
+        self.valid.append((write_id, until_ns))
+        return setpoints
+
+
+async def test_a_move_that_was_decided_too_late_is_never_sent() -> None:
+    link = AnsweringLink()
+    delivery = Delivery(link)
+    delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
+    late = await delivery.deliver({"V1": 41.0}, lambda: INTERVAL_NS, tick_ns=0)
+    assert late.accepted is None
+    assert late.fault.endswith("decided 0.05 s after its tick; a move is valid for 0.05 s")
+    assert link.asked == []
+    in_time = await delivery.deliver({"V1": 41.0}, lambda: 2 * INTERVAL_NS - 1, tick_ns=INTERVAL_NS)
+    assert in_time == Delivered({"V1": 41.0})
+
+
+async def test_the_plant_is_told_which_write_it_is_and_until_when_it_is_valid() -> None:
+    link = AnsweringLink()
+    delivery = Delivery(link)
+    for tick in (7, 8, 2**32 + 1):
+        now_ns = tick * INTERVAL_NS
+        await delivery.deliver({"V1": 41.0}, partial(int, now_ns + 5), tick_ns=now_ns)
+    assert [write_id for write_id, _ in link.valid] == [7, 8, 1]
+    assert link.valid[0][1] == 8 * INTERVAL_NS

@@ -364,6 +364,6 @@ async def test_a_viewer_sees_what_an_operator_sees_and_may_ask_for_nothing(pki, 
         assert desk.wishes == ["mpc over OPC UA"] * 2
 
 
-def test_who_is_both_a_user_and_a_viewer_is_refused(pki):
+async def test_who_is_both_a_user_and_a_viewer_is_refused(pki):
     with pytest.raises(SpecError, match="mpc, other: both a user and a viewer; keep one"):
         GuardedServer(pki / "server", pki / "users.txt", pki / "users.txt")
