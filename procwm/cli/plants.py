@@ -104,6 +104,7 @@ class StartMode(StrEnum):
     SHADOW = "shadow"
     ADVISORY = "advisory"
     AUTO = "auto"
+    TEST = "test"
 
 
 class Time(StrEnum):
@@ -118,7 +119,9 @@ def run(
     model_dir: Annotated[Path, typer.Argument(metavar="MODEL", help="A model of that plant.")],
     mode: Annotated[
         StartMode,
-        typer.Option(help="shadow plans, advisory prints the moves it would make, auto writes them."),
+        typer.Option(
+            help="shadow plans, advisory prints its moves, auto writes them, test steps MVs to learn from."
+        ),
     ] = StartMode.SHADOW,
     out: Annotated[Path | None, typer.Option(help="Folder that keeps samples, decisions and plans.")] = None,
     setpoint: Annotated[

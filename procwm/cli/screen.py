@@ -12,7 +12,14 @@ from rich.text import Text
 from procwm.plant.front import Facts, Guardrail, Variable
 from procwm.plant.tags import Interval, Role
 
-_COLOURS = {"auto": "bold green", "shed": "bold red", "off": "dim", "shadow": "cyan", "advisory": "yellow"}
+_COLOURS = {
+    "auto": "bold green",
+    "shed": "bold red",
+    "off": "dim",
+    "shadow": "cyan",
+    "advisory": "yellow",
+    "test": "bold magenta",
+}
 _NEAR = 0.02
 """Of the range: a value this near to a limit is marked."""
 

@@ -20,6 +20,7 @@ from procwm.control.measurement import as_samples, nanoseconds, utc
 from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
+from procwm.control.step_test import StepTest
 from procwm.control.targets import Overrides, Targets
 from procwm.control.travel import travelled
 from procwm.data.window import SampleBuffer
@@ -229,7 +230,12 @@ class Controller:
             before = utc(state.time_ns).isoformat()
             raise SpecError(f"time goes backwards: a step at {time.isoformat()} after one at {before}")
         arrived = as_samples(samples, self.plant, now_ns)
-        state = replace(state, targets=state.targets.with_(self.plant, overrides))
+        test = state.test or StepTest(base=state.in_force, begun_ns=now_ns)
+        state = replace(
+            state,
+            targets=state.targets.with_(self.plant, overrides),
+            test=test if state.mode.actual is Mode.TEST else None,
+        )
         return self._perception.look(state, arrived, now_ns)
 
     def _after(self, state: ControllerState, outcome: Outcome) -> ControllerState:
@@ -240,7 +246,7 @@ class Controller:
         elif outcome.fresh:
             mode = modes.recovered(mode, self._return_after)
         in_force, travel = state.in_force, state.travel
-        if mode.actual is Mode.AUTO and outcome.proposed is not None and state.time_ns is not None:
+        if mode.actual in modes.WRITING and outcome.proposed is not None and state.time_ns is not None:
             before = zip(self.plant.mvs, state.in_force, strict=True)
             in_force = tuple(outcome.proposed.get(tag.name, value) for tag, value in before)
             moves = [new - old for new, old in zip(in_force, state.in_force, strict=True)]
@@ -264,7 +270,7 @@ class Controller:
         output = zip(names_of(self.plant.outputs), seen.measured.output.tolist(), strict=True)
         return Decision(
             # With every MV held there is a plan and nothing to write.
-            setpoints=(outcome.proposed or None) if state.mode.actual is Mode.AUTO else None,
+            setpoints=(outcome.proposed or None) if state.mode.actual in modes.WRITING else None,
             reason=outcome.reason,
             plan=outcome.plan,
             mode=state.mode.actual,

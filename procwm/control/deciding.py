@@ -17,6 +17,7 @@ from procwm.control.health import Health
 from procwm.control.modes import Mode
 from procwm.control.posing import pose
 from procwm.control.state import ControllerState
+from procwm.control.step_test import StepTest, stepped, trajectories
 from procwm.control.travel import remaining
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, Plan, Planner
@@ -89,7 +90,10 @@ class Deciding:
             return Outcome(reason="the model's state is not finite", shed=True)
         problem = self._problem(state, fit, latent, forecast)
         predict = Evaluator(self.model, problem).predict
-        plan, refusal = self._plan(problem, state)
+        if state.test is None:
+            plan, refusal = self._plan(problem, state)
+        else:
+            plan, refusal = self._stepped(problem, predict, state, state.test)
         if plan is not None and refusal is None:
             prediction = predict(plan.mv[None])
             refusal = self.gate.prediction_refusal(prediction)
@@ -155,6 +159,17 @@ class Deciding:
             plan=rung.plan,
             rung=rung.name,
         )
+
+    def _stepped(
+        self, problem: ControlProblem, predict: Predict, state: ControllerState, test: StepTest
+    ) -> tuple[Plan | None, str | None]:
+        """The step that a step test makes, and why there is none."""
+        assert state.time_ns is not None, "a problem is posed after the present has been looked at"
+        target = test.target(self.plant, problem.horizon, state.time_ns)
+        plan = stepped(predict(trajectories(target, np.array(test.base), problem)), problem)
+        if plan is None:
+            return None, "the step test waits: neither the step nor the way back is predicted safe"
+        return plan, self.gate.refusal(plan, problem)
 
     def _plan(self, problem: ControlProblem, state: ControllerState) -> tuple[Plan | None, str | None]:
         """What the planner came up with, and why it may not be used."""

@@ -17,17 +17,23 @@ class Mode(StrEnum):
     """Shows operators the moves it would make, and writes nothing."""
     AUTO = "auto"
     """Writes its moves."""
+    TEST = "test"
+    """Moves MVs in small steps to learn from, as long as that is predicted safe."""
     SHED = "shed"
     """Has given the plant back to its base layer; entered by the controller alone."""
 
 
 _REQUESTS = {
     Mode.OFF: (Mode.SHADOW, Mode.ADVISORY),
-    Mode.SHADOW: (Mode.OFF, Mode.ADVISORY, Mode.AUTO),
-    Mode.ADVISORY: (Mode.OFF, Mode.SHADOW, Mode.AUTO),
-    Mode.AUTO: (Mode.OFF, Mode.SHADOW, Mode.ADVISORY),
+    Mode.SHADOW: (Mode.OFF, Mode.ADVISORY, Mode.AUTO, Mode.TEST),
+    Mode.ADVISORY: (Mode.OFF, Mode.SHADOW, Mode.AUTO, Mode.TEST),
+    Mode.AUTO: (Mode.OFF, Mode.SHADOW, Mode.ADVISORY, Mode.TEST),
+    Mode.TEST: (Mode.OFF, Mode.SHADOW, Mode.ADVISORY, Mode.AUTO),
     Mode.SHED: (Mode.OFF, Mode.SHADOW, Mode.ADVISORY, Mode.AUTO),
 }
+
+WRITING = (Mode.AUTO, Mode.TEST)
+"""Modes in which setpoints are written."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class ModeState:
 def begin(mode: Mode) -> ModeState:
     """The state of a controller that starts in `mode`."""
     if mode is Mode.SHED:
-        raise SpecError("a controller cannot start in mode shed; start it in off, shadow, advisory or auto")
+        raise SpecError("a controller cannot start in mode shed, which is its own; start it in another")
     return ModeState(mode, mode, f"started in {mode}")
 
 
@@ -71,10 +77,10 @@ def request(state: ModeState, mode: Mode, *, reason: str = "operator request") -
 
 
 def shed(state: ModeState, reason: str) -> ModeState:
-    """`state` after the controller found nothing safe to write; only AUTO has anything to give back."""
+    """`state` after nothing safe to write was found; only a mode that writes has anything to give back."""
     if state.actual is Mode.SHED:
         return replace(state, reason=reason, healthy=0)
-    if state.actual is not Mode.AUTO:
+    if state.actual not in WRITING:
         return state
     return ModeState(state.requested, Mode.SHED, reason)
 
@@ -84,11 +90,11 @@ def recovered(state: ModeState, return_after: int | None) -> ModeState:
 
     A shed controller returns to the mode asked for after `return_after` of them in a row, or waits for an
     operator where that is `None`: the "normal return" and "no return" of SHED_OPT in FOUNDATION Fieldbus
-    (FF-890, mode handling).
+    (FF-890, mode handling). A step test that was broken off waits for one in any case.
     """
     if state.actual is not Mode.SHED:
         return state
     healthy = state.healthy + 1
-    if return_after is None or healthy < return_after:
+    if return_after is None or healthy < return_after or state.requested is Mode.TEST:
         return replace(state, healthy=healthy)
     return ModeState(state.requested, state.requested, f"{healthy} usable plans in a row after a shed")

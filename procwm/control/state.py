@@ -10,6 +10,7 @@ from procwm.control.codec import decode, encode
 from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import ModeState
+from procwm.control.step_test import StepTest
 from procwm.control.targets import Targets
 from procwm.control.travel import Travel
 from procwm.data.window import SampleBuffer
@@ -40,6 +41,7 @@ class ControllerState:
         steady: tags that can freeze, and since when each has had its value.
         travel: moves of each MV summed over minutes, for the last hour, by the time of the minute's end.
         unseen: samples given at the start, which the first cycle will see.
+        test: the step test that goes on; `None` in every other mode.
     """
 
     identity: Identity
@@ -58,6 +60,7 @@ class ControllerState:
     unseen: tuple[Sample, ...] = ()
     steady: Steady = field(default_factory=lambda: NO_STEADY)
     travel: Travel = ()
+    test: StepTest | None = None
 
     def to_bytes(self) -> bytes:
         """This state as bytes that `from_bytes` reads back to the last bit, in any process."""

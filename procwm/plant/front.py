@@ -12,7 +12,7 @@ from typing import Protocol, Self, runtime_checkable
 
 from procwm.plant.tags import Interval, Role
 
-MODES = ("off", "shadow", "advisory", "auto", "shed")
+MODES = ("off", "shadow", "advisory", "auto", "shed", "test")
 """The modes of a controller, in the order of the numbers that stand for them on the wire."""
 
 NO_INTERVAL: Interval = (math.nan, math.nan)

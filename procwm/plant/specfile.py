@@ -47,6 +47,9 @@ class TagTable(_Table):
     node: str | None = Field(None, description="OPC UA node id")
     max_hold_s: Number | None = Field(None, description="for how long a Good value counts as the present one")
     max_move_per_hour: Number | None = Field(None, description="largest sum of an MV's moves in any hour")
+    test_step: Number | None = Field(
+        None, description="by how much mode test moves an MV; 5 % of the width of its bounds without it"
+    )
     critical: Annotated[bool, Strict()] = Field(False, description="its loss takes the whole controller down")
     on_loss: OnLoss | None = Field(
         None,

@@ -39,6 +39,7 @@ _ABOVE_ZERO = (
     "max_move",
     "max_hold_s",
     "max_move_per_hour",
+    "test_step",
     "loss_s",
     "frozen_after_s",
     "reference_s",
@@ -65,6 +66,8 @@ class Tag:
         node: OPC UA node id, or `None` where the tag is not served.
         max_hold_s: for how long a good value counts as the present one; `None` lets the log decide.
         max_move_per_hour: largest sum of an MV's moves within any hour; `None` is no limit.
+        test_step: by how much mode test moves an MV up and down from where it began; `None` is 5 % of the
+            width of its bounds.
         critical: whether its loss takes the whole controller down.
         on_loss: what to do without a valid value; `None` is predict for a CV or PV, hold for an MV or DV.
         loss_s: for how long `on_loss` may last; then a CV is dropped, and a critical tag sheds. `None` is
@@ -96,6 +99,7 @@ class Tag:
     node: str | None = None
     max_hold_s: float | None = None
     max_move_per_hour: float | None = None
+    test_step: float | None = None
     critical: bool = False
     on_loss: OnLoss | None = None
     loss_s: float | None = None
@@ -160,6 +164,7 @@ class Tag:
             "max_move": (self.max_move is not None, (Role.MV,)),
             "move_weight": (self.move_weight != 0.0, (Role.MV,)),
             "max_move_per_hour": (self.max_move_per_hour is not None, (Role.MV,)),
+            "test_step": (self.test_step is not None, (Role.MV,)),
             "cascade_node": (self.cascade_node is not None, (Role.MV,)),
             "rank": (self.rank is not None, (Role.CV, Role.PV)),
             "ideal": (self.ideal is not None, (Role.MV,)),
