@@ -151,6 +151,50 @@ async def test_a_link_that_is_down_gives_the_plant_back() -> None:
     assert cycles[3].decision.reason == "the plant has not been reached for 30 s"
 
 
+async def test_an_mv_is_not_written_while_the_mode_of_the_loop_below_it_is_not_known() -> None:
+    spec = plant_spec()
+    tags = [replace(tag, cascade_node="ns=2;s=M") if tag.name == "V1" else tag for tag in spec.tags]
+    plant = WatchedPlant(replace(spec, tags=tuple(tags)))
+    cycles = await go(plant, controller(plant.spec, 0.0, 0.5), HISTORY + 4)
+    assert plant.writes
+    assert not [setpoints for _, setpoints in plant.writes if "V1" in setpoints]
+    assert cycles[-1].decision.held == {"V1": "the mode of the loop below it is not known"}
+
+
+async def test_a_link_that_fails_in_a_way_of_its_own_ends_no_run() -> None:
+    class Broken(WatchedPlant):
+        def drain(self) -> list[Sample]:
+            if 8 <= self.tick < 10:
+                raise RuntimeError("a bug in the link")
+            return super().drain()
+
+    cycles = await go(Broken(plant_spec()), controller(plant_spec(), 0.0, 0.0), 16)
+    assert [cycle.fault for cycle in cycles[7:11]] == [
+        "",
+        *["no samples: the link failed: a bug in the link"] * 2,
+        "",
+    ]
+
+
+async def test_after_a_pause_moves_count_from_what_is_read_back_whatever_the_plants_clock_says() -> None:
+    behind_ns = 0
+
+    def stamped(tick: int, samples: list[Sample]) -> list[Sample]:
+        return [
+            replace(s, source_ns=s.source_ns - behind_ns) if s.tag in ("V1", "V2") else s for s in samples
+        ]
+
+    plant, made = WatchedPlant(plant_spec(), change=stamped), controller(plant_spec(), 1.0, 0.0)
+    summary = await run(plant, plant, made, intervals=8)
+    plant.mv = np.array([30.0, 41.0])
+    behind_ns = 100 * INTERVAL_NS
+    plant.drain()
+    plant.advance()
+    plant.writes.clear()
+    await run(plant, plant, made, intervals=3, state=summary.state)
+    assert plant.writes[0][1] == {"V1": 31.0, "V2": 41.0}
+
+
 async def test_a_clock_that_goes_back_is_waited_for() -> None:
     class Back(WatchedPlant):
         async def ticks(self, interval_s: float) -> Any:
