@@ -19,8 +19,10 @@ _LOGGER = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 10.0
 _LIFETIME_S = 60.0
 _POLL_S = 0.05
-_PATIENCE = 1.5
-"""Keep-alive intervals without a word after which a subscription is taken for dead."""
+_KEEP_ALIVES = 3.0
+"""Keep-alive intervals without a word after which a subscription is taken for dead, and"""
+_SILENT_S = 10.0
+"""at least that long: a busy server is late, and nothing may be written while it is asked anew."""
 _NEW_TIME = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
 
 
@@ -60,7 +62,8 @@ class LinkSubscription:
     @property
     def dead(self) -> bool:
         """Whether the server has ended it, or has said nothing for longer than it promised."""
-        return self._ended or (self._subscription is not None and self._subscription.is_stale(_PATIENCE))
+        patience = max(_KEEP_ALIVES, _SILENT_S / self._keep_alive_s)
+        return self._ended or (self._subscription is not None and self._subscription.is_stale(patience))
 
     def give_up(self) -> None:
         """Take it for dead: it lives, and brings nothing of what the server has."""

@@ -1,6 +1,7 @@
 """History over OPC UA: what a gap of the connection missed, and `procwm import`."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -162,6 +163,7 @@ async def test_a_subscription_that_ends_without_the_connection_is_made_anew_and_
 ):
     monkeypatch.setattr("procwm_adapters.opcua._WITHHELD_S", 0.5)
     monkeypatch.setattr("procwm_adapters.opcua_return._LOOK_S", 0.05)
+    monkeypatch.setattr("procwm_adapters.opcua_subscription._SILENT_S", 1.0)
     async with PlantServer(FakePlant()) as other, OpcUaLink(other.spec, publishing_s=0.05) as link:
         link.reaffirms = False
         await other.advance(3)
@@ -183,6 +185,15 @@ async def test_a_subscription_that_ends_without_the_connection_is_made_anew_and_
     found, sent = comparable(seen), comparable(list(plant.drain()))
     assert [key for key in set(found) if found.count(key) > 1] == []
     assert set(sent) <= set(found)
+
+
+async def test_a_server_that_is_late_with_its_values_is_not_taken_for_one_that_lost_its_subscription():
+    async with PlantServer(FakePlant()) as other, OpcUaLink(other.spec, publishing_s=0.05) as link:
+        subscription = link._subscription._subscription
+        subscription.last_publish_at = time.monotonic() - 6.0
+        assert not link._subscription.dead
+        subscription.last_publish_at = time.monotonic() - 11.0
+        assert link._subscription.dead
 
 
 async def until(happens):
