@@ -25,7 +25,7 @@ from procwm.errors import ArtifactError, ProcwmError
 from procwm.planning.problem import Plan, PlanStatus
 from procwm.plant.samples import Quality, Sample
 
-_FORMAT = "procwm-state 1"
+_FORMAT = "procwm-state 2"
 _VALUES = (
     Disturbance,
     Identity,

@@ -116,6 +116,7 @@ class Controller:
             dv=tuple(center.tolist()),
             targets=Targets(),
             disturbance=self._perception.start(),
+            foreseen=np.zeros((0, len(self.plant.outputs))),
         )
 
     def restore(self, data: bytes) -> ControllerState:

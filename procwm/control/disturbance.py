@@ -77,6 +77,21 @@ class DisturbanceEstimator:
         """Forget the latents under way, after a gap in time; what was learned about the plant stays."""
         return Disturbance(state.latent[:0], state.bias, state.spread, state.count)
 
+    def foreseen(
+        self, state: Disturbance, mv: Float[np.ndarray, " mv"], dv: Float[np.ndarray, " dv"]
+    ) -> Float[np.ndarray, " cv"]:
+        """Outputs at the end of the interval that follows `state`, corrected; NaN where there is no latent.
+
+        Args:
+            state: of the tick before.
+            mv, dv: of the interval.
+        """
+        if not len(state.latent):
+            return np.full(len(self._span), np.nan)
+        _, predicted = self._advance(state.latent[:1], mv, dv)
+        corrected: Float[np.ndarray, " cv"] = predicted[0] + state.bias[0]
+        return corrected
+
     def update(
         self,
         state: Disturbance,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from procwm.control.admission import admitted
 from procwm.control.disturbance import Disturbance, DisturbanceEstimator
@@ -96,12 +96,49 @@ class Perception:
         measured = measurements(window, self._plant, self._model.rule.tags, last_dv=np.array(state.dv))
         if state.time_ns is not None and now_ns - state.time_ns < _SOONEST_SHARE * interval_ns:
             return state, Seen(now_ns, measured, None)
+        state = self._foreseen(state, measured, now_ns)
+        overdue = state.buffer.overdue(now_ns)
+        filled = self._filled(state, window, overdue)
+        window = replace(window, measured=window.measured & ~overdue)
         with torch.inference_mode():
-            encoded = self._model.encode(self._model.model_input([window]))
+            encoded = self._model.encode(self._model.model_input([filled]))
         latent = encoded[0].cpu().numpy().astype(np.float64)
         state = self._learned(state, window, measured, latent, now_ns)
         surprise, surprised = self._surprise(state, window, measured)
         return state, Seen(now_ns, measured, latent, surprise=surprise, surprised=surprised)
+
+    def _foreseen(self, state: ControllerState, measured: Measurements, now_ns: int) -> ControllerState:
+        """`state` with what was foreseen for this tick."""
+        passed = self._passed(state, now_ns)
+        foreseen = np.full((min(passed, self._model.rule.history), len(self._plant.outputs)), np.nan)
+        if passed == 1:
+            mv, dv = np.array(state.in_force), measured.dv
+            foreseen[-1] = self._estimator.foreseen(state.disturbance, mv, dv)
+        kept = np.concatenate((state.foreseen, foreseen))[-self._model.rule.history :]
+        return replace(state, foreseen=kept)
+
+    def _filled(
+        self, state: ControllerState, window: Window, overdue: Bool[np.ndarray, "history tag"]
+    ) -> Window:
+        """The window with outputs whose samples are overdue as they were foreseen.
+
+        What is held meanwhile stands still while the plant moves, and an encoder that is shown it, or a gap
+        longer than any in its log, takes a failed instrument for a load. The planner would act on that.
+        """
+        columns = self._columns["cv"]
+        foreseen = np.full((len(window.values), len(columns)), np.nan)
+        known = state.foreseen[-len(foreseen) :]
+        foreseen[len(foreseen) - len(known) :] = known
+        instead = overdue[:, columns] & np.isfinite(foreseen)
+        values, valid = window.values.copy(), window.valid.copy()
+        values[:, columns] = np.where(instead, foreseen, values[:, columns])
+        valid[:, columns] |= instead
+        return replace(window, values=values, valid=valid)
+
+    def _passed(self, state: ControllerState, now_ns: int) -> int:
+        """Intervals since the last tick; 1 at the first one."""
+        elapsed_ns = self._model.rule.interval_ns if state.time_ns is None else now_ns - state.time_ns
+        return round(elapsed_ns / self._model.rule.interval_ns)
 
     def _surprise(self, state: ControllerState, window: Window, measured: Measurements) -> tuple[float, str]:
         """`Seen.surprise` and `Seen.surprised`, from the latents that are carried along."""
@@ -140,8 +177,7 @@ class Perception:
     ) -> ControllerState:
         """`state` with time moved on to this tick, and what the tick taught about the disturbance."""
         moved = replace(state, time_ns=now_ns, dv=tuple(measured.dv.tolist()))
-        elapsed_ns = self._model.rule.interval_ns if state.time_ns is None else now_ns - state.time_ns
-        passed = round(elapsed_ns / self._model.rule.interval_ns)
+        passed = self._passed(state, now_ns)
         history = len(window.values)
         if state.mode.actual is Mode.OFF or not measured.enough or passed >= history:
             return replace(moved, disturbance=self._estimator.restart(state.disturbance))

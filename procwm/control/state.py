@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from procwm.control.admission import NO_STEADY, Steady
 from procwm.control.codec import decode, encode
@@ -34,6 +35,8 @@ class ControllerState:
         dv: measured disturbances as last known, over the axis `dv`.
         targets: overrides in force.
         disturbance: what the model gets wrong.
+        foreseen: outputs of the last cycles as each was foreseen in the one before, corrected; NaN where
+            nothing was.
         last_good: the last plan whose first move was written.
         age: cycles since `last_good` was made.
         unplanned: cycles in a row whose own plan was not usable.
@@ -53,6 +56,7 @@ class ControllerState:
     dv: tuple[float, ...]
     targets: Targets
     disturbance: Disturbance
+    foreseen: Float[np.ndarray, "row cv"]
     last_good: Plan | None = None
     age: int = 0
     unplanned: int = 0

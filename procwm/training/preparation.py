@@ -10,7 +10,7 @@ from procwm.data.dataset import HELD_OUT
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import screen
 from procwm.data.series import Log
-from procwm.data.window import Grid, WindowRule, default_cyclic, default_hold_s, grid
+from procwm.data.window import Grid, WindowRule, default_cyclic, default_due_s, default_hold_s, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.training.config import Others, TrainingConfig
@@ -81,6 +81,7 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
         history=1,
         hold_s=default_hold_s(plant, trusted),
         cyclic=default_cyclic(plant, trusted),
+        due_s=default_due_s(plant, trusted),
     )
     rows = grid(trusted, rule)
     notes = _notes(plant, rows)

@@ -48,13 +48,14 @@ class _Sizes(_Strict):
     """Everything that decides the shapes of the weights, and the windowing rule.
 
     Attributes:
-        hold_s: `None` is for ever, which JSON has no number for.
+        hold_s, due_s: `None` is for ever, which JSON has no number for.
     """
 
     interval_s: float
     history: int
     hold_s: tuple[float | None, ...]
     cyclic: tuple[str, ...] = ()
+    due_s: tuple[float | None, ...] = ()
     tags: tuple[str, ...] | None = None
     horizon: int
     latent: int
@@ -141,6 +142,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         history=model.rule.history,
         hold_s=tuple(hold_s if math.isfinite(hold_s) else None for hold_s in model.rule.hold_s),
         cyclic=model.rule.cyclic,
+        due_s=tuple(due_s if math.isfinite(due_s) else None for due_s in model.rule.due_s),
         tags=model.rule.tags,
         horizon=model.horizon,
         latent=model.predictor.latent,
@@ -185,6 +187,7 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
                 history=sizes.history,
                 hold_s=tuple(math.inf if hold_s is None else hold_s for hold_s in sizes.hold_s),
                 cyclic=sizes.cyclic,
+                due_s=tuple(math.inf if due_s is None else due_s for due_s in sizes.due_s),
             ),
             scaler=scaler,
             horizon=sizes.horizon,

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from procwm.data.series import Log
-from procwm.data.window import Grid, SampleBuffer, WindowRule, default_cyclic, default_hold_s, grid
+from procwm.data.window import (
+    Grid,
+    SampleBuffer,
+    WindowRule,
+    default_cyclic,
+    default_due_s,
+    default_hold_s,
+    grid,
+)
 from procwm.errors import LogError, SpecError
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec, Role, Tag
@@ -62,6 +70,30 @@ def test_an_analyser_is_told_from_a_tag_that_is_reported_when_it_changes() -> No
     assert default_cyclic(PLANT, Log.from_samples(samples, PLANT)) == ("y",)
     busy = [sample("y", float(count), 600.0 + 10.0 * count) for count in range(1, 20)]
     assert default_cyclic(PLANT, Log.from_samples([*samples, *busy], PLANT)) == ()
+
+
+def test_a_sample_is_overdue_as_soon_as_it_has_failed_to_come() -> None:
+    rule = replace(RULE, hold_s=(100.0, math.inf), due_s=(10.0, math.inf))
+    buffer = SampleBuffer(rule).push([sample("y", 1.0, 10.0), sample("u", 2.0, 5.0)])
+    assert buffer.overdue(30 * NS).tolist() == [[False, False], [True, False], [True, False]]
+    late = buffer.push([sample("y", 1.0, 29.0)])
+    assert late.overdue(30 * NS).tolist() == [[False, False], [True, False], [False, False]]
+    assert not SampleBuffer(RULE).push([sample("y", 1.0, 10.0)]).overdue(30 * NS).any()
+
+
+def test_samples_are_due_where_they_come_regularly() -> None:
+    regular = [sample("y", float(count), 60.0 * count) for count in range(40)]
+    by_exception = [sample("y", float(count), 10.0 * count**2) for count in range(40)]
+    moves = [sample("u", 0.0, 0.0)]
+    assert default_due_s(PLANT, Log.from_samples([*regular, *moves], PLANT)) == (60.0, math.inf)
+    assert default_due_s(PLANT, Log.from_samples([*by_exception, *moves], PLANT)) == (math.inf, math.inf)
+    often = [sample("y", float(count), 2.0 * count) for count in range(40)]
+    assert default_due_s(PLANT, Log.from_samples([*often, *moves], PLANT)) == (10.0, math.inf)
+
+
+def test_times_to_be_due_are_given_for_every_tag_or_none() -> None:
+    with pytest.raises(SpecError, match="1 times to be due were given for 2 tags"):
+        replace(RULE, due_s=(1.0,))
 
 
 def test_a_sample_counts_from_the_moment_it_was_taken() -> None:
