@@ -141,6 +141,7 @@ def _linear_guarded(scenario: Scenario, operated: OperatingLog, learned: Learned
         learned.unguarded.rule,
         tags=scenario.plant.names,
         hold_s=default_hold_s(scenario.plant, operated.log),
+        due_s=(),
     )
     rows = grid(operated.log, rule)
     plant, log, sensors = with_sensors(

@@ -150,7 +150,7 @@ def monitors(model: WorldModel, taught: Log) -> Mapping[str, Monitor]:
         rows = grid(log, model.rule)
         return Watched(rows.time_ns, surprises(model, rows))
 
-    rule = replace(model.rule, tags=plant.names, hold_s=default_hold_s(plant, taught))
+    rule = replace(model.rule, tags=plant.names, hold_s=default_hold_s(plant, taught), due_s=())
     rows = grid(screen(taught, plant).trusted(), rule)
     cut = int((1.0 - HELD_OUT) * len(rows))
     per_day = 86_400.0 / plant.interval_s / model.horizon
