@@ -1,6 +1,7 @@
 """The processes of a measured run: the plant's server, the controller, and a front end that follows it."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -104,7 +105,9 @@ def follow(connection: Connection, url: str) -> None:
             async for facts in client.facts():
                 del facts
 
-    asyncio.run(look())
+    # The controller ends before whoever follows it.
+    with contextlib.suppress(LinkError):
+        asyncio.run(look())
 
 
 def control(connection: Connection, plant: PlantSpec, intervals: int, served: bool) -> None:
