@@ -39,6 +39,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "model": "procwm.bench.model:run_model",
         "objectives": "procwm.bench.objectives:run_objectives",
         "planner": "procwm.bench.planner:run_planner",
+        "replay": "procwm.bench.replay:run_replay",
         "runtime": "procwm.bench.runtime:run_runtime",
         "search": "procwm.bench.search:run_search",
         "surprise": "procwm.bench.surprise:run_surprise",

@@ -1,6 +1,8 @@
 """What `procwm replay` does once its model is read."""
 
 import json
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ def replayed(
     advance: Callable[[float], None],
 ) -> dict[str, Any]:
     """Replay `logs`, write `out/report.html` and `out/replay.json`, and return the latter's content."""
+    began = time.perf_counter()
     log = read_log(logs, plant)
     controller = Controller(plant, model, mode=Mode.SHADOW)
     result = replay(model, log, controller=controller, decisions=decisions, on_progress=advance)
@@ -46,6 +49,8 @@ def replayed(
         "tags": len(plant.tags),
         "seconds": result.seconds,
         "rows_per_s": len(result.grid) / result.seconds,
+        "whole_s": time.perf_counter() - began,
+        "peak_mb": _peak_mb(),
         "decisions": len(result.decisions),
         "without_move": dict(result.reasons),
         "surprised": result.surprised,
@@ -54,3 +59,14 @@ def replayed(
     with replacing(out / "replay.json") as partial:
         partial.write_text(json.dumps(finite(facts), indent=2) + "\n", encoding="utf-8")
     return facts
+
+
+def _peak_mb() -> float | None:
+    """Most memory that this process has held; `None` where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    # Linux counts in kB, macOS in bytes.
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

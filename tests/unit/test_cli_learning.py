@@ -128,4 +128,5 @@ def test_a_replay_leaves_a_report_and_its_figures(made: Path, tmp_path: Path) ->
     assert "Plotly.newPlot" in (tmp_path / "report.html").read_text(encoding="utf-8")
     facts = json.loads((tmp_path / "replay.json").read_text(encoding="utf-8"))
     assert facts["decisions"] == 2
-    assert {"rows", "tags", "seconds", "rows_per_s"} <= set(facts)
+    assert {"rows", "tags", "seconds", "rows_per_s", "peak_mb", "whole_s"} <= set(facts)
+    assert facts["peak_mb"] > 10.0
