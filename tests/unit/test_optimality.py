@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planning_cases import latent, two_basins
+from planning_cases import latent
 
+from procwm.bench.planner_basins import two_basins
 from procwm.bench.planner_problems import Case, Cycles
 from procwm.planning.foresight import Foresight
 from procwm.planning.local_model import LocalModel
