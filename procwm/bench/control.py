@@ -20,7 +20,8 @@ from procwm.bench.pi import ProportionalIntegral
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.bench.soft_sensor import with_sensors
 from procwm.control.controller import Controller
-from procwm.data.window import default_hold_s, grid
+from procwm.data.cadence import default_hold_s
+from procwm.data.window import grid
 from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.scenario import Scenario

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from scipy.linalg import solve_discrete_are
 
 from procwm.bench.subspace import InnovationModel, Stretch, identify
+from procwm.data.cadence import default_hold_s
 from procwm.data.series import Log
-from procwm.data.window import Grid, WindowRule, default_hold_s, grid
+from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, names_of
 

@@ -6,11 +6,12 @@ from enum import StrEnum
 
 import numpy as np
 
+from procwm.data.cadence import default_hold_s
 from procwm.data.dataset import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import Reason, Screening, screen
 from procwm.data.series import Log, iso_utc
-from procwm.data.window import Grid, WindowRule, default_hold_s, grid
+from procwm.data.window import Grid, WindowRule, grid
 from procwm.plant.tags import PlantSpec, Role
 
 _BAD_SHARE = 0.05

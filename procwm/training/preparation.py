@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from procwm.data.cadence import default_cyclic, default_due_s, default_hold_s
 from procwm.data.dataset import HELD_OUT
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import screen
 from procwm.data.series import Log
-from procwm.data.window import Grid, WindowRule, default_cyclic, default_due_s, default_hold_s, grid
+from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.training.config import Others, TrainingConfig

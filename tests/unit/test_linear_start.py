@@ -7,9 +7,10 @@ import pytest
 import torch
 from learning_cases import PLANT, Record, record
 
+from procwm.data.cadence import default_hold_s
 from procwm.data.dataset import HELD_OUT, LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON
 from procwm.data.series import Log, TagSeries
-from procwm.data.window import WindowRule, default_hold_s, grid
+from procwm.data.window import WindowRule, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, Role
 from procwm.training.config import TrainingConfig

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from procwm.data.cadence import default_hold_s
 from procwm.data.check import check_log
 from procwm.data.dataset import dataset
 from procwm.data.log import read_log, write_log
 from procwm.data.split import split
-from procwm.data.window import SampleBuffer, WindowRule, default_hold_s, grid
+from procwm.data.window import SampleBuffer, WindowRule, grid
 from procwm.plant.specfile import parse_plant
 from procwm.plant.tags import PlantSpec
 

@@ -6,16 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from procwm.data.cadence import default_cyclic, default_due_s, default_hold_s
 from procwm.data.series import Log
-from procwm.data.window import (
-    Grid,
-    SampleBuffer,
-    WindowRule,
-    default_cyclic,
-    default_due_s,
-    default_hold_s,
-    grid,
-)
+from procwm.data.window import Grid, SampleBuffer, WindowRule, grid
 from procwm.errors import LogError, SpecError
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec, Role, Tag
