@@ -98,7 +98,7 @@ async def examine(client: Client, spec: PlantSpec) -> tuple[PlantNode, ...]:
     """The nodes of all tags and signals, in file order, as the server has them now.
 
     Raises:
-        SpecError: the plant file gives another unit than the server.
+        SpecError: the plant file gives another unit than the server, or names a node that is written twice.
         LinkError: a node is absent, may not be read, does not hold one number, or is an MV that may
             not be written.
     """
@@ -107,6 +107,7 @@ async def examine(client: Client, spec: PlantSpec) -> tuple[PlantNode, ...]:
     )
     uris = list(namespaces.Value.Value) if namespaces.Value is not None else []
     nodes = [(node, _resolved(node, uris)) for node in named_nodes(spec)]
+    _check_apart(nodes)
     answers = await read(client, [(node_id, attribute) for _, node_id in nodes for attribute in _EXAMINED])
     kinds: dict[Any, Any] = {}
     found = []
@@ -138,6 +139,18 @@ def _resolved(node: PlantNode, uris: Sequence[str]) -> Any:
             "plant file"
         )
     return ua.NodeId(parsed.Identifier, uris.index(uri), parsed.NodeIdType)
+
+
+def _check_apart(nodes: Sequence[tuple[PlantNode, Any]]) -> None:
+    """A heartbeat on the node of an MV would move it; on the plant's heartbeat it would answer itself."""
+    first: dict[Any, PlantNode] = {}
+    for node, node_id in nodes:
+        other = first.setdefault(node_id, node)
+        if other is not node and (node.written or other.written):
+            raise SpecError(
+                f"{node.name}: node {node.node} is that of {other.name} too; a node that is written belongs "
+                "to one name, so correct node in the plant file"
+            )
 
 
 def _check_readable(node: PlantNode, value: Any) -> None:

@@ -13,7 +13,7 @@ import pytest_asyncio
 from asyncua import Server, ua
 from opcua_doubles import LEVEL, PUMP, tank
 
-from procwm.errors import LinkError
+from procwm.errors import LinkError, SpecError
 from procwm.plant.contract import ControlSettings
 from procwm.plant.samples import Quality
 from procwm.plant.tags import Role, Tag
@@ -154,6 +154,33 @@ async def test_an_mv_that_cannot_be_written_is_refused_at_the_start_unless_nothi
         assert (await heard(link, {PUMP.name}))[PUMP.name].value == 3.0
         with pytest.raises(LinkError, match=r"not written; .* none, as it says read_only"):
             await link.write({PUMP.name: 2.0})
+
+
+@pytest.mark.parametrize(
+    ("control", "tags", "names"),
+    [
+        ({"heartbeat_node": f"nsu={PLANT};s=Setpoint"}, (), "heartbeat: .* that of P1.SP too"),
+        (
+            {"heartbeat_node": f"nsu={PLANT};s=Measured"},
+            ("s=Measured",),
+            "heartbeat: .* that of s=Measured too",
+        ),
+        (
+            {"heartbeat_node": "ns=3;s=Heartbeat", "plant_heartbeat_node": f"nsu={PLANT};s=Heartbeat"},
+            (),
+            "heartbeat: .* that of plant heartbeat too",
+        ),
+        ({}, ("s=Setpoint",), "P1.SP: .* that of s=Setpoint too"),
+    ],
+)
+async def test_a_node_that_is_written_belongs_to_one_name(served, control, tags, names):
+    server, endpoint = served
+    assert await server.get_namespace_index(PLANT) == 3, "the same node is written in two ways"
+    read = [pv(identifier, f"nsu={PLANT};{identifier}") for identifier in tags]
+    spec = replace(measured(endpoint, *read), control=ControlSettings(**control))
+    with pytest.raises(SpecError, match=f"^{names}; .* correct node in the plant file$"):
+        async with OpcUaLink(spec, **QUICK):
+            pass
 
 
 async def test_signals_come_beside_the_tags_and_the_heartbeat_goes_to_its_node_alone(served):
