@@ -303,7 +303,8 @@ async def test_an_operator_asks_and_is_answered_in_the_audit_log(tmp_path: Path)
     told = [line["text"] for line in lines if line["event"] == "request"]
     assert told[0] == "request of ann taken up: mode shadow shift change"
     assert told[1].startswith("request of bob refused (V1 limits [0, 100]): V1: limits")
-    assert {len(line["model"]) for line in lines} == {16}
+    hashes = made.identity.model[:16], made.identity.plant[:16]
+    assert {(line["model"], line["config"]) for line in lines} == {hashes}
     assert folder.kpis.summary()["service_factor"] == 0.0
 
 
