@@ -18,7 +18,7 @@ from procwm.control.fallback import RUNGS
 from procwm.control.identity import Identity
 from procwm.data.series import iso_utc
 from procwm.errors import LogError
-from procwm.runtime.cycle import FAILED, Cycle
+from procwm.runtime.cycle import FAILED, Cycle, requester
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ class AuditLog:
         """The events of one cycle; a cycle like the one before has none."""
         decision = cycle.decision
         for text in cycle.events:
-            self._note("request" if text.startswith("request") else "run", text, cycle.time_ns)
+            who = requester(text)
+            self._note("run" if who is None else "request", text, cycle.time_ns, who=who or "controller")
         mode = f"{decision.mode} (asked for: {decision.requested})"
         if mode != self._mode:
             why = decision.reason if decision.mode != decision.requested else decision.mode_reason

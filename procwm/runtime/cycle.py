@@ -1,5 +1,6 @@
 """What a control cycle was given and what it came to; the step between them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -15,6 +16,7 @@ from procwm.runtime.operator import Request
 
 FAILED = "the controller failed"
 """How the reason of a cycle begins whose step raised an exception."""
+_REQUEST = re.compile(r"request of (.+?) (?:taken up|refused)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,17 @@ def carried_out(
     for request in requests:
         state = controller.checked(state, overrides_of(request), request.mode)
     return state
+
+
+def told_of(who: str, outcome: str) -> str:
+    """The event that says what became of a request of `who`, which begins with `taken up` or `refused`."""
+    return f"request of {who} {outcome}".rstrip()
+
+
+def requester(event: str) -> str | None:
+    """Whose request an event of `told_of` is about; `None` for any other event."""
+    found = _REQUEST.match(event)
+    return found[1] if found else None
 
 
 def overrides_of(request: Request) -> Overrides:

@@ -9,7 +9,7 @@ from procwm.control.targets import Targets
 from procwm.errors import SpecError
 from procwm.plant.front import Wish
 from procwm.plant.tags import Interval, PlantSpec
-from procwm.runtime.cycle import Cycle, overrides_of
+from procwm.runtime.cycle import Cycle, overrides_of, told_of
 from procwm.runtime.operator import Operator, Request
 
 _WAITING = 50
@@ -132,7 +132,7 @@ class RequestDesk(Operator):
 
     def _tell(self, who: str, what: str, why: str) -> None:
         if len(self._refusals) < _TOLD:
-            self._refusals.append(f"request of {who} refused ({what}): {why}")
+            self._refusals.append(told_of(who, f"refused ({what}): {why}"))
         else:
             self._unheard += 1
 

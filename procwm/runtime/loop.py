@@ -19,7 +19,17 @@ from procwm.errors import LinkError, SpecError
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.samples import Sample
 from procwm.plant.scenario import TargetChange
-from procwm.runtime.cycle import FAILED, Cycle, CycleSink, Inputs, SampleSink, carried_out, overrides_of, step
+from procwm.runtime.cycle import (
+    FAILED,
+    Cycle,
+    CycleSink,
+    Inputs,
+    SampleSink,
+    carried_out,
+    overrides_of,
+    step,
+    told_of,
+)
 from procwm.runtime.delivery import Delivered, Delivery
 from procwm.runtime.heartbeat import Heartbeat
 from procwm.runtime.operator import Operator, Request
@@ -199,15 +209,15 @@ class _Run:
         state = self.state
         for request in requests:
             if not isinstance(self.controller, Controller):
-                self.events.append(f"request of {request.who} refused: {self.controller} takes none")
+                self.events.append(told_of(request.who, f"refused: {self.controller} takes none"))
                 continue
             try:
                 state = self.controller.checked(state, overrides_of(request), request.mode)
             except SpecError as error:
-                self.events.append(f"request of {request.who} refused ({request}): {error}")
+                self.events.append(told_of(request.who, f"refused ({request}): {error}"))
                 continue
             admitted.append(request)
-            self.events.append(f"request of {request.who} taken up: {request} {request.why}".rstrip())
+            self.events.append(told_of(request.who, f"taken up: {request} {request.why}"))
         return admitted
 
     def _none(self, reason: str, time_ns: int) -> Decision:

@@ -301,6 +301,7 @@ async def test_an_operator_asks_and_is_answered_in_the_audit_log(tmp_path: Path)
     assert not plant.writes
     lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     told = [line["text"] for line in lines if line["event"] == "request"]
+    assert [line["who"] for line in lines if line["event"] == "request"] == ["ann", "bob"]
     assert told[0] == "request of ann taken up: mode shadow shift change"
     assert told[1].startswith("request of bob refused (V1 limits [0, 100]): V1: limits")
     hashes = made.identity.model[:16], made.identity.plant[:16]
