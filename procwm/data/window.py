@@ -149,7 +149,8 @@ class SampleBuffer:
         """Where in the window that ends at `end_ns` a sample should have come by then and had not."""
         rows, rule = self.rule.row_times(end_ns), self.rule
         overdue = np.zeros((len(rows), len(rule.tags)), dtype=np.bool_)
-        for column, (tag, due_s) in enumerate(zip(rule.tags, rule.due_s, strict=bool(rule.due_s))):
+        # There is one for every tag, or none at all.
+        for column, (tag, due_s) in enumerate(zip(rule.tags, rule.due_s, strict=False)):
             if tag in self._usable and math.isfinite(due_s):
                 recent = held(self._usable[tag], rows, float(np.nextafter(due_s, 0.0)))
                 overdue[:, column] = ~np.isfinite(recent)
