@@ -18,7 +18,7 @@ from procwm.plant.link import PlantLink
 from procwm.plant.samples import Quality, Setpoints
 from procwm.plant.scenario_contract import check_scenario as check_scenario
 from procwm.plant.tags import PlantSpec, names_of
-from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import ResidualPredictor
@@ -62,7 +62,7 @@ def exact_model(
     disturbance = np.zeros((len(names), len(dvs))) if disturbance_matrix is None else disturbance_matrix
     constant = np.zeros(len(names)) if offset is None else offset
 
-    encoder = MlpEncoder(history=history, tags=len(plant.names), latent=len(names), hidden=(1,))
+    encoder = WindowEncoder(history=history, tags=len(plant.names), latent=len(names), hidden=(1,))
     predictor = ResidualPredictor(latent=len(names), mv=len(mvs), dv=len(dvs), hidden=(1,))
     readout = nn.Linear(len(names), len(outputs))
     model = WorldModel(

@@ -13,7 +13,7 @@ from procwm.data.window import WindowRule
 from procwm.planning.problem import ControlProblem, Plan
 from procwm.plant.tags import PlantSpec, Role, Tag, names_of
 from procwm.testing import control_problem
-from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import ResidualPredictor, smooth_network
@@ -121,7 +121,7 @@ class Case:
             rule=WindowRule(tags=names, interval_s=60.0, history=1, hold_s=(180.0,) * len(names)),
             scaler=Scaler(names, np.full(len(names), 50.0), np.full(len(names), 20.0)),
             horizon=self.horizon,
-            encoder=MlpEncoder(history=1, tags=len(names), latent=latent, hidden=(1,)),
+            encoder=WindowEncoder(history=1, tags=len(names), latent=latent, hidden=(1,)),
             predictor=predictor,
             readout=readout,
             guards=[GuardHead(name="guard", network=guard, margin=0.0, coverage=1.0)],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from procwm.errors import TrainingError
+from procwm.world.encoders.encoder import ENCODERS
 
 
 class Others(StrEnum):
@@ -31,7 +32,8 @@ class TrainingConfig:
         others: what becomes of PVs that have no limits.
         steps: optimisation steps of the run that decides how long to train.
         batch: windows a step.
-        encoder_hidden, predictor_hidden: widths of the hidden layers.
+        encoder: architecture of the encoder's network, one of `ENCODERS`.
+        encoder_hidden, predictor_hidden: widths of the hidden layers; every encoder but the MLP has one.
         rate: largest learning rate of the predictor's network; it warms up over a tenth of the steps and then
             follows a cosine to zero.
         linear_rate: the same for the linear parts of predictor and read-out, which start identified.
@@ -56,6 +58,7 @@ class TrainingConfig:
     others: Others = Others.CHOSEN
     steps: int = 600
     batch: int = 128
+    encoder: str = "mlp"
     encoder_hidden: tuple[int, ...] = (16,)
     predictor_hidden: tuple[int, ...] = (64, 64)
     rate: float = 3e-3
@@ -82,3 +85,5 @@ class TrainingConfig:
         for name in ("history", "horizon", "latent"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.encoder not in ENCODERS:
+            raise TrainingError(f"encoder is {self.encoder}; it must be one of {', '.join(ENCODERS)}")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from procwm.training.regression import CHUNK, Regression, free_weights
 from procwm.training.tensors import LogTensors
-from procwm.world.encoders.mlp import window_features
+from procwm.world.encoders.features import window_features
 from procwm.world.linear import LinearDynamics
 from procwm.world.protocols import ModelInput
 

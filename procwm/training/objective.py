@@ -10,7 +10,8 @@ from procwm.training.config import TrainingConfig
 from procwm.training.identification import STATE_RIDGE, ridge
 from procwm.training.preparation import Material
 from procwm.training.tensors import MOST_CHECKED, Future, LogTensors, spread
-from procwm.world.encoders.mlp import MlpEncoder, window_features
+from procwm.world.encoders.encoder import WindowEncoder
+from procwm.world.encoders.features import window_features
 from procwm.world.losses import inverse_dynamics, latent_prediction, output_loss, random_directions, sigreg
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.protocols import ModelInput
@@ -67,11 +68,12 @@ class Trainee(nn.Module):
         super().__init__()
         tensors, latent = material.part.tensors, material.latent
         mv, dv, outputs = tensors.mv.shape[1], tensors.dv.shape[1], tensors.outputs.shape[1]
-        self.encoder = MlpEncoder(
+        self.encoder = WindowEncoder(
             history=material.rule.history,
             tags=len(material.rule.tags),
             latent=latent,
             hidden=config.encoder_hidden,
+            kind=config.encoder,
         )
         self.predictor = ResidualPredictor(latent=latent, mv=mv, dv=dv, hidden=config.predictor_hidden)
         self.readout = nn.Linear(latent, outputs)

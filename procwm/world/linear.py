@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from procwm.world.encoders.mlp import window_features
+from procwm.world.encoders.features import window_features
 from procwm.world.protocols import ModelInput
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from procwm.data.window import Window, WindowRule
 from procwm.errors import SpecError
 from procwm.plant.tags import PlantSpec, names_of
-from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.linear import LinearDynamics
 from procwm.world.predictors.residual import ResidualPredictor
@@ -49,7 +49,7 @@ class WorldModel(nn.Module):
         rule: WindowRule,
         scaler: Scaler,
         horizon: int,
-        encoder: MlpEncoder,
+        encoder: WindowEncoder,
         predictor: ResidualPredictor,
         readout: nn.Linear,
         guards: Sequence[GuardHead] = (),

@@ -15,11 +15,11 @@ from safetensors.torch import load, save
 from torch import nn
 
 from procwm.data.window import WindowRule
-from procwm.errors import ArtifactError
+from procwm.errors import ArtifactError, SpecError
 from procwm.plant.specfile import dump_plant, first_difference, parse_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.artifact import read_artifact, write_artifact
-from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
@@ -59,6 +59,7 @@ class _Sizes(_Strict):
     tags: tuple[str, ...] | None = None
     horizon: int
     latent: int
+    encoder: str = "mlp"
     encoder_hidden: tuple[int, ...]
     predictor_hidden: tuple[int, ...]
     guards: tuple[_Guard, ...]
@@ -123,9 +124,11 @@ def load_model(path: str | Path, plant: PlantSpec | None = None) -> WorldModel:
         np.array([row.center for row in rows]),
         np.array([row.width for row in rows]),
     )
-    model = _build(plant or trained_for, sizes, scaler, metrics).double()
     try:
+        model = _build(plant or trained_for, sizes, scaler, metrics).double()
         model.load_state_dict(weights)
+    except SpecError as error:
+        raise ArtifactError(f"{path / 'config.json'}: {error}") from None
     except RuntimeError as error:
         raise ArtifactError(f"{path}: the weights do not fit config.json: {error}") from None
     return model.finished()
@@ -146,6 +149,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         tags=model.rule.tags,
         horizon=model.horizon,
         latent=model.predictor.latent,
+        encoder=model.encoder.kind,
         encoder_hidden=model.encoder.hidden,
         predictor_hidden=model.predictor.hidden,
         guards=tuple(
@@ -191,8 +195,12 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
             ),
             scaler=scaler,
             horizon=sizes.horizon,
-            encoder=MlpEncoder(
-                history=sizes.history, tags=tags, latent=sizes.latent, hidden=sizes.encoder_hidden
+            encoder=WindowEncoder(
+                history=sizes.history,
+                tags=tags,
+                latent=sizes.latent,
+                hidden=sizes.encoder_hidden,
+                kind=sizes.encoder,
             ),
             predictor=ResidualPredictor(latent=sizes.latent, mv=mv, dv=dv, hidden=sizes.predictor_hidden),
             readout=nn.Linear(sizes.latent, outputs),

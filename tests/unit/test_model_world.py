@@ -7,7 +7,7 @@ from torch import nn
 from procwm.data.window import Window
 from procwm.errors import SpecError
 from procwm.testing import check_world_model, exact_model
-from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel, fill_forward
 
@@ -109,7 +109,7 @@ def test_an_encoder_that_cannot_read_the_windows_is_refused() -> None:
             rule=model.rule,
             scaler=model.scaler,
             horizon=5,
-            encoder=MlpEncoder(history=3, tags=4, latent=2, hidden=(1,)),
+            encoder=WindowEncoder(history=3, tags=4, latent=2, hidden=(1,)),
             predictor=model.predictor,
             readout=model.readout,
         )
