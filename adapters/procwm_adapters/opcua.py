@@ -10,7 +10,7 @@ from typing import Any, Self
 from asyncua import Client, ua
 from asyncua.client.ua_client import UaClientState
 
-from procwm.plant.samples import Quality, Sample, Setpoints
+from procwm.plant.samples import Outlook, Quality, Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
 from procwm_adapters.inbox import Inbox
 from procwm_adapters.opcua_client import SecureClient, settings_of
@@ -26,7 +26,7 @@ from procwm_adapters.opcua_nodes import (
 from procwm_adapters.opcua_requests import read
 from procwm_adapters.opcua_return import Return
 from procwm_adapters.opcua_subscription import Item, LinkSubscription
-from procwm_adapters.opcua_values import nanoseconds, overflowed, sample_of
+from procwm_adapters.opcua_values import nanoseconds, outlook_of, overflowed, sample_of
 from procwm_adapters.opcua_write import SetpointWriter
 
 _LOGGER = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ class OpcUaLink:
             "reconnect_request_timeout": min(timeout_s, spec.interval_s / 2.0),
         }
         self._inbox = Inbox(local_queue)
+        self._outlooks: dict[str, Outlook] = {}
         self._heard: dict[str, float] = {}
         self._reported: dict[str, float] = {}
         self._withheld: dict[str, float] = {}
@@ -163,6 +164,10 @@ class OpcUaLink:
         """Samples received since the last call, oldest source time first; never blocks."""
         return self._inbox.drain()
 
+    def outlooks(self) -> list[Outlook]:
+        """What is known ahead: the newest of each tag with a `forecast_node`; never blocks."""
+        return list(self._outlooks.values())
+
     async def write(self, setpoints: Setpoints) -> dict[str, float]:
         """Write MVs, read them back, and return what the plant holds.
 
@@ -204,7 +209,7 @@ class OpcUaLink:
 
     @property
     def _told(self) -> list[Item]:
-        """What the subscription brings of the plant: every tag and signal."""
+        """What the subscription brings of the plant: every tag and signal, and what is known ahead."""
         return [Item(node.name, node.id, self._receiver(node)) for node in self._nodes if _read(node)]
 
     async def _look_again(self, unsubscribed: bool) -> tuple[PlantNode, ...]:
@@ -225,6 +230,10 @@ class OpcUaLink:
         await self._client.disconnect()
 
     def _receiver(self, node: PlantNode) -> Callable[[Any], None]:
+        def look_ahead(value: Any) -> None:
+            if not _awaited(value):
+                self._outlooks[node.ahead_of] = outlook_of(node.ahead_of, value)
+
         def receive(value: Any) -> None:
             self._heard[node.name] = time.monotonic()
             self._overflows += overflowed(value.StatusCode)
@@ -234,7 +243,7 @@ class OpcUaLink:
                 self._withheld.pop(node.name, None)
                 self._inbox.put(sample)
 
-        return receive
+        return look_ahead if node.ahead_of else receive
 
     async def _reaffirm(self) -> None:
         half_s = self._spec.interval_s / 2.0
@@ -242,7 +251,9 @@ class OpcUaLink:
             await asyncio.sleep(half_s)
             before = time.monotonic() - half_s
             silent = [
-                node for node in self._nodes if _read(node) and self._heard.get(node.name, before) <= before
+                node
+                for node in self._nodes
+                if _read(node) and not node.ahead_of and self._heard.get(node.name, before) <= before
             ]
             if self.reaffirms and silent and self.connected:
                 try:

@@ -79,6 +79,8 @@ def _of_variable(variable: Variable) -> dict[str, Held | None]:
         found |= {"LimitLow": _number(variable.limits[0]), "LimitHigh": _number(variable.limits[1])}
         found |= {LOW: _number(variable.asked_limits[0]), HIGH: _number(variable.asked_limits[1])}
         found["Prediction"] = _numbers(variable.prediction)
+    if variable.forecast is not None:
+        found["Forecast"] = _numbers(variable.forecast)
     return found
 
 
@@ -133,6 +135,7 @@ def _variable(held: Mapping[str, Any]) -> Variable:
         prediction=tuple(held.get("Prediction") or ()),
         on=held.get("On", True),
         held=held.get("Held", ""),
+        forecast=tuple(held["Forecast"] or ()) if "Forecast" in held else None,
         asked_setpoint=_float(held.get(SETPOINT)),
         asked_limits=_interval(held, LOW, HIGH),
         asked_on=held.get(ON, True),

@@ -49,6 +49,7 @@ class PlantNode:
         id: its `NodeId` at this connection.
         kind: the built-in type (`VariantType`) of its values.
         history: whether the server keeps its past values and lets this user read them.
+        ahead_of: the tag whose values to come this node holds, as an array; empty of any other node.
     """
 
     name: str
@@ -59,6 +60,7 @@ class PlantNode:
     id: Any = None
     kind: Any = None
     history: bool = False
+    ahead_of: str = ""
 
 
 def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
@@ -71,6 +73,13 @@ def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
         mv = writes and tag in spec.mvs
         nodes.append(PlantNode(name=tag.name, node=tag.node, unit=tag.unit, written=mv, range=tag.range))
     nodes += [PlantNode(name=s.name, node=s.node, unit=None, written=False) for s in spec.signals]
+    nodes += [
+        PlantNode(
+            name=f"{tag.name} forecast", node=tag.forecast_node, unit=None, written=False, ahead_of=tag.name
+        )
+        for tag in spec.tags
+        if tag.forecast_node is not None
+    ]
     control = spec.control
     for name, node_id in (
         (HEARTBEAT, control.heartbeat_node),
@@ -119,7 +128,7 @@ async def examine(client: Client, spec: PlantSpec) -> tuple[PlantNode, ...]:
         access, user_access = (_level(level) for level in levels)
         if node.written:
             _check_writable(node, spec, access, user_access)
-        history = bool(access & user_access & ua.AccessLevel.HistoryRead.mask)
+        history = not node.ahead_of and bool(access & user_access & ua.AccessLevel.HistoryRead.mask)
         found.append(replace(node, id=node_id, kind=kind, history=history))
     await _check_units(client, found)
     await _compare_ranges(client, found)
@@ -175,7 +184,11 @@ def _check_number(node: PlantNode, value: Any, kind: Any) -> None:
         )
     if kind not in NUMERIC:
         raise LinkError(f"{node.name}: node {node.node} holds {kind.name}; a tag holds a number or a Boolean")
-    if value.Value is not None and isinstance(value.Value.Value, list):
+    if value.Value is None:
+        return
+    if node.ahead_of and not isinstance(value.Value.Value, list):
+        raise LinkError(f"{node.name}: node {node.node} holds one number; a forecast is an array")
+    if not node.ahead_of and isinstance(value.Value.Value, list):
         raise LinkError(f"{node.name}: node {node.node} holds an array; a tag holds one number")
 
 

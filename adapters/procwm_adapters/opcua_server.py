@@ -227,10 +227,19 @@ class PlantServer:
         folder = await self._server.nodes.objects.add_object(2, self._spec.name)
         for tag in self._spec.tags:
             await _add_tag(folder, ids[tag.name], tag)
+            if tag.forecast_node is not None:
+                await self._add_forecast(folder, tag, tag.forecast_node)
             await self._set(ids[tag.name], _nothing_yet(self._plant.truth.time_ns))
         self._nodes = ids
         await self._add_simulation()
         self._server.subscribe_server_callback(CallbackType.PreWrite, self._before_write)
+
+    async def _add_forecast(self, folder: Node, tag: Tag, node: str) -> None:
+        """A node that takes what is known ahead of `tag`; nothing is known yet."""
+        name = ua.QualifiedName(f"{tag.name} forecast", 2)
+        variable = await folder.add_variable(ua.NodeId.from_string(node), name, [0.0], ua.VariantType.Double)
+        await variable.set_writable()
+        await self._set(variable.nodeid, _nothing_yet(self._plant.truth.time_ns))
 
     async def _register_namespaces(self, last: int) -> None:
         for index in range(2, last + 1):

@@ -32,6 +32,7 @@ class Variable:
         prediction: over the horizon: outputs as predicted, MVs as planned.
         on: whether a CV or MV is switched on.
         held: why an MV is not written; empty where it is.
+        forecast: of a tag with a `forecast_node`: what the last cycle knew ahead; `None` of any other.
         asked_setpoint, asked_limits, asked_on: in force once all waiting requests are taken up.
     """
 
@@ -46,6 +47,7 @@ class Variable:
     prediction: tuple[float, ...] = ()
     on: bool = True
     held: str = ""
+    forecast: tuple[float, ...] | None = None
     asked_setpoint: float = math.nan
     asked_limits: Interval = NO_INTERVAL
     asked_on: bool = True

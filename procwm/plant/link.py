@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.samples import Outlook, Sample, Setpoints
 from procwm.plant.tags import PlantSpec
 
 
@@ -40,6 +40,15 @@ class ValidatingLink(Protocol):
             write_id: grows from write to write; below 2^32, where it begins again.
             until_ns: the plant is to take no setpoint of this write after that time, UTC.
         """
+        ...
+
+
+@runtime_checkable
+class ForeseeingLink(Protocol):
+    """A `PlantLink` that brings what is known ahead of the tags that have a `forecast_node`."""
+
+    def outlooks(self) -> Sequence[Outlook]:
+        """The newest of each such tag of which there is any; never blocks."""
         ...
 
 

@@ -31,3 +31,20 @@ class Sample:
     value: float
     quality: Quality
     source_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What somebody says is coming of one tag, as reported: nothing about it has been checked.
+
+    Attributes:
+        tag: the name in the plant file.
+        values: at the ends of the control intervals after `source_ns`, engineering units.
+        quality: as reported.
+        source_ns: when it was made, UTC nanoseconds since 1970; `None` where it does not say.
+    """
+
+    tag: str
+    values: tuple[float, ...]
+    quality: Quality
+    source_ns: int | None

@@ -88,6 +88,11 @@ class TagTable(_Table):
     levels: tuple[Number, ...] | None = Field(
         None, description="the only values that an MV can take, ascending, such as [0, 1] for a pump"
     )
+    forecast_node: str | None = Field(
+        None,
+        description="OPC UA node of an array: values of a DV, or setpoints of a CV, at the ends of the "
+        "control intervals after its source time",
+    )
 
 
 class OpcUaTable(_Table):

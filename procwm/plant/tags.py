@@ -84,6 +84,8 @@ class Tag:
         reference_s: time constant with which a CV is led to its setpoint; `None` is at once.
         reference_move: largest change of what a CV is led along, in one control interval; `None` is no limit.
         levels: the only values that an MV can take, ascending; `None` is any within its limits.
+        forecast_node: OPC UA node of an array with a DV's values, or a CV's setpoints, at the ends of the
+            control intervals after its source time; `None` where nothing is known ahead.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Tag:
     reference_s: float | None = None
     reference_move: float | None = None
     levels: tuple[float, ...] | None = None
+    forecast_node: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -174,6 +177,7 @@ class Tag:
             "reference_s": (self.reference_s is not None, (Role.CV,)),
             "reference_move": (self.reference_move is not None, (Role.CV,)),
             "levels": (self.levels is not None, (Role.MV,)),
+            "forecast_node": (self.forecast_node is not None, (Role.CV, Role.DV)),
         }
         for label, (given, roles) in allowed.items():
             if given and self.role not in roles:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from procwm.control.controller import Controller
 from procwm.control.decision import Decision, SteppedController
+from procwm.control.forecast import Forecast
 from procwm.control.health import Permits
 from procwm.control.measurement import utc
 from procwm.control.state import ControllerState
@@ -27,6 +28,7 @@ class Inputs:
         samples: in the order given, corrections of the runtime's own included.
         setpoints, requests: taken up before the step.
         permits: of this cycle.
+        forecast: what was known ahead in this cycle, as `Controller.step` takes it.
         state: before the step, as bytes; only in some cycles, the first of a run among them.
     """
 
@@ -34,6 +36,7 @@ class Inputs:
     setpoints: Setpoints = field(default_factory=dict)
     requests: tuple[Request, ...] = ()
     permits: Permits = field(default_factory=Permits)
+    forecast: Forecast = field(default_factory=dict)
     state: bytes | None = None
 
 
@@ -91,6 +94,7 @@ def step(controller: SteppedController, state: Any, inputs: Inputs, time_ns: int
         time=utc(time_ns),
         setpoints=setpoints,
         permits=inputs.permits,
+        forecast=inputs.forecast,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.control.decision import Decision
+from procwm.control.forecast import Forecast
 from procwm.control.modes import Mode
 from procwm.control.targets import Targets
 from procwm.plant.front import NO_INTERVAL, Facts, Guardrail, Variable
@@ -32,6 +33,7 @@ class FactKeeper:
         self._kpis = Kpis(plant)
         self._cycles = 0
         self._values: dict[str, float] = {}
+        self._forecast: Forecast = {}
         self._tags = (*plant.cvs, *plant.mvs, *plant.of(Role.DV, Role.PV))
         # By name: a search among tags would compare them field by field, every cycle anew.
         self._mv = {name: index for index, name in enumerate(names_of(plant.mvs))}
@@ -51,6 +53,7 @@ class FactKeeper:
             good = sample.quality is Quality.GOOD
             self._values[sample.tag] = sample.value if good else math.nan
         self._values |= cycle.accepted or {}
+        self._forecast = {} if cycle.inputs is None else cycle.inputs.forecast
         return self._facts(cycle.decision, time_ns=cycle.time_ns, alarms=_alarms(cycle))
 
     def _facts(self, decision: Decision, *, time_ns: int, alarms: tuple[str, ...]) -> Facts:
@@ -88,6 +91,7 @@ class FactKeeper:
             prediction=self._prediction(tag, decision),
             on=tag.name not in in_force.off,
             held=decision.held.get(tag.name, ""),
+            forecast=None if tag.forecast_node is None else tuple(self._forecast.get(tag.name, ())),
             asked_setpoint=_setpoint(tag, asked),
             asked_limits=self._limits(tag, asked),
             asked_on=tag.name not in asked.off,

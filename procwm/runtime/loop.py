@@ -19,6 +19,7 @@ from procwm.errors import LinkError, SpecError
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.samples import Sample
 from procwm.plant.scenario import TargetChange
+from procwm.runtime.ahead import Ahead
 from procwm.runtime.cycle import (
     FAILED,
     Cycle,
@@ -72,6 +73,7 @@ class _Run:
     def __post_init__(self) -> None:
         spec = self.link.spec
         self.watch = Watch(spec)
+        self.ahead = Ahead(spec)
         self.signals = frozenset(signal.name for signal in spec.signals)
         self.known = frozenset(spec.names)
 
@@ -163,12 +165,16 @@ class _Run:
         self._begin()
         kept = isinstance(self.state, ControllerState) and self.stepped % _STATE_EVERY == 0
         self.stepped += 1
+        requests = tuple(self._admitted(self.requests))
+        forecast, told = self.ahead.known(self.link, time_ns, asked=self._targeted(requests))
+        self.events += told
         inputs = Inputs(
             state=self.state.to_bytes() if kept else None,
             samples=tuple(self.waiting),
             setpoints=self.asked,
-            requests=tuple(self._admitted(self.requests)),
+            requests=requests,
             permits=permits,
+            forecast=forecast,
         )
         self.waiting, self.asked, self.requests, self.last_ns = [], {}, [], time_ns
         try:
@@ -219,6 +225,13 @@ class _Run:
             admitted.append(request)
             self.events.append(told_of(request.who, f"taken up: {request} {request.why}"))
         return admitted
+
+    def _targeted(self, requests: Sequence[Request]) -> set[str]:
+        """CVs that somebody has given a setpoint or a zone, in this cycle or before."""
+        found = set(self.asked).union(*(set(r.setpoints) | set(r.zones) for r in requests))
+        if isinstance(self.state, ControllerState):
+            found |= set(self.state.targets.setpoints) | set(self.state.targets.zones)
+        return found
 
     def _none(self, reason: str, time_ns: int) -> Decision:
         if not isinstance(self.state, ControllerState):

@@ -270,6 +270,7 @@ def inputs_to_bytes(inputs: Inputs) -> bytes:
             "setpoints": inputs.setpoints,
             "requests": tuple(vars(request) for request in inputs.requests),
             "permits": vars(inputs.permits),
+            "forecast": inputs.forecast,
         }
     )
 
@@ -282,6 +283,7 @@ def inputs_from_bytes(data: bytes) -> Inputs:
         setpoints=plain["setpoints"],
         requests=tuple(Request(**request) for request in plain["requests"]),
         permits=Permits(**plain["permits"]),
+        forecast=plain.get("forecast", {}),
     )
 
 
