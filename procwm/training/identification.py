@@ -20,6 +20,7 @@ from procwm.training.regression import CHUNK, Regression, free_weights
 from procwm.training.tensors import LogTensors
 from procwm.world.encoders.features import window_features
 from procwm.world.linear import LinearDynamics
+from procwm.world.predictors.stability import stable
 from procwm.world.protocols import ModelInput
 
 STATE_RIDGE = 1e-4
@@ -92,7 +93,7 @@ def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
     latent = min(latent, found.encoder.shape[1])
     outputs, prompt = len(log.cyclic), len(found.readout)
     now, following = found.now[:, :latent], found.following[:, :latent]
-    step, step_offset = ridge(torch.cat((now, found.inputs), dim=1), following - now, STATE_RIDGE)
+    step, step_offset = _step(now, following, found.inputs)
     readout, readout_offset = torch.zeros((outputs, latent)).double(), torch.zeros(outputs).double()
     readout[~log.cyclic, :prompt], readout_offset[~log.cyclic] = found.readout, found.readout_offset
     late, late_offset = ridge(now, found.late, STATE_RIDGE)
@@ -113,6 +114,24 @@ def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
             layer.weight.copy_(weight)
             layer.bias.copy_(bias)
     return model.requires_grad_(False)
+
+
+def _step(
+    now: Float[Tensor, "moment latent"],
+    following: Float[Tensor, "moment latent"],
+    inputs: Float[Tensor, "moment input"],
+) -> tuple[Float[Tensor, "regressor latent"], Float[Tensor, " latent"]]:
+    """State and inputs to the change of state, by a state matrix that is stable or integrates."""
+    step, offset = ridge(torch.cat((now, inputs), dim=1), following - now, STATE_RIDGE)
+    latent = now.shape[1]
+    same = torch.eye(latent, dtype=now.dtype)
+    transition = same + step[:latent]
+    drawn = stable(transition)
+    if drawn is transition:
+        return step, offset
+    # The inputs have to tell what the state matrix may no longer.
+    effect, offset = ridge(inputs, following - now @ drawn, STATE_RIDGE)
+    return torch.cat((drawn - same, effect)), offset
 
 
 def missed(

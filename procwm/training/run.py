@@ -67,6 +67,7 @@ class Run:
         total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._trainee.parameters(), _LARGEST_GRADIENT)
         self._optimizer.step()
+        self._trainee.predictor.keep_stable()
         self.step += 1
         self._follow()
 
@@ -97,6 +98,8 @@ class Run:
         keep = min(self._config.averaging, 1.0 - 1.0 / (2.0 + self.step / 10.0))
         for average, weight in zip(self.average.parameters(), self._trainee.parameters(), strict=True):
             average.lerp_(weight, 1.0 - keep)
+        # A mean of stable matrices need not be one.
+        self.average.predictor.keep_stable()
 
 
 def part_of(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:

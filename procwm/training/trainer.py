@@ -21,6 +21,7 @@ from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
 from procwm.training.preparation import Material, Prepared, prepare
 from procwm.training.run import Run, part_of
+from procwm.training.settling import runs_away
 from procwm.training.surprise import learned_surprise
 from procwm.training.tensors import MOST_CHECKED, spread
 from procwm.world.calibration import band
@@ -158,11 +159,18 @@ class _Training:
         self._last = _Check(self._first.step, check["last_errors"], {})
 
     def model(self, plant: PlantSpec, seed: int) -> WorldModel:
-        """The final weights, with what the first run's best ones showed on held-out time."""
-        prepared, kept = self._prepared, self._kept
+        """The final weights, with what the first run's best ones showed on held-out time.
+
+        Where the final weights run away when left alone, those of the linear start are taken.
+        """
+        prepared, kept, final = self._prepared, self._kept, self._final.average
+        whole, notes = prepared.whole, prepared.notes
+        if runs_away(final, whole.reference, whole.part, whole.horizon):
+            kept, final = self._start, Run(whole, self._config, seed).average
+            notes += ("what training came to runs away when left alone: the linear start is kept",)
         self._first.average.load_state_dict(kept.weights)
         held_out = _model(plant, prepared.training, self._first.average)
-        model = _model(plant, prepared.whole, self._final.average)
+        model = _model(plant, whole, final)
         errors = arriving_errors(held_out, prepared.validation.grid)
         model.feedback = chosen_feedback(errors)
         # The held-out model scales its outputs by what it saw, which is less than all of the log.
@@ -173,7 +181,7 @@ class _Training:
             prepared.training.part.grid,
             prepared.validation.grid,
             model,
-            prepared.whole.part.grid,
+            whole.part.grid,
         )
         model.metrics = {
             "seed": seed,
@@ -182,9 +190,9 @@ class _Training:
             "validation_error": kept.error,
             "horizon": model.horizon,
             "history": model.rule.history,
-            "latent": prepared.whole.latent,
+            "latent": whole.latent,
             "training_moments": len(prepared.training.part.moments),
-            "notes": list(prepared.notes),
+            "notes": list(notes),
             "validation": score(held_out, prepared.validation.grid).as_dict(),
         }
         return model

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from procwm.world.predictors.stability import stable
+
 
 def smooth_network(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
     """`Linear, Tanh, ..., Linear` whose last layer starts at zero: it adds nothing until trained."""
@@ -22,7 +24,9 @@ def smooth_network(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Seque
 class ResidualPredictor(nn.Module):
     """`z' = z + linear([z, mv, dv]) + network([z, mv, dv])`, smooth everywhere.
 
-    Both parts start at zero, so an untrained predictor is persistence.
+    Both parts start at zero, so an untrained predictor is persistence. `linear` gives a change, so its
+    state matrix is `I + A`. The network is bounded, as sums of tangents are: where that matrix is stable no
+    inputs within limits can drive the latent without end, and where it integrates no faster than a ramp.
 
     Attributes:
         linear: the part that a linear identification can set.
@@ -47,3 +51,13 @@ class ResidualPredictor(nn.Module):
         inputs = torch.cat((latent, mv, dv), dim=-1)
         step: Tensor = self.linear(inputs) + self.network(inputs)
         return latent + step
+
+    @torch.no_grad()
+    def keep_stable(self) -> None:
+        """Draw the linear part back where it has become unstable."""
+        change = self.linear.weight[:, : self.latent]
+        same = torch.eye(self.latent, dtype=change.dtype, device=change.device)
+        transition = same + change
+        drawn = stable(transition)
+        if drawn is not transition:
+            change.copy_(drawn - same)

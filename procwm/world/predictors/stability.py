@@ -1,0 +1,26 @@
+"""Linear dynamics kept from growing without end."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_ROUNDING = 1e-6
+"""Above 1, of an eigenvalue that is as good as on the unit circle."""
+
+
+def stable(transition: Float[Tensor, "latent latent"]) -> Float[Tensor, "latent latent"]:
+    """`transition` with the eigenvalues beyond the unit circle drawn back onto it; itself without any.
+
+    On the circle is allowed: a level that integrates its inflow has its eigenvalue there. The modes, and
+    whatever decays, stay as they are.
+    """
+    values, modes = torch.linalg.eig(transition.double())
+    radius = float(values.abs().max())
+    if radius <= 1.0 + _ROUNDING:
+        return transition
+    drawn = values / values.abs().clamp(min=1.0)
+    found: Tensor = torch.linalg.lstsq(modes.mT, (modes * drawn).mT).solution.mT.real
+    # Modes that all but coincide cannot be told apart: then everything is shrunk alike.
+    if not float(torch.linalg.eigvals(found).abs().max()) <= 1.0 + _ROUNDING:
+        found = transition.double() / radius
+    return found.to(transition.dtype)
