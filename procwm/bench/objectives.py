@@ -47,7 +47,7 @@ def objectives(plant: PlantSpec) -> Mapping[str, TrainingConfig]:
     Every tag weighs the same for the generative twin.
     """
     others = len(plant.names) - len(plant.mvs) - len(plant.dvs) - len(plant.outputs)
-    twin = replace(_SAME, latent_weight=0.0, sigreg_weight=0.0, inverse_weight=0.0)
+    twin = replace(_SAME, latent_weight=0.0, collapse_weight=0.0, inverse_weight=0.0)
     return {
         "procwm": _SAME,
         "jepa": replace(_SAME, others=Others.SEEN),

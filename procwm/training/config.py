@@ -18,6 +18,32 @@ class Others(StrEnum):
     """All are part of a window, and all are foreseen."""
 
 
+class Collapse(StrEnum):
+    """What keeps the latents from collapsing (`procwm.world.collapse`)."""
+
+    SIGREG = "sigreg"
+    """They are to be standard normal in random directions."""
+    VICREG = "vicreg"
+    """They are to vary by 1 at least, and not together."""
+    BARLOW = "barlow"
+    """Predicted and encoded ones are to correlate each with its own alone; replaces the latent loss."""
+    INFONCE = "infonce"
+    """Predicted ones are to be nearer to their own than to others' future; replaces the latent loss."""
+    EMA = "ema"
+    """They are predicted as the running average of the weights encodes them, which takes no gradient."""
+    NONE = "none"
+    """Nothing does."""
+
+
+class FirstWeights(StrEnum):
+    """Where a training starts."""
+
+    LINEAR = "linear"
+    """At the identified linear model."""
+    RANDOM = "random"
+    """Anywhere: for comparison, and only with rates of the linear parts like those of the networks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """Sizes, weights and lengths. `None` lets the log decide, by the rule named beside it.
@@ -30,6 +56,7 @@ class TrainingConfig:
         latent: size of the latent state; the fewest states that the linear model needs and two more, up
             to 16.
         others: what becomes of PVs that have no limits.
+        start: where the weights start.
         steps: optimisation steps of the run that decides how long to train.
         batch: windows a step.
         encoder: architecture of the encoder's network, one of `ENCODERS`.
@@ -42,12 +69,16 @@ class TrainingConfig:
             would learn their noise first.
         decay: of the networks' weights towards the linear model (AdamW).
         averaging: of weights over steps; what is validated and kept is the average.
-        output_weight, latent_weight, sigreg_weight, inverse_weight: of the losses.
+        collapse: what keeps the latents from collapsing.
+        joint_readout: whether the outputs' losses shape the latents; else they teach the read-outs alone.
+        output_weight, latent_weight, collapse_weight, inverse_weight: of the losses.
         companion_weight: as a loss, of the PVs that are foreseen beside the outputs.
         targets: count of steps ahead at which a latent is compared with an encoded one, drawn anew
             every step.
         directions: of SIGReg.
         huber: error beyond which outputs count linearly, scaled.
+        curriculum: share of the steps over which the compared horizon grows from one row to all of it.
+        hidden: probability that some stretch of a tag is hidden in a window that is predicted from.
         check_every: steps between validations.
         checkpoint_s: seconds of wall time between checkpoints; does not change the result.
     """
@@ -56,6 +87,7 @@ class TrainingConfig:
     horizon: int | None = None
     latent: int | None = None
     others: Others = Others.CHOSEN
+    start: FirstWeights = FirstWeights.LINEAR
     steps: int = 600
     batch: int = 128
     encoder: str = "mlp"
@@ -67,14 +99,18 @@ class TrainingConfig:
     encoder_network_rate: float = 1e-3
     decay: float = 0.01
     averaging: float = 0.99
+    collapse: Collapse = Collapse.SIGREG
+    joint_readout: bool = True
     output_weight: float = 1.0
     latent_weight: float = 0.1
-    sigreg_weight: float = 0.1
+    collapse_weight: float = 0.1
     inverse_weight: float = 0.1
     companion_weight: float = 1.0
     targets: int = 6
     directions: int = 64
     huber: float = 1.0
+    curriculum: float = 0.0
+    hidden: float = 0.0
     check_every: int = 50
     checkpoint_s: float = 20.0
 
@@ -82,6 +118,9 @@ class TrainingConfig:
         for name in ("steps", "batch", "targets", "directions", "check_every"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("curriculum", "hidden"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise TrainingError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
         for name in ("history", "horizon", "latent"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -1,20 +1,21 @@
-"""The whole objective: read outputs and latents ahead, keep the latent Gaussian and controllable."""
+"""The whole objective: foresee outputs and latents, and keep the latents from collapsing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from procwm.training.config import TrainingConfig
+from procwm.training.config import Collapse, FirstWeights, TrainingConfig
+from procwm.training.hiding import with_hidden_stretches
 from procwm.training.identification import STATE_RIDGE, ridge
 from procwm.training.preparation import Material
 from procwm.training.tensors import MOST_CHECKED, Future, LogTensors, spread
+from procwm.world.collapse import barlow_twins, info_nce, random_directions, sigreg, vicreg
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.encoders.features import window_features
-from procwm.world.losses import inverse_dynamics, latent_prediction, output_loss, random_directions, sigreg
+from procwm.world.losses import inverse_dynamics, latent_prediction, output_loss
 from procwm.world.predictors.residual import ResidualPredictor
-from procwm.world.protocols import ModelInput
 
 _INVERSE_HIDDEN = 32
 
@@ -25,7 +26,7 @@ class Losses:
 
     output: Float[Tensor, ""]
     latent: Float[Tensor, ""]
-    sigreg: Float[Tensor, ""]
+    collapse: Float[Tensor, ""]
     inverse: Float[Tensor, ""]
     companion: Float[Tensor, ""]
 
@@ -34,7 +35,7 @@ class Losses:
         return (
             config.output_weight * self.output
             + config.latent_weight * self.latent
-            + config.sigreg_weight * self.sigreg
+            + config.collapse_weight * self.collapse
             + config.inverse_weight * self.inverse
             + config.companion_weight * self.companion
         )
@@ -82,21 +83,29 @@ class Trainee(nn.Module):
         )
         self.companions = material.companions
         self.witness = nn.Linear(latent, len(self.companions)) if len(self.companions) else None
-        with torch.no_grad():
-            for layer, identified in (
-                (self.encoder.linear, material.reference.encoder),
-                (self.predictor.linear, material.reference.step),
-                (self.readout, material.reference.readout),
-            ):
-                layer.weight.copy_(identified.weight)
-                layer.bias.copy_(identified.bias)
-            if self.witness is not None:
-                moments = spread(material.part.moments, MOST_CHECKED)
-                known = material.reference.encoder(window_features(tensors.windows(moments)).double())
-                seen = tensors.others[moments][:, self.companions].double()
-                weight, bias = ridge(known, seen, STATE_RIDGE)
-                self.witness.weight.copy_(weight.T)
-                self.witness.bias.copy_(bias)
+        if config.start is FirstWeights.LINEAR:
+            self._start_linear(material)
+        else:
+            # A latent that starts at 0 everywhere has collapsed before the first step.
+            self.encoder.linear.reset_parameters()
+
+    @torch.no_grad()
+    def _start_linear(self, material: Material) -> None:
+        for layer, identified in (
+            (self.encoder.linear, material.reference.encoder),
+            (self.predictor.linear, material.reference.step),
+            (self.readout, material.reference.readout),
+        ):
+            layer.weight.copy_(identified.weight)
+            layer.bias.copy_(identified.bias)
+        if self.witness is not None:
+            tensors = material.part.tensors
+            moments = spread(material.part.moments, MOST_CHECKED)
+            known = material.reference.encoder(window_features(tensors.windows(moments)).double())
+            seen = tensors.others[moments][:, self.companions].double()
+            weight, bias = ridge(known, seen, STATE_RIDGE)
+            self.witness.weight.copy_(weight.T)
+            self.witness.bias.copy_(bias)
 
     def imagine(
         self,
@@ -114,6 +123,7 @@ class Trainee(nn.Module):
 
 def losses(
     trainee: Trainee,
+    average: Trainee,
     log: LogTensors,
     moments: Int[Tensor, " batch"],
     horizon: int,
@@ -123,37 +133,81 @@ def losses(
 ) -> Losses:
     """All terms on a batch of moments; `horizon` rows are imagined and all of their outputs compared.
 
-    Latents are compared, and made Gaussian, at a few random steps ahead: their targets come from the
-    same encoder, which is the costly part.
+    Latents are compared, and kept from collapsing, at a few random steps ahead: encoding what followed is
+    the costly part.
+
+    Args:
+        average: running average of the trainee, which takes no gradient: the target network of BYOL (Grill
+            et al., arXiv 2006.07733) and I-JEPA (Assran et al., arXiv 2301.08243).
     """
     drawn = torch.randperm(horizon, generator=generator)[: config.targets]
     ahead = drawn.sort().values + 1
-    rows = torch.cat((moments[:, None], moments[:, None] + ahead), dim=1)
-    windows: ModelInput = log.windows(rows.flatten())
-    encoded = trainee.encoder(windows).unflatten(0, tuple(rows.shape))
+    later = moments[:, None] + ahead
+    seen = log.windows(moments)
+    if config.hidden:
+        seen = with_hidden_stretches(seen, config.hidden, log.mv_columns, generator)
+    present = trainee.encoder(seen)
+    target = trainee.encoder if config.collapse is not Collapse.EMA else average.encoder
+    encoded = target(log.windows(later.flatten())).unflatten(0, tuple(later.shape))
     future = log.future(moments, horizon)
-    imagined = trainee.imagine(encoded[:, 0], future.mv, future.dv)
+    imagined = trainee.imagine(present, future.mv, future.dv)
+    read = imagined if config.joint_readout else imagined.detach()
+    foreseen = imagined[:, ahead - 1]
     last = int(ahead[-1])
-    recovered = trainee.inverse(torch.cat((encoded[:, 0], encoded[:, -1]), dim=-1))
-    directions = random_directions(encoded.shape[-1], config.directions, generator, encoded)
+    recovered = trainee.inverse(torch.cat((present, encoded[:, -1]), dim=-1))
     return Losses(
         output=relative_error(
-            output_loss(trainee.readout(imagined), future.outputs, future.outputs_valid, config.huber),
+            output_loss(trainee.readout(read), future.outputs, future.outputs_valid, config.huber),
             future.outputs_valid,
-            scales.output,
+            scales.output[:horizon],
         ).mean(),
-        latent=latent_prediction(imagined[:, ahead - 1], encoded[:, 1:], 1.0 / scales.latent),
-        sigreg=sigreg(encoded[:, :2].flatten(0, 1), directions),
+        latent=_latent_error(foreseen, encoded, scales, config),
+        collapse=_collapse(present, foreseen, encoded, config, generator),
         inverse=inverse_dynamics(recovered, future.mv[:, :last]),
-        companion=_companion_error(trainee, imagined, future, config.huber) / scales.companion,
+        companion=_companion_error(trainee, read, future, config.huber) / scales.companion,
     )
 
 
+def _latent_error(
+    foreseen: Float[Tensor, "batch step latent"],
+    encoded: Float[Tensor, "batch step latent"],
+    scales: Scales,
+    config: TrainingConfig,
+) -> Float[Tensor, ""]:
+    if config.collapse in (Collapse.BARLOW, Collapse.INFONCE):
+        return foreseen.new_zeros(())
+    return latent_prediction(foreseen, encoded, 1.0 / scales.latent)
+
+
+def _collapse(
+    present: Float[Tensor, "batch latent"],
+    foreseen: Float[Tensor, "batch step latent"],
+    encoded: Float[Tensor, "batch step latent"],
+    config: TrainingConfig,
+    generator: torch.Generator,
+) -> Float[Tensor, ""]:
+    """What the chosen loss says of latents now and at the next step looked at, or of all predicted ones."""
+    latents = torch.cat((present, encoded[:, 0]))
+    if config.collapse is Collapse.SIGREG:
+        return sigreg(latents, random_directions(latents.shape[-1], config.directions, generator, latents))
+    if config.collapse is Collapse.VICREG:
+        return vicreg(latents)
+    if config.collapse is Collapse.BARLOW:
+        return barlow_twins(foreseen.flatten(0, 1), encoded.flatten(0, 1))
+    if config.collapse is Collapse.INFONCE:
+        return info_nce(foreseen, encoded)
+    return latents.new_zeros(())
+
+
 @torch.no_grad()
-def scales(
-    trainee: Trainee, log: LogTensors, moments: Int[Tensor, " moment"], horizon: int, huber: float
-) -> Scales:
-    """What the linear start cannot foresee on its own training moments."""
+def scales(material: Material, config: TrainingConfig) -> Scales:
+    """What the linear start cannot foresee on its own training moments.
+
+    Where that is not the start, its latents say nothing of those to come, whose directions weigh the same.
+    """
+    log, horizon, huber = material.part.tensors, material.horizon, config.huber
+    moments = spread(material.part.moments, MOST_CHECKED)
+    trainee = Trainee(material, replace(config, start=FirstWeights.LINEAR))
     future = log.future(moments, horizon)
     imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)
     missed = output_loss(trainee.readout(imagined), future.outputs, future.outputs_valid, huber)
@@ -162,11 +216,13 @@ def scales(
         (imagined[:, lead] - trainee.encoder(log.windows(moments + 1 + lead))).square().mean(dim=0)
         for lead in range(0, horizon, max(1, horizon // 4))
     ]
-    latent = torch.stack(squares).mean(dim=0)
+    latent = torch.stack(squares).mean(dim=0).clamp(min=1e-6)
+    if config.start is FirstWeights.RANDOM:
+        latent = torch.ones_like(latent)
     # What the linear start foresees perfectly is not worth more than a thousandth of the rest.
     least = 1e-3 * output.amax(dim=0).clamp(min=1e-9)
     companion = _companion_error(trainee, imagined, future, huber)
-    return Scales(torch.maximum(output, least), max(float(companion), 1e-9), latent.clamp(min=1e-6))
+    return Scales(torch.maximum(output, least), max(float(companion), 1e-9), latent)
 
 
 def _companion_error(

@@ -12,7 +12,6 @@ from procwm.training.checkpoint import optimizer_tensors, restore_optimizer
 from procwm.training.config import TrainingConfig
 from procwm.training.objective import Trainee, losses, scales
 from procwm.training.preparation import Material
-from procwm.training.tensors import MOST_CHECKED, spread
 
 _WARM_UP = 0.1
 _LARGEST_GRADIENT = 1.0
@@ -32,10 +31,9 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._trainee = Trainee(material, config)
+            self._scales = scales(material, config)
         self._generator = torch.Generator().manual_seed(seed)
         self._optimizer = _optimizer(self._trainee, config)
-        seen = spread(material.part.moments, MOST_CHECKED)
-        self._scales = scales(self._trainee, material.part.tensors, seen, material.horizon, config.huber)
         self.average = copy.deepcopy(self._trainee).requires_grad_(False)
         self.step = 0
 
@@ -49,9 +47,10 @@ class Run:
         drawn = torch.randint(len(part.moments), (config.batch,), generator=self._generator)
         terms = losses(
             self._trainee,
+            self.average,
             part.tensors,
             part.moments[drawn],
-            self._material.horizon,
+            self._horizon,
             config,
             self._generator,
             self._scales,
@@ -91,6 +90,12 @@ class Run:
         restore_optimizer(self._optimizer, self._trainee, tensors)
         self._generator.set_state(tensors["generator"])
         self.step = int(tensors["step"])
+
+    @property
+    def _horizon(self) -> int:
+        """Rows to imagine in the next step."""
+        growing, horizon = self._config.curriculum * self._config.steps, self._material.horizon
+        return horizon if self.step >= growing else math.ceil(horizon * (self.step + 1) / (growing + 1))
 
     @torch.no_grad()
     def _follow(self) -> None:

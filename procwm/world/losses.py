@@ -1,11 +1,7 @@
-"""What a world model is trained on: small pure functions of tensors, each with its source."""
+"""What a world model is trained to foresee: small pure functions of tensors, each with its source."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-
-SIGREG_KNOTS = 17
-SIGREG_LAST_KNOT = 3.0
 
 
 def latent_prediction(
@@ -15,40 +11,13 @@ def latent_prediction(
 ) -> Float[Tensor, ""]:
     """Weighted mean squared distance of predicted to encoded latents over several steps ahead.
 
-    A joint-embedding prediction without stop-gradient or target network: `sigreg` keeps it from
-    collapsing (Maes et al., LeWorldModel, 2026, after Balestriero and LeCun, LeJEPA, arXiv 2511.08544).
+    A joint-embedding prediction (Maes et al., LeWorldModel, 2026, after Balestriero and LeCun, LeJEPA,
+    arXiv 2511.08544); `procwm.world.collapse` keeps it from collapsing.
 
     Args:
         weight: of each latent direction.
     """
     return ((predicted - encoded).square() * weight).mean()
-
-
-def random_directions(
-    latent: int, count: int, generator: torch.Generator, like: Tensor
-) -> Float[Tensor, "latent direction"]:
-    """Unit vectors drawn evenly from the sphere, one a column."""
-    directions = torch.randn((latent, count), generator=generator, dtype=like.dtype, device=like.device)
-    return torch.nn.functional.normalize(directions, dim=0)
-
-
-def sigreg(
-    latent: Float[Tensor, "batch latent"], directions: Float[Tensor, "latent direction"]
-) -> Float[Tensor, ""]:
-    """How far the latents are from a standard normal distribution, on the given directions.
-
-    The Epps-Pulley statistic of each projection, `integral |phi(t) - exp(-t^2/2)|^2 exp(-t^2/2) dt`,
-    by trapezoids on [0, 3], doubled by symmetry, and averaged (SIGReg: Balestriero and LeCun, LeJEPA,
-    arXiv 2511.08544). It is not multiplied by the batch size, so its weight does not depend on it.
-    """
-    knots = torch.linspace(0.0, SIGREG_LAST_KNOT, SIGREG_KNOTS, dtype=latent.dtype, device=latent.device)
-    spacing = SIGREG_LAST_KNOT / (SIGREG_KNOTS - 1)
-    weights = torch.full_like(knots, 2.0 * spacing)
-    weights[0] = weights[-1] = spacing
-    normal = torch.exp(-knots.square() / 2.0)
-    angles = (latent @ directions).unsqueeze(-1) * knots
-    distance = (angles.cos().mean(dim=0) - normal).square() + angles.sin().mean(dim=0).square()
-    return (distance @ (weights * normal)).mean()
 
 
 def inverse_dynamics(

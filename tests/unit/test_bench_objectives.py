@@ -50,7 +50,7 @@ def test_twins_differ_from_the_rest_by_weights_alone() -> None:
     compared = objectives(WIDE)
     assert tuple(compared) == ORDER
     for name in ("supervised", "generative"):
-        assert compared[name].latent_weight == compared[name].sigreg_weight == 0.0
+        assert compared[name].latent_weight == compared[name].collapse_weight == 0.0
         assert compared[name].inverse_weight == 0.0
     # Four idle tags beside two outputs: each weighs the same.
     assert compared["generative"].companion_weight == 2.0
