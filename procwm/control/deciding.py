@@ -122,6 +122,7 @@ class Deciding:
             predicted=self._outputs(latent),
             forecast=forecast,
             half_width=self.model.half_width,
+            response_error=self.model.response_error,
         )
 
     def _outputs(self, latent: Float[np.ndarray, " latent"]) -> Float[np.ndarray, " cv"]:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 import numpy as np
 from jaxtyping import Float
 
+from procwm.control.caution import caution
 from procwm.control.forecast import Forecast, dv_ahead, target_ahead
 from procwm.control.measurement import Measurements
 from procwm.control.targets import Targets
@@ -28,6 +29,7 @@ def pose(
     predicted: Float[np.ndarray, " cv"],
     forecast: Forecast,
     half_width: Float[np.ndarray, "horizon cv"],
+    response_error: Float[np.ndarray, "horizon mv cv"],
 ) -> ControlProblem:
     """The problem of one cycle, engineering units.
 
@@ -46,6 +48,7 @@ def pose(
         predicted: what the model says of the present outputs.
         forecast: setpoints and DVs to come.
         half_width: of the model's error band, of which `tightening` takes its share.
+        response_error: of the model's step responses, which make moves dearer; `caution` scales that.
     """
     horizon, outputs = len(bias), plant.outputs
     zones = [targets.zone(tag) or (-np.inf, np.inf) for tag in outputs]
@@ -54,6 +57,9 @@ def pose(
     fixed = np.array([tag.name in held for tag in plant.mvs])
     max_move = np.array([np.inf if tag.max_move is None else tag.max_move for tag in plant.mvs])
     weight = np.array([tag.weight if tag in plant.cvs else 0.0 for tag in outputs])
+    weight = np.where(measured.controlled, weight, 0.0)
+    span, mv_span = np.array([tag.span for tag in outputs]), np.array([tag.span for tag in plant.mvs])
+    dearer = plant.control.caution * caution(response_error, weight, span, mv_span)
     low, high = np.array([low for low, _ in soft]), np.array([high for _, high in soft])
     return ControlProblem(
         latent=latent,
@@ -65,13 +71,13 @@ def pose(
         zone_high=np.array([high for _, high in zones]),
         low=low,
         high=high,
-        weight=np.where(measured.controlled, weight, 0.0),
-        span=np.array([tag.span for tag in outputs]),
+        weight=weight,
+        span=span,
         mv_low=np.where(fixed, last_mv, [low for low, _ in hard]),
         mv_high=np.where(fixed, last_mv, [high for _, high in hard]),
         max_move=np.minimum(max_move, reach),
-        move_weight=np.array([tag.move_weight for tag in plant.mvs]),
-        mv_span=np.array([tag.span for tag in plant.mvs]),
+        move_weight=np.array([tag.move_weight for tag in plant.mvs]) + dearer,
+        mv_span=mv_span,
         priorities=priorities(plant),
         levels=tuple(() if tag.name in held else tag.levels or () for tag in plant.mvs),
         back_off=_back_off(plant.control.tightening, half_width, high - low),

@@ -61,6 +61,8 @@ class ControlSettings:
         serve_unsecured_writes: whether a server without security takes requests from other machines, too.
         metrics: port on which Prometheus finds the same facts; none without it.
         tightening: share of the model's 90 % error band by which plans keep away from limits of CVs and PVs.
+        caution: how much dearer moves are than `move_weight` says, in multiples of what the errors of the
+            model's step responses ask for; 0 is not at all.
     """
 
     hold_for_s: float | None = None
@@ -78,14 +80,17 @@ class ControlSettings:
     serve_unsecured_writes: bool = False
     metrics: int | None = None
     tightening: float = 0.0
+    caution: float = 1.0
 
     def __post_init__(self) -> None:
         for label in ("hold_for_s", "silent_for_s", "clock_skew_s", "plant_heartbeat_s"):
             value = getattr(self, label)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise SpecError(f"[control]: {label} is {value}; it must be a number above 0")
-        if not (math.isfinite(self.tightening) and self.tightening >= 0):
-            raise SpecError(f"[control]: tightening is {self.tightening}; it must be a number of at least 0")
+        for label in ("tightening", "caution"):
+            value = getattr(self, label)
+            if not (math.isfinite(value) and value >= 0):
+                raise SpecError(f"[control]: {label} is {value}; it must be a number of at least 0")
         for label in ("serve_users", "serve_viewers"):
             if getattr(self, label) is not None and self.serve_pki is None:
                 raise SpecError(f"[control]: {label} needs secured connections; add serve_pki")

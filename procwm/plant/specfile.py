@@ -164,6 +164,11 @@ class ControlTable(_Table):
         description="share of the model's 90 % error band by which plans keep away from limits of CVs and "
         "PVs",
     )
+    caution: Number = Field(
+        1.0,
+        description="how much dearer moves are than `move_weight` says, in multiples of what the errors of "
+        "the model's step responses ask for; 0 is not at all",
+    )
 
 
 class PlantFile(_Table):

@@ -179,15 +179,7 @@ def settling_rows(model: LinearDynamics, mv: int, rows: int, share: float = 0.1)
     Args:
         rows: length of the responses.
     """
-    order = model.step.out_features
-    # Differences of two trajectories: offsets cancel, so the free response is left out.
-    state_matrix, input_matrix = model.step.weight[:, :order], model.step.weight[:, order : order + mv]
-    latent = torch.zeros((mv, order), dtype=torch.float64)
-    responses = []
-    for _ in range(rows):
-        latent = latent + latent @ state_matrix.T + input_matrix.T
-        responses.append(latent @ model.readout.weight.T)
-    response = torch.stack(responses)
+    response = model.step_response(mv, rows)
     size = response.abs().amax(dim=0)
     outside = (response - response[-1]).abs() > share * size
     last = torch.where(outside, torch.arange(1, rows + 1)[:, None, None], 0).amax(dim=0)

@@ -34,6 +34,7 @@ class Material:
         horizon: rows of a trained prediction.
         scaler: fitted on `part`.
         part: rows and moments.
+        ridge: weight of the regression that `reference` was made with.
         reference: the linear model identified from `part`, double precision.
         companions: columns of the PVs that are foreseen beside the outputs, among the log's others.
     """
@@ -42,6 +43,7 @@ class Material:
     horizon: int
     scaler: Scaler
     part: Part
+    ridge: float
     reference: LinearDynamics
     companions: Int[Tensor, " companion"]
 
@@ -141,6 +143,7 @@ def _material(
         horizon=horizon,
         scaler=scaler,
         part=found,
+        ridge=start.ridge,
         reference=reference,
         companions=belonging,
     )

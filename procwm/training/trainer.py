@@ -20,6 +20,7 @@ from procwm.training.evaluation import score
 from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
 from procwm.training.preparation import Material, Prepared, prepare
+from procwm.training.response import response_error
 from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
 from procwm.training.surprise import learned_surprise
@@ -176,6 +177,7 @@ class _Training:
         # The held-out model scales its outputs by what it saw, which is less than all of the log.
         _, width = held_out.scaler.part(model.output_names)
         model.with_band(band(errors) * width)
+        model.doubt = response_error(prepared.whole)
         model.surprise = learned_surprise(
             held_out,
             prepared.training.part.grid,

@@ -23,6 +23,21 @@ class LinearDynamics(nn.Module):
         self.step = nn.Linear(latent + mv + dv, latent)
         self.readout = nn.Linear(latent, outputs)
 
+    def step_response(self, mv: int, rows: int) -> Float[Tensor, "row mv cv"]:
+        """Scaled changes of the outputs after a step of 1, held, of each of the first `mv` inputs.
+
+        Row 0 is the end of the interval in which it is made.
+        """
+        order = self.step.out_features
+        # Differences of two trajectories: offsets cancel, so the free response is left out.
+        state_matrix, input_matrix = self.step.weight[:, :order], self.step.weight[:, order : order + mv]
+        latent = torch.zeros_like(input_matrix.T)
+        response = []
+        for _ in range(rows):
+            latent = latent + latent @ state_matrix.T + input_matrix.T
+            response.append(latent @ self.readout.weight.T)
+        return torch.stack(response)
+
     def predict(
         self,
         window: ModelInput,

@@ -36,6 +36,8 @@ class WorldModel(nn.Module):
         feedback: share of a new prediction error that the disturbance estimate believes, by lead and output.
         band: half-width about a prediction that holds `BAND_COVERAGE` of measurements, by lead and output,
             scaled; +inf where too little was held out to show it, `None` where nothing was.
+        doubt: standard error of the step response of every output to every MV, by rows after the step,
+            scaled; `None` where nothing is known of it.
         surprise: tells how far readings are from what was expected; `None` where too little was held out.
         encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
         reference: the linear model identified from the same log, or `None`.
@@ -55,6 +57,7 @@ class WorldModel(nn.Module):
         guards: Sequence[GuardHead] = (),
         feedback: Float[Tensor, "horizon cv"] | None = None,
         band: Float[Tensor, "horizon cv"] | None = None,
+        doubt: Float[Tensor, "horizon mv cv"] | None = None,
         surprise: Surprise | None = None,
         reference: LinearDynamics | None = None,
         metrics: Mapping[str, Any] | None = None,
@@ -76,6 +79,8 @@ class WorldModel(nn.Module):
         self.register_buffer("feedback", feedback)
         self.band: Tensor | None
         self.register_buffer("band", band)
+        self.doubt: Tensor | None
+        self.register_buffer("doubt", doubt)
         self.surprise = surprise
         self.reference = reference
         self.metrics = dict(metrics or {})
@@ -103,6 +108,16 @@ class WorldModel(nn.Module):
             return np.full((self.horizon, len(self.output_names)), np.inf)
         half: np.ndarray = self.band.cpu().numpy() * width
         return half
+
+    @property
+    def response_error(self) -> Float[np.ndarray, "horizon mv cv"]:
+        """`doubt` in engineering units of the output for one of the MV; 0 where nothing is known."""
+        if self.doubt is None:
+            return np.zeros((self.horizon, len(self.plant.mvs), len(self.output_names)))
+        _, width = self.scaler.part(self.output_names)
+        _, mv_width = self.scaler.part(names_of(self.plant.mvs))
+        error: np.ndarray = self.doubt.cpu().numpy() * width / mv_width[:, None]
+        return error
 
     def with_band(self, half_width: Float[np.ndarray, "horizon cv"]) -> "WorldModel":
         """This model with the band of `half_width`, engineering units."""

@@ -65,6 +65,7 @@ class _Sizes(_Strict):
     guards: tuple[_Guard, ...]
     reference_latent: int | None
     band: bool = False
+    doubt: bool = False
     surprise: _Surprise | None = None
 
 
@@ -158,6 +159,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         ),
         reference_latent=None if reference is None else reference.readout.in_features,
         band=model.band is not None,
+        doubt=model.doubt is not None,
         surprise=None
         if model.surprise is None
         else _Surprise(tags=model.surprise.tags, leads=model.surprise.leads),
@@ -214,6 +216,7 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
                 for guard in sizes.guards
             ],
             band=torch.zeros((sizes.horizon, outputs)) if sizes.band else None,
+            doubt=torch.zeros((sizes.horizon, mv, outputs)) if sizes.doubt else None,
             surprise=None
             if sizes.surprise is None
             else Surprise(

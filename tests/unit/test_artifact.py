@@ -51,6 +51,11 @@ def test_the_error_band_is_kept_with_the_weights(saved: Path) -> None:
     assert np.isfinite(trained().half_width).all()
 
 
+def test_doubt_about_step_responses_is_kept_with_the_weights(saved: Path) -> None:
+    np.testing.assert_array_equal(load_model(saved).response_error, trained().response_error)
+    assert (trained().response_error > 0.0).any()
+
+
 def test_what_surprises_a_model_is_kept_with_the_weights(saved: Path) -> None:
     mine, loaded = trained().surprise, load_model(saved).surprise
     assert mine is not None

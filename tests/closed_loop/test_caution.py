@@ -1,0 +1,52 @@
+"""Moves that cost more where the log left their effect in doubt."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from linear_loop import HISTORY, Loop, loop, model_of, plant_spec
+
+from procwm.control.caution import caution
+from procwm.errors import SpecError
+from procwm.plant.contract import ControlSettings
+from procwm.plant.tags import PlantSpec
+
+
+def spec(multiple: float) -> PlantSpec:
+    return replace(plant_spec(), control=ControlSettings(caution=multiple))
+
+
+def stepped(doubt: float, multiple: float = 1.0) -> Loop:
+    """The loop after a setpoint step, its model's scaled responses known to `doubt`."""
+    model = model_of(plant_spec())
+    model.doubt = torch.full((model.horizon, 2, 2), doubt, dtype=torch.float64)
+    return loop(spec(multiple), model=model).run(HISTORY + 30, setpoints={"L1": 55.0})
+
+
+def largest_move(run: Loop) -> float:
+    return float(np.abs(np.diff(run.moves[:, 0])).max())
+
+
+def test_the_price_is_the_variance_of_the_responses_over_the_horizon_each_in_the_units_of_its_cost() -> None:
+    error = np.zeros((8, 1, 2))
+    error[:, 0, 0], error[:, 0, 1] = 0.5, 3.0
+    # Eight rows, of which the last counts twice: 9 * 0.5^2 * 2 / 10^2, times the MV's span squared.
+    price = caution(error, np.array([2.0, 0.0]), np.array([10.0, 1.0]), np.array([4.0]))
+    assert price == pytest.approx([9 * 0.25 * 2.0 / 100.0 * 16.0])
+
+
+def test_doubt_makes_moves_smaller_and_the_setpoint_is_reached_all_the_same() -> None:
+    sure, doubtful = stepped(0.0), stepped(0.5)
+    assert largest_move(doubtful) < 0.5 * largest_move(sure)
+    assert doubtful.levels[-1, 0] == pytest.approx(55.0, abs=0.5)
+
+
+def test_without_caution_a_move_costs_what_the_plant_file_says() -> None:
+    np.testing.assert_array_equal(stepped(0.5, multiple=0.0).moves, stepped(0.0).moves)
+
+
+@pytest.mark.parametrize("multiple", [-1.0, float("nan"), float("inf")])
+def test_a_caution_that_is_no_multiple_is_refused(multiple: float) -> None:
+    with pytest.raises(SpecError, match="caution"):
+        ControlSettings(caution=multiple)
