@@ -17,8 +17,9 @@ export OPENBLAS_NUM_THREADS := 1
 demo: $(VENV)/.installed
 	$(BIN)/procwm demo $(SCENARIO) --out $(OUT) --seed $(SEED)
 
+# A process for each core, a file at a time; more than four would mostly import.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
