@@ -1,13 +1,13 @@
 """Commands about models: train, evaluate, guardrail, replay."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procwm.cli.console import emit_json, emit_table, progress
+from procwm.cli.console import emit_json, progress
 from procwm.cli.plants import PlantFile
+from procwm.cli.scoring import emit_evaluation
 from procwm.cli.simulation import Json, Seed
 from procwm.errors import ArtifactError, SpecError
 from procwm.plant.specfile import load_plant
@@ -64,26 +64,7 @@ def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:
     if json:
         emit_json(found)
         return
-    leads = list(found["nrmse"])
-    names = {"procwm": "nrmse", "linear model": "linear", "persistence": "persistence"}
-    rows = [[name, *_errors(found[key], leads)] for name, key in names.items() if found[key]]
-    emit_table(["nRMSE", *(f"{lead} ahead" for lead in leads)], rows)
-    for sentence in _bands(found["band"]):
-        typer.echo(sentence)
-    if found["surprised"] is not None:
-        typer.echo(f"surprised in {found['surprised']:.2%} of the intervals")
-    typer.echo(f"{found['moments']} moments; {found['verdict']}")
-
-
-def _bands(band: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for every lead whose error band is known."""
-    for lead, widths in band["half_width"].items():
-        inside = f"{band['coverage'][lead]:.0%} of the CVs within the {band['coverage_target']:.0%} band"
-        yield f"{lead} ahead: {inside}: " + ", ".join(f"{tag} ±{width:.3g}" for tag, width in widths.items())
-
-
-def _errors(by_lead: Mapping[str, float], leads: list[str]) -> list[str]:
-    return [f"{by_lead[lead]:.3f}" for lead in leads]
+    emit_evaluation(found)
 
 
 def _refuse_foreign(out: Path) -> None:

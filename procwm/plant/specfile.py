@@ -93,6 +93,10 @@ class TagTable(_Table):
         description="OPC UA node of an array: values of a DV, or setpoints of a CV, at the ends of the "
         "control intervals after its source time",
     )
+    raises: tuple[str, ...] = Field(
+        (), description="of an MV: tags of CVs, and of PVs with limits, that are known to rise with it"
+    )
+    lowers: tuple[str, ...] = Field((), description="the same that are known to fall")
 
 
 class OpcUaTable(_Table):
@@ -323,6 +327,8 @@ def _sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
             return f"{place}{key} is {mistake['input']!r}; it must be one of {choices}"
         case "tuple_type" if key == "levels":
             return f"{place}{key} is {mistake['input']!r}; it must be a list of numbers, ascending"
+        case "tuple_type" if key in ("raises", "lowers"):
+            return f"{place}{key} is {mistake['input']!r}; it must be a list of tag names"
         case "tuple_type" | "too_long":
             return f"{place}{key} is {mistake['input']!r}; it must be two numbers, [low, high]"
         case "int_type":

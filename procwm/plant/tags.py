@@ -86,6 +86,7 @@ class Tag:
         levels: the only values that an MV can take, ascending; `None` is any within its limits.
         forecast_node: OPC UA node of an array with a DV's values, or a CV's setpoints, at the ends of the
             control intervals after its source time; `None` where nothing is known ahead.
+        raises, lowers: CVs, and PVs with limits, that a higher MV is known to end higher, or lower.
     """
 
     name: str
@@ -117,6 +118,8 @@ class Tag:
     reference_move: float | None = None
     levels: tuple[float, ...] | None = None
     forecast_node: str | None = None
+    raises: tuple[str, ...] = ()
+    lowers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -178,6 +181,8 @@ class Tag:
             "reference_move": (self.reference_move is not None, (Role.CV,)),
             "levels": (self.levels is not None, (Role.MV,)),
             "forecast_node": (self.forecast_node is not None, (Role.CV, Role.DV)),
+            "raises": (bool(self.raises), (Role.MV,)),
+            "lowers": (bool(self.lowers), (Role.MV,)),
         }
         for label, (given, roles) in allowed.items():
             if given and self.role not in roles:
@@ -213,6 +218,10 @@ class Tag:
                 f"[{self.range[0]}, {self.range[1]}] {self.unit}".rstrip()
             )
         return value
+
+    def known_sign(self, output: str) -> str | None:
+        """ "+" or "-" where this MV is known to raise or lower `output`, else `None`."""
+        return "+" if output in self.raises else "-" if output in self.lowers else None
 
     @property
     def span(self) -> float:
@@ -251,6 +260,16 @@ class PlantSpec:
         for role in (Role.CV, Role.MV):
             if not self.of(role):
                 raise SpecError(f"plant {self.name}: no tag has the role {role}; at least one is needed")
+        outputs = names_of(self.outputs)
+        for tag in self.mvs:
+            for name in (*tag.raises, *tag.lowers):
+                if name not in outputs:
+                    raise SpecError(
+                        f"{tag.name}: raises and lowers name CVs and PVs with limits; {name} is not one of "
+                        f"{', '.join(outputs)}"
+                    )
+                if name in tag.raises and name in tag.lowers:
+                    raise SpecError(f"{tag.name}: {name} stands in raises and in lowers; keep one of them")
 
     def of(self, *roles: Role) -> tuple[Tag, ...]:
         """Tags of the given roles, in file order."""

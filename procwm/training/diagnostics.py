@@ -1,18 +1,22 @@
-"""What a latent state is worth apart from prediction: spread, rank, what it knows, what moves it."""
+"""What a model is worth apart from its errors: what its latent state holds, and what it makes use of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.plant.tags import names_of
 from procwm.training.identification import ridge
+from procwm.training.tensors import LogTensors
 from procwm.world.model import WorldModel
+from procwm.world.protocols import ModelInput
 
 COLLAPSED_STD = 0.01
 """A latent direction that varies less than this carries nothing; training aims at 1."""
 _PROBE_RIDGE = 1e-4
+_NO_ERROR = 1e-3
+"""Of a standard deviation: smaller errors are not told apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +42,16 @@ class Collapse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gain:
-    """How an output answers one MV at the end of the horizon.
+class Shuffled:
+    """How much larger errors become when what a prediction is made from is mixed up; 1 where it is not used.
 
     Attributes:
-        gain: mean change of the output per unit of the MV, engineering units.
-        positive: share of moments at which it is positive; near 0 or 1 where the sign is sure.
+        moves: with the moves of MVs to come of another moment.
+        window: with the rows of the window in another order, all but the last one.
     """
 
-    mv: str
-    output: str
-    gain: float
-    positive: float
+    moves: float
+    window: float
 
 
 def collapse(
@@ -74,27 +76,34 @@ def collapse(
     return Collapse(std=tuple(std.tolist()), rank=float(entropy.exp()), probe_r2=found)
 
 
-def gains(
+@torch.no_grad()
+def shuffled(
     model: WorldModel,
-    latent: Float[Tensor, "moment latent"],
-    mv: Float[Tensor, "moment mv"],
-    dv: Float[Tensor, "moment dv"],
-) -> tuple[Gain, ...]:
-    """Step every MV by half its scaled width from where it stood, and hold it over the horizon."""
-    step = 0.5
-    plant, horizon = model.plant, model.horizon
-    held_mv = mv[:, None].expand(-1, horizon, -1)
-    held_dv = dv[:, None].expand(-1, horizon, -1)
-    base = model.readout(model.imagine(latent, held_mv, held_dv)[:, -1])
-    _, output_width = model.scaler.part(model.output_names)
-    _, mv_width = model.scaler.part(names_of(plant.mvs))
-    found = []
-    for column, tag in enumerate(plant.mvs):
-        moved = held_mv.clone()
-        moved[:, :, column] += step
-        change = model.readout(model.imagine(latent, moved, held_dv)[:, -1]) - base
-        for row, output in enumerate(model.output_names):
-            per_unit = change[:, row] * float(output_width[row]) / (step * float(mv_width[column]))
-            positive = float((per_unit > 0).double().mean())
-            found.append(Gain(mv=tag.name, output=output, gain=float(per_unit.mean()), positive=positive))
-    return tuple(found)
+    log: LogTensors,
+    moments: Int[Tensor, " moment"],
+    missed: Callable[[Float[Tensor, "moment horizon cv"]], Float[Tensor, " lead"]],
+) -> Shuffled:
+    """Mix up the moves to come, and the past, of `moments`.
+
+    As the importance of an input is measured by permuting it: Breiman, Random forests, Machine Learning 45
+    (2001), 5-32.
+
+    Args:
+        missed: normalised error of predictions by lead; the lead that suffers most counts.
+    """
+    generator = torch.Generator().manual_seed(0)
+    window, future = log.windows(moments), log.future(moments, model.horizon)
+    latent, present = model.encode(window), log.mv[moments][:, None]
+    others = torch.randperm(len(moments), generator=generator)
+    order = torch.randperm(log.history - 1, generator=generator)
+    rows = torch.cat((order, torch.tensor([log.history - 1])))
+    past = ModelInput(window.values[:, rows], window.valid[:, rows])
+    own, moved, blind = (
+        missed(model.readout(model.imagine(state, mv, future.dv))).clamp(min=_NO_ERROR)
+        for state, mv in (
+            (latent, future.mv),
+            (latent, present + (future.mv - present)[others]),
+            (model.encode(past), future.mv),
+        )
+    )
+    return Shuffled(moves=float((moved / own).max()), window=float((blind / own).max()))

@@ -1,9 +1,8 @@
 """How well a model predicts a log, beside persistence and a linear model, and whether it is sound."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,12 @@ from procwm.data.screening import screen
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError
-from procwm.plant.tags import names_of
-from procwm.training.diagnostics import Collapse, Gain, collapse, gains
+from procwm.training.diagnostics import collapse, shuffled
+from procwm.training.effects import gains
 from procwm.training.surprise import surprises
-from procwm.training.tensors import log_tensors
+from procwm.training.tensors import LogTensors, log_tensors
+from procwm.training.verdict import Diagnosis, Fitness, judged
+from procwm.training.whiteness import Whiteness, whiteness
 from procwm.world.calibration import BAND_COVERAGE
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
@@ -30,19 +31,6 @@ LEADS = (1, 5, 20)
 MOST_MOMENTS = 4096
 _DIAGNOSED = 512
 _STILL = 1e-9
-_TOLERANCE = 1.05
-"""A model may be this much worse than the better of persistence and linear before it is called worse."""
-
-_NEGLIGIBLE = 0.02
-"""A difference of errors below this share of a standard deviation changes no decision."""
-
-
-class Fitness(StrEnum):
-    """What a model may be used for."""
-
-    CONTROL = "fit for control"
-    ADVICE = "fit for advice, not for control"
-    NOTHING = "not fit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +46,7 @@ class Evaluation:
         half_width: of the band, by lead and output, engineering units.
         surprised: share of rows that are further from what was expected than ordinary operation brings once
             a day; NaN where the model does not know.
-        collapse: of the latent.
-        gains: of every output for every MV.
+        diagnosis: what it is worth apart from its errors.
         fitness: what the model may be used for.
         reason: why, as a sentence.
     """
@@ -72,8 +59,7 @@ class Evaluation:
     coverage: Mapping[int, float]
     half_width: Mapping[int, Mapping[str, float]]
     surprised: float
-    collapse: Collapse
-    gains: tuple[Gain, ...]
+    diagnosis: Diagnosis
     fitness: Fitness
     reason: str
 
@@ -96,8 +82,7 @@ class Evaluation:
                 "half_width": {str(lead): dict(widths) for lead, widths in self.half_width.items()},
             },
             "surprised": self.surprised if math.isfinite(self.surprised) else None,
-            "collapse": asdict(self.collapse) | {"std": list(self.collapse.std)},
-            "gains": [asdict(gain) for gain in self.gains],
+            **self.diagnosis.as_dict(),
             "fitness": self.fitness.value,
             "verdict": self.verdict,
         }
@@ -150,19 +135,34 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
         for name, by_lead in errors.items()
     }
     known_leads = [k for k in leads if k <= model.horizon and np.isfinite(model.half_width[k - 1]).all()]
-    few = slice(None, None, len(moments) // _DIAGNOSED + 1)
-    diagnosed = collapse(latent, tensors.values[moments], rows.rule.tags)
-    effects = gains(model, latent[few], tensors.mv[moments[few]], tensors.dv[moments[few]])
-    fitness, reason = _judged(mean, diagnosed, _unforeseen(errors, names_of(plant.cvs)))
+    few = moments[:: len(moments) // _DIAGNOSED + 1]
+
+    def missed(predicted: Float[Tensor, "moment horizon cv"]) -> Float[Tensor, " lead"]:
+        within = [lead for lead in leads if lead <= model.horizon]
+        return torch.stack(
+            [_nrmse(predicted, target, known, few, lead, spread)[:cvs].mean() for lead in within]
+        )
+
+    diagnosis = Diagnosis(
+        collapse=collapse(latent, tensors.values[moments], rows.rule.tags),
+        gains=gains(model, tensors, few, spread),
+        shuffled=shuffled(model, tensors, few, missed),
+        whiteness=_whiteness(model, tensors, torch.as_tensor(found[:MOST_MOMENTS])),
+    )
+    by_output = {
+        name: {
+            lead: dict(zip(model.output_names, error.tolist(), strict=True))
+            for lead, error in by_lead.items()
+        }
+        for name, by_lead in errors.items()
+    }
+    fitness, reason = judged(plant, mean, by_output, diagnosis)
     return Evaluation(
         moments=len(moments),
         nrmse=mean["model"],
         persistence=mean["persistence"],
         linear=mean.get("linear", {}),
-        by_output={
-            lead: dict(zip(model.output_names, error.tolist(), strict=True))
-            for lead, error in errors["model"].items()
-        },
+        by_output=by_output["model"],
         coverage={
             lead: _covered(model, predictions["model"], target, known, moments, lead) for lead in known_leads
         },
@@ -171,8 +171,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
             for lead in known_leads
         },
         surprised=_surprised(model, rows),
-        collapse=diagnosed,
-        gains=effects,
+        diagnosis=diagnosis,
         fitness=fitness,
         reason=reason,
     )
@@ -242,44 +241,13 @@ def _covered(
     return float(shares[: len(model.plant.cvs)].mean())
 
 
-def _unforeseen(errors: Mapping[str, Mapping[int, Float[Tensor, " cv"]]], cvs: Sequence[str]) -> str | None:
-    """What to say of the CV that does worst beside persistence, where that is no better than it."""
-    last = max(errors["model"])
-    own, persistence = (errors[name][last][: len(cvs)] for name in ("model", "persistence"))
-    worst = int((own - persistence).argmax())
-    if own[worst] < persistence[worst] or own[worst] < _NEGLIGIBLE:
-        return None
-    return (
-        f"{cvs[worst]} cannot be foreseen: at {last} intervals its error is {float(own[worst]):.3f}, "
-        f"no better than persistence, {float(persistence[worst]):.3f}"
-    )
-
-
-def _judged(
-    errors: Mapping[str, Mapping[int, float]], diagnosed: Collapse, unforeseen: str | None
-) -> tuple[Fitness, str]:
-    own = errors["model"]
-    last = max(own)
-    if diagnosed.collapsed:
-        return Fitness.NOTHING, "the latent state has collapsed: most of it no longer varies"
-    others = {name: by_lead for name, by_lead in errors.items() if name != "model"}
-    best = {lead: min((by_lead[lead], name) for name, by_lead in others.items()) for lead in own}
-    worse = [lead for lead in own if own[lead] > max(_TOLERANCE * best[lead][0], best[lead][0] + _NEGLIGIBLE)]
-    if own[last] >= errors["persistence"][last]:
-        return Fitness.NOTHING, (
-            f"at {last} intervals its error is {own[last]:.3f}, no better than persistence, "
-            f"{errors['persistence'][last]:.3f}"
-        )
-    if unforeseen:
-        return Fitness.ADVICE, unforeseen
-    if worse:
-        lead = worse[-1]
-        other, name = best[lead]
-        return Fitness.ADVICE, f"at {lead} intervals its error is {own[lead]:.3f}, {name}'s is {other:.3f}"
-    return Fitness.CONTROL, (
-        f"at {last} intervals its error is {own[last]:.3f} of a standard deviation, persistence's is "
-        f"{errors['persistence'][last]:.3f}"
-    )
+def _whiteness(model: WorldModel, tensors: LogTensors, rows: Int[Tensor, " moment"]) -> tuple[Whiteness, ...]:
+    """Of every output's errors one interval after each of `rows`, in order of time."""
+    future = tensors.future(rows, 1)
+    latent = model.encode(tensors.windows(rows))
+    error = future.outputs[:, 0] - model.readout(model.imagine(latent, future.mv, future.dv))[:, 0]
+    known = torch.where(future.outputs_valid[:, 0] > 0, error, torch.nan).double().numpy()
+    return tuple(whiteness(name, column) for name, column in zip(model.output_names, known.T, strict=True))
 
 
 def _text_keys(errors: Mapping[int, float]) -> dict[str, float]:

@@ -58,7 +58,10 @@ def test_an_evaluation_is_one_json_object_beside_persistence_and_a_linear_model(
 def test_an_evaluation_ends_in_a_verdict(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert run(["evaluate", str(made / "model"), str(made / "later.csv")]) == 0
-    assert "fit" in capsys.readouterr().out.strip().splitlines()[-1]
+    said = capsys.readouterr().out
+    assert "fit" in said.strip().splitlines()[-1]
+    assert all(f"{cv} per {mv}" in said for cv in ("LT1.PV", "LT2.PV") for mv in ("P1.SP", "P2.SP"))
+    assert "times as large with the moves of other moments" in said
 
 
 def test_a_guardrail_is_learned_from_the_moments_that_were_suggested(

@@ -39,7 +39,7 @@ def test_an_evaluation_is_one_json_object() -> None:
 
 
 def test_gains_have_the_plants_signs_and_sizes() -> None:
-    gains = {(gain.mv, gain.output): gain for gain in evaluate(trained(), TEST.log).gains}
+    gains = {(gain.mv, gain.output): gain for gain in evaluate(trained(), TEST.log).diagnosis.gains}
     # After 8 intervals of the plant's own equations, with a hidden level of 4.5 cm: 0.38 cm/V.
     level = gains["P.SP", "LT.PV"]
     assert level.positive == 1.0
@@ -94,7 +94,8 @@ def test_a_cv_that_cannot_be_foreseen_does_not_hide_behind_the_others() -> None:
     y = np.empty((600, 2))
     y[0] = 5.0
     for row in range(599):
-        y[row + 1] = 0.8 * y[row] + 0.2 * u[row + 1]
+        drift = 5.0 + 0.97 * (y[row, 1] - 5.0) + 0.2 * float(rng.standard_normal())
+        y[row + 1] = 0.8 * y[row, 0] + 0.2 * u[row + 1], drift
     time_ns = np.arange(600, dtype=np.int64) * 1_000_000_000
     columns = {"level": y[:, 0], "purity": y[:, 1], "valve": u}
     log = Log(
@@ -103,9 +104,9 @@ def test_a_cv_that_cannot_be_foreseen_does_not_hide_behind_the_others() -> None:
     )
     model = exact_model(
         plant,
-        state_matrix=0.8 * np.eye(2),
-        input_matrix=np.array([[0.2], [-0.2]]),
-        offset=np.array([0.0, 2.0]),
+        state_matrix=np.diag([0.8, 1.03]),
+        input_matrix=np.array([[0.2], [0.0]]),
+        offset=np.array([0.0, -0.15]),
     )
     evaluation = evaluate(model, log)
     last = max(evaluation.nrmse)
