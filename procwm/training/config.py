@@ -79,6 +79,7 @@ class TrainingConfig:
         huber: error beyond which outputs count linearly, scaled.
         curriculum: share of the steps over which the compared horizon grows from one row to all of it.
         hidden: probability that some stretch of a tag is hidden in a window that is predicted from.
+        members: of the ensemble, predictors that other logs of the plant might have taught; 0 for none.
         check_every: steps between validations.
         checkpoint_s: seconds of wall time between checkpoints; does not change the result.
     """
@@ -111,6 +112,7 @@ class TrainingConfig:
     huber: float = 1.0
     curriculum: float = 0.0
     hidden: float = 0.0
+    members: int = 4
     check_every: int = 50
     checkpoint_s: float = 20.0
 
@@ -121,6 +123,8 @@ class TrainingConfig:
         for name in ("curriculum", "hidden"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+        if self.members < 0:
+            raise TrainingError(f"members is {self.members}; it must be at least 0")
         for name in ("history", "horizon", "latent"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")

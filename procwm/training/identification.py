@@ -93,7 +93,7 @@ def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
     latent = min(latent, found.encoder.shape[1])
     outputs, prompt = len(log.cyclic), len(found.readout)
     now, following = found.now[:, :latent], found.following[:, :latent]
-    step, step_offset = _step(now, following, found.inputs)
+    step, step_offset = state_step(now, following, found.inputs)
     readout, readout_offset = torch.zeros((outputs, latent)).double(), torch.zeros(outputs).double()
     readout[~log.cyclic, :prompt], readout_offset[~log.cyclic] = found.readout, found.readout_offset
     late, late_offset = ridge(now, found.late, STATE_RIDGE)
@@ -116,7 +116,7 @@ def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
     return model.requires_grad_(False)
 
 
-def _step(
+def state_step(
     now: Float[Tensor, "moment latent"],
     following: Float[Tensor, "moment latent"],
     inputs: Float[Tensor, "moment input"],

@@ -14,7 +14,7 @@ from procwm.training.objective import Trainee, losses, scales
 from procwm.training.preparation import Material
 
 _WARM_UP = 0.1
-_LARGEST_GRADIENT = 1.0
+LARGEST_GRADIENT = 1.0
 
 
 class Run:
@@ -61,10 +61,10 @@ class Run:
                 f"the loss is not finite after {self.step} steps; a smaller rate than {config.rate} may help"
             )
         for group in self._optimizer.param_groups:
-            group["lr"] = group["peak"] * _schedule(self.step, config.steps)
+            group["lr"] = group["peak"] * schedule(self.step, config.steps)
         self._optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._trainee.parameters(), _LARGEST_GRADIENT)
+        torch.nn.utils.clip_grad_norm_(self._trainee.parameters(), LARGEST_GRADIENT)
         self._optimizer.step()
         self._trainee.predictor.keep_stable()
         self.step += 1
@@ -131,7 +131,7 @@ def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
     )
 
 
-def _schedule(step: int, steps: int) -> float:
+def schedule(step: int, steps: int) -> float:
     """Share of the largest learning rate: a linear warm-up, then a cosine to zero."""
     warm = max(1, round(_WARM_UP * steps))
     if step < warm:

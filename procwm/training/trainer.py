@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from procwm.plant.specfile import plant_fingerprint
 from procwm.plant.tags import PlantSpec
 from procwm.training.checkpoint import read_checkpoint, write_checkpoint
 from procwm.training.config import TrainingConfig
+from procwm.training.ensemble import learned_members
 from procwm.training.evaluation import score
 from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
@@ -27,6 +28,7 @@ from procwm.training.surprise import learned_surprise
 from procwm.training.tensors import MOST_CHECKED, spread
 from procwm.world.calibration import band
 from procwm.world.model import WorldModel
+from procwm.world.predictors.residual import ResidualPredictor
 
 _LEAST_STRETCHES = 3
 """Held-out time of fewer than these, each a horizon long, cannot show that training helped."""
@@ -169,9 +171,11 @@ class _Training:
         if runs_away(final, whole.reference, whole.part, whole.horizon):
             kept, final = self._start, Run(whole, self._config, seed).average
             notes += ("what training came to runs away when left alone: the linear start is kept",)
+        steps, config = self._best.step, self._config
+        ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
         self._first.average.load_state_dict(kept.weights)
         held_out = _model(plant, prepared.training, self._first.average)
-        model = _model(plant, whole, final)
+        model = _model(plant, whole, final, ensemble)
         errors = arriving_errors(held_out, prepared.validation.grid)
         model.feedback = chosen_feedback(errors)
         # The held-out model scales its outputs by what it saw, which is less than all of the log.
@@ -249,7 +253,9 @@ class _Check:
         return float(self.errors.mean())
 
 
-def _model(plant: PlantSpec, material: Material, trainee: Trainee) -> WorldModel:
+def _model(
+    plant: PlantSpec, material: Material, trainee: Trainee, ensemble: Sequence[ResidualPredictor] = ()
+) -> WorldModel:
     return WorldModel(
         plant=plant,
         rule=material.rule,
@@ -259,6 +265,7 @@ def _model(plant: PlantSpec, material: Material, trainee: Trainee) -> WorldModel
         predictor=trainee.predictor,
         readout=trainee.readout,
         reference=material.reference,
+        ensemble=ensemble,
     ).finished()
 
 

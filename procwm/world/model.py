@@ -41,6 +41,7 @@ class WorldModel(nn.Module):
         surprise: tells how far readings are from what was expected; `None` where too little was held out.
         encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
         reference: the linear model identified from the same log, or `None`.
+        ensemble: other predictors of the same latent, each learned from another bootstrap of the log.
         metrics: how training went; numbers and text that JSON can hold.
     """
 
@@ -60,6 +61,7 @@ class WorldModel(nn.Module):
         doubt: Float[Tensor, "horizon mv cv"] | None = None,
         surprise: Surprise | None = None,
         reference: LinearDynamics | None = None,
+        ensemble: Sequence[ResidualPredictor] = (),
         metrics: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -83,6 +85,7 @@ class WorldModel(nn.Module):
         self.register_buffer("doubt", doubt)
         self.surprise = surprise
         self.reference = reference
+        self.ensemble = nn.ModuleList(ensemble)
         self.metrics = dict(metrics or {})
 
     @property
@@ -99,6 +102,26 @@ class WorldModel(nn.Module):
     def guard_heads(self) -> tuple[GuardHead, ...]:
         """The guardrail heads, typed."""
         return tuple(head for head in self.guards if isinstance(head, GuardHead))
+
+    @property
+    def members(self) -> tuple["WorldModel", ...]:
+        """A model for each predictor of the ensemble, with every other part of this one; none without it."""
+        return tuple(
+            WorldModel(
+                plant=self.plant,
+                rule=self.rule,
+                scaler=self.scaler,
+                horizon=self.horizon,
+                encoder=self.encoder,
+                predictor=predictor,
+                readout=self.readout,
+                guards=self.guard_heads,
+                feedback=self.feedback,
+                band=self.band,
+            ).finished()
+            for predictor in self.ensemble
+            if isinstance(predictor, ResidualPredictor)
+        )
 
     @property
     def half_width(self) -> Float[np.ndarray, "horizon cv"]:

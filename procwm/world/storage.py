@@ -67,6 +67,7 @@ class _Sizes(_Strict):
     band: bool = False
     doubt: bool = False
     surprise: _Surprise | None = None
+    members: int = 0
 
 
 class _ScalerRow(_Strict):
@@ -163,6 +164,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         surprise=None
         if model.surprise is None
         else _Surprise(tags=model.surprise.tags, leads=model.surprise.leads),
+        members=len(model.ensemble),
     )
 
 
@@ -227,5 +229,9 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
             else LinearDynamics(
                 features=2 * sizes.history * tags, latent=reference, mv=mv, dv=dv, outputs=outputs
             ),
+            ensemble=[
+                ResidualPredictor(latent=sizes.latent, mv=mv, dv=dv, hidden=sizes.predictor_hidden)
+                for _ in range(sizes.members)
+            ],
             metrics=metrics,
         )

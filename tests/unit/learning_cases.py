@@ -35,6 +35,7 @@ QUICK = TrainingConfig(
     encoder_hidden=(8,),
     predictor_hidden=(16,),
     check_every=20,
+    members=0,
 )
 
 
