@@ -4,8 +4,8 @@ Each member learns from stretches of the log drawn with replacement, as long as 
 each other tell the same (Kuensch, The jackknife and the bootstrap for general stationary observations, Annals
 of Statistics 17 (1989), 1217-1241), from a linear part identified from them and a network of its own
 (Lakshminarayanan, Pritzel and Blundell, Simple and scalable predictive uncertainty estimation using deep
-ensembles, NeurIPS 2017). Encoder and read-outs are those of the trained model, so that every window is encoded
-once, and heads fitted to that latent serve all members.
+ensembles, NeurIPS 2017). Encoder and read-outs are those of the trained model, so that every window is
+encoded once, and heads fitted to that latent serve all members.
 """
 
 import copy
@@ -41,7 +41,8 @@ def learned_members(
 
     Args:
         material: what `trained` learned from.
-        steps: what held-out time liked best, of which `_MOST_STEPS` are taken; without any, members are linear.
+        steps: what held-out time liked best, at most `_MOST_STEPS` of which are taken; members of 0 steps
+            are linear.
         seed: of bootstraps, first weights and batches.
 
     Raises:
@@ -55,9 +56,7 @@ def learned_members(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = [Trainee(material, config).predictor for _ in drawn]
-    members = [
-        _identified(own, part, latent, moments) for own, moments in zip(fresh, drawn, strict=True)
-    ]
+    members = [_identified(own, part, latent, moments) for own, moments in zip(fresh, drawn, strict=True)]
     if members and steps:
         _train(members, drawn, latent, material, trained, min(steps, _MOST_STEPS), config, generator)
     for member, moments in zip(members, drawn, strict=True):
@@ -72,7 +71,7 @@ def bootstrap(
     moments: Int[Tensor, " moment"], length: int, generator: torch.Generator
 ) -> Int[Tensor, " drawn"]:
     """Moments of stretches of `length` moments, drawn with replacement; about as many as there are."""
-    stretches = moments.split(length)
+    stretches = torch.split(moments, length)
     picked = torch.randint(len(stretches), (len(stretches),), generator=generator)
     return torch.cat([stretches[index] for index in picked.tolist()])
 
@@ -82,7 +81,7 @@ def _encoded(trained: Trainee, part: Part) -> Float[Tensor, "row latent"]:
     """Latents by row; those of rows without a whole window are no latents, and belong to no moment."""
     history = part.grid.rule.history
     rows = torch.arange(history - 1, len(part.grid))
-    found = torch.cat([trained.encoder(part.tensors.windows(some)) for some in rows.split(CHUNK)])
+    found = torch.cat([trained.encoder(part.tensors.windows(some)) for some in torch.split(rows, CHUNK)])
     return torch.cat((found.new_zeros((history - 1, found.shape[1])), found))
 
 
@@ -130,7 +129,7 @@ def _train(
         picked = [own[torch.randint(len(own), (_BATCH,), generator=generator)] for own in drawn]
         moments = torch.stack(picked)
         future = log.future(moments.flatten(), horizon)
-        mv, dv = (value.unflatten(0, moments.shape) for value in (future.mv, future.dv))
+        mv, dv = (value.reshape(*moments.shape, horizon, -1) for value in (future.mv, future.dv))
         imagined = imagine_each(members[0], weights, latent[moments], mv, dv).flatten(0, 1)
         ahead = torch.randperm(horizon, generator=generator)[: config.targets] + 1
         encoded = latent[moments.flatten()[:, None] + ahead]

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from procwm.world.model import WorldModel
+
 
 def stacked(predictors: Sequence[nn.Module]) -> dict[str, Tensor]:
     """Parameters of alike modules by name, with an axis `member` first; new leaves to be trained."""
@@ -40,3 +42,25 @@ def imagine_each(
         return tuple(states)
 
     return torch.stack(vmap(imagine)(dict(weights), latent, mv, dv), dim=2)
+
+
+@torch.no_grad()
+def disagreement(
+    model: WorldModel,
+    latent: Float[Tensor, "batch latent"],
+    mv: Float[Tensor, "batch horizon mv"],
+    dv: Float[Tensor, "batch horizon dv"],
+) -> Float[Tensor, "batch horizon cv"]:
+    """Root mean squared distance of the outputs that the ensemble predicts from those of `model`; scaled.
+
+    About the model's own prediction and not about their mean: what all members have learned otherwise is a
+    doubt about it, too. 0 for a model without an ensemble.
+    """
+    outputs = model.readout(model.imagine(latent, mv, dv))
+    if not len(model.ensemble):
+        return torch.zeros_like(outputs)
+    members = list(model.ensemble)
+    own, moves, disturbances = (value.expand(len(members), *value.shape) for value in (latent, mv, dv))
+    each = model.readout(imagine_each(members[0], stacked(members), own, moves, disturbances))
+    distance: Tensor = (each - outputs).square().mean(dim=0).sqrt()
+    return distance
