@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from procwm.errors import TrainingError
 from procwm.training.config import TrainingConfig
@@ -48,6 +48,8 @@ def learned_members(
     Raises:
         TrainingError: the loss is not finite.
     """
+    if not config.members:
+        return ()
     generator = torch.Generator().manual_seed(seed)
     part = material.part
     latent = _encoded(trained, part)
@@ -57,14 +59,14 @@ def learned_members(
         torch.manual_seed(seed)
         fresh = [Trainee(material, config).predictor for _ in drawn]
     members = [_identified(own, part, latent, moments) for own, moments in zip(fresh, drawn, strict=True)]
-    if members and steps:
-        _train(members, drawn, latent, material, trained, min(steps, _MOST_STEPS), config, generator)
-    for member, moments in zip(members, drawn, strict=True):
-        if _runs_away(member, trained, material):
-            _identified(member, part, latent, moments)
-            nn.init.zeros_(member.network[-1].weight)
-            nn.init.zeros_(member.network[-1].bias)
-    return tuple(members)
+    if not steps:
+        return tuple(members)
+    linear = copy.deepcopy(members)
+    _train(members, drawn, latent, material, trained, min(steps, _MOST_STEPS), config, generator)
+    return tuple(
+        start if _runs_away(member, trained, material) else member
+        for start, member in zip(linear, members, strict=True)
+    )
 
 
 def bootstrap(
