@@ -24,7 +24,7 @@ from procwm.training.preparation import Material
 from procwm.training.regression import CHUNK
 from procwm.training.run import LARGEST_GRADIENT, schedule
 from procwm.training.settling import runs_away
-from procwm.training.tensors import MOST_CHECKED, Future, spread
+from procwm.training.tensors import Future
 from procwm.world.ensemble import imagine_each, stacked
 from procwm.world.losses import latent_prediction, output_loss
 from procwm.world.predictors.residual import ResidualPredictor
@@ -58,11 +58,12 @@ def learned_members(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = [Trainee(material, config).predictor for _ in drawn]
+        scale = scales(material, config)
     members = [_identified(own, part, latent, moments) for own, moments in zip(fresh, drawn, strict=True)]
     if not steps:
         return tuple(members)
     linear = copy.deepcopy(members)
-    _train(members, drawn, latent, material, trained, min(steps, _MOST_STEPS), config, generator)
+    _train(members, drawn, latent, material, trained, scale, min(steps, _MOST_STEPS), config, generator)
     return tuple(
         start if _runs_away(member, trained, material) else member
         for start, member in zip(linear, members, strict=True)
@@ -113,25 +114,24 @@ def _runs_away(member: ResidualPredictor, trained: Trainee, material: Material) 
 
 def _train(
     members: Sequence[ResidualPredictor],
-    drawn: Sequence[Int[Tensor, " drawn"]],
+    drawn: Sequence[Tensor],
     latent: Float[Tensor, "row latent"],
     material: Material,
     trained: Trainee,
+    scale: Scales,
     steps: int,
     config: TrainingConfig,
     generator: torch.Generator,
 ) -> None:
     """Fit every member to its own moments, all in one pass; `members` are changed."""
     log, horizon = material.part.tensors, material.horizon
-    seen = spread(material.part.moments, MOST_CHECKED)
-    scale = scales(trained, log, seen, horizon, config.huber)
     weights = stacked(members)
     optimizer = _optimizer(weights, config)
     for step in range(steps):
         picked = [own[torch.randint(len(own), (_BATCH,), generator=generator)] for own in drawn]
         moments = torch.stack(picked)
         future = log.future(moments.flatten(), horizon)
-        mv, dv = (value.reshape(*moments.shape, horizon, -1) for value in (future.mv, future.dv))
+        mv, dv = (value.reshape(*moments.shape, *value.shape[1:]) for value in (future.mv, future.dv))
         imagined = imagine_each(members[0], weights, latent[moments], mv, dv).flatten(0, 1)
         ahead = torch.randperm(horizon, generator=generator)[: config.targets] + 1
         encoded = latent[moments.flatten()[:, None] + ahead]
