@@ -1,10 +1,14 @@
-"""`procwm bench objectives`: the same model trained to foresee other things, with more and more idle tags.
+"""`procwm bench objectives`: what keeps latents from collapsing, and what is worth foreseeing.
+
+The first is `procwm.bench.collapse`; the second the same model trained to foresee other things, with more and
+more idle tags.
 
 The *generative* twin foresees every tag, the *supervised* one the outputs alone, *jepa* outputs and its own
 latents. They differ in the weights of one objective, and all of them see every tag; *procwm* is what a user
 gets, which leaves out the tags that tell nothing before it trains.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +18,7 @@ import numpy as np
 import torch
 
 from procwm.bench import Progress
+from procwm.bench.collapse import INTERVALS, collapse_report, collapse_rows, loop_cost
 from procwm.bench.extra_tags import extra_log, extra_plant
 from procwm.bench.model import SEEDS, TEST_HOURS
 from procwm.bench.operating import OperatingLog, operate
@@ -34,7 +39,7 @@ from procwm.world.model import WorldModel
 
 HOURS = 10.0
 EXTRA_TAGS = (0, 20, 60)
-LABELS = 32
+LABELS = 16
 _LOG_SEED, _TEST_SEED = 1000, 3000
 _SAME = TrainingConfig(history=8, latent=8, horizon=20, steps=200)
 """Sizes and training time, the same for all of them."""
@@ -68,7 +73,7 @@ def run_objectives(
 
     Prediction errors are against noise-free truth, in a log without unmeasured disturbances. A guardrail
     is learned on each model's latents from the same evenly spread labels and its error, without margin,
-    measured in another routine log.
+    measured in another routine log. Closed loops have no idle tags.
 
     Args:
         out: a folder.
@@ -84,6 +89,9 @@ def run_objectives(
         for name, scenario in ({n: find_scenario(n) for n in scenarios} or all_scenarios()).items():
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours or HOURS)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
+            for found in collapse_rows(scenario, taught, test, seed, say):
+                rows += found
+                write_results(out, "objectives", rows, report(rows, command))
             for count in EXTRA_TAGS:
                 for kind in ORDER:
                     say(f"{name}, seed {seed}, {count} more tags: {kind}")
@@ -95,7 +103,7 @@ def run_objectives(
 def _measured(
     scenario: Scenario, taught: OperatingLog, test: OperatingLog, count: int, kind: str, seed: int
 ) -> list[Row]:
-    """One row a lead; the first of them also has the guardrails' errors."""
+    """One row a lead; the first of them also has the guardrails' errors and the cost of a closed loop."""
     plant = extra_plant(scenario.plant, count)
     log = extra_log(plant, taught.log, count, seed=seed + _LOG_SEED)
     later = extra_log(plant, test.log, count, seed=seed + _TEST_SEED)
@@ -104,8 +112,10 @@ def _measured(
     train_s = time.perf_counter() - began
     found = evaluate(model, later, test.shown)
     guards = {name: guard_error(model, log, taught, later, test, name) for name in taught.guards}
+    cost = math.nan if count else loop_cost(scenario, model, seed)
     return [
         {
+            "table": "objectives",
             "plant": scenario.name,
             "hours": taught.log.hours,
             "seed": seed,
@@ -115,7 +125,7 @@ def _measured(
             "nrmse": found.nrmse[lead],
             "train_s": train_s,
         }
-        | ({"guard_error": guards} if lead == LEADS[0] else {})
+        | ({"guard_error": guards, "cost": cost} if lead == LEADS[0] else {})
         for lead in LEADS
     ]
 
@@ -146,13 +156,25 @@ def guard_error(
 
 
 def report(rows: Sequence[Row], command: str) -> str:
-    """The rows as Markdown: errors by lead and guardrail, mean and standard deviation over the seeds."""
-    parts = [
-        "# Objectives\n\n",
-        f"`{command}`\n\n",
-        "Root mean squared error over the standard deviation, mean ± standard deviation over seeds; "
-        f"guardrails from {LABELS} labels.\n",
-    ]
+    """The rows as Markdown: mean and standard deviation over the seeds."""
+    apart, foreseen = ([row for row in rows if row["table"] == name] for name in ("collapse", "objectives"))
+    return "".join(
+        (
+            "# Objectives\n\n",
+            f"`{command}`\n\n",
+            "Root mean squared error over the standard deviation, mean ± standard deviation over seeds; "
+            f"closed-loop cost over {INTERVALS} intervals.\n\n",
+            "# What keeps latents apart\n",
+            collapse_report(apart),
+            "\n# What is foreseen\n\n",
+            f"Guardrails from {LABELS} labels.\n",
+            _foreseen(foreseen),
+        )
+    )
+
+
+def _foreseen(rows: Sequence[Row]) -> str:
+    parts = []
     for plant in dict.fromkeys(row["plant"] for row in rows):
         of = [row for row in rows if row["plant"] == plant]
         names = list(next(row["guard_error"] for row in of if "guard_error" in row))
@@ -160,14 +182,20 @@ def report(rows: Sequence[Row], command: str) -> str:
         for count in dict.fromkeys(row["extra_tags"] for row in of):
             for kind in ORDER:
                 own = [row for row in of if (row["extra_tags"], row["model"]) == (count, kind)]
-                if not own:
-                    continue
-                errors = ([row["nrmse"] for row in own if row["horizon"] == lead] for lead in LEADS)
-                guards = ([row["guard_error"][name] for row in own if "guard_error" in row] for name in names)
-                train_s = spread([row["train_s"] for row in own if row["horizon"] == LEADS[0]], 0)
-                lines.append(
-                    [str(count), kind, *(spread(e) for e in errors), *(spread(g, 2) for g in guards), train_s]
-                )
-        header = ["more tags", "model", *(f"{lead} ahead" for lead in LEADS), *names, "train s"]
+                first = [row for row in own if row["horizon"] == LEADS[0]]
+                if first:
+                    errors = ([row["nrmse"] for row in own if row["horizon"] == lead] for lead in LEADS)
+                    guards = ([row["guard_error"][name] for row in first] for name in names)
+                    lines.append(
+                        [
+                            str(count),
+                            kind,
+                            *(spread(error) for error in errors),
+                            *(spread(guard, 2) for guard in guards),
+                            spread([row["cost"] for row in first]),
+                            spread([row["train_s"] for row in first], 0),
+                        ]
+                    )
+        header = ["more tags", "model", *(f"{lead} ahead" for lead in LEADS), *names, "cost", "train s"]
         parts.append(f"\n## {plant}, {of[0]['hours']:.2f} h of log\n\n" + table(header, lines))
     return "".join(parts)

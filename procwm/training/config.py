@@ -72,7 +72,8 @@ class TrainingConfig:
         collapse: what keeps the latents from collapsing.
         joint_readout: whether the outputs' losses shape the latents; else they teach the read-outs alone.
         output_weight, latent_weight, collapse_weight, inverse_weight: of the losses.
-        companion_weight: as a loss, of the PVs that are foreseen beside the outputs.
+        companion_weight: as a loss, of the PVs that are foreseen beside the outputs; the linear start holds
+            them already, and more than this would be paid for with the outputs.
         targets: count of steps ahead at which a latent is compared with an encoded one, drawn anew
             every step.
         directions: of SIGReg.
@@ -106,7 +107,7 @@ class TrainingConfig:
     latent_weight: float = 0.1
     collapse_weight: float = 0.1
     inverse_weight: float = 0.1
-    companion_weight: float = 1.0
+    companion_weight: float = 0.1
     targets: int = 6
     directions: int = 64
     huber: float = 1.0

@@ -174,8 +174,8 @@ class _Training:
         steps, config = self._best.step, self._config
         ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
         self._first.average.load_state_dict(kept.weights)
-        held_out = _model(plant, prepared.training, self._first.average)
-        model = _model(plant, whole, final, ensemble)
+        held_out = assembled(plant, prepared.training, self._first.average)
+        model = assembled(plant, whole, final, ensemble)
         errors = arriving_errors(held_out, prepared.validation.grid)
         model.feedback = chosen_feedback(errors)
         # The held-out model scales its outputs by what it saw, which is less than all of the log.
@@ -253,9 +253,10 @@ class _Check:
         return float(self.errors.mean())
 
 
-def _model(
+def assembled(
     plant: PlantSpec, material: Material, trainee: Trainee, ensemble: Sequence[ResidualPredictor] = ()
 ) -> WorldModel:
+    """The trained parts as a world model."""
     return WorldModel(
         plant=plant,
         rule=material.rule,
