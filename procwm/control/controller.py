@@ -67,7 +67,8 @@ class Controller:
         _check_made_for(plant, model)
         default_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
         self.plant, self.model = plant, model
-        self.planner: Planner = MpcPlanner(model) if planner is None else planner
+        trust_region = plant.control.trust_region
+        self.planner: Planner = MpcPlanner(model, trust_region=trust_region) if planner is None else planner
         self.deadline_s = default_s if deadline_s is None else deadline_s
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -18,6 +19,7 @@ from procwm.planning.sampling import SamplingConfig
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import SteadyState, SteadyTargets
 from procwm.planning.transcription import transcribe
+from procwm.planning.trust import TrustRegion
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
 
@@ -40,6 +42,7 @@ class MpcPlanner:
         seed: int = 0,
         blocks: Sequence[int] | None = None,
         sampling: SamplingConfig | None = None,
+        trust_region: bool = False,
     ) -> None:
         """Read the model and build its programs.
 
@@ -48,14 +51,18 @@ class MpcPlanner:
             seed: of the sampling search.
             blocks: intervals per block of moves; `block_lengths` of the horizon where `None`.
             sampling: how hard to search.
+            trust_region: whether plans keep to where the model's log was.
 
         Raises:
-            SpecError: the model has a layer that a program cannot be written through, or `blocks` do not
-                fit its horizon.
+            SpecError: the model has a layer that a program cannot be written through, or does not know where
+                its log was; or `blocks` do not fit its horizon.
         """
         self._model, self._seed, self._lengths = model, seed, blocks
         self._sampling = sampling or SamplingConfig()
         self._transcript, self._quick = transcribe(model), in_single_precision(model)
+        self._planned, self._trust = self._transcript, _trust_region(model) if trust_region else None
+        if self._trust is not None:
+            self._planned, self._quick = self._trust.over(self._transcript), self._trust.read_by(self._quick)
         self._mv_names, self._guard_names = names_of(model.plant.mvs), model.guard_names
         self._solvers: dict[int, Solvers] = {}
         self._built(model.horizon)
@@ -84,7 +91,8 @@ class MpcPlanner:
             steady = self._steady(solvers, problem, warm_start, began + _STEADY_SHARE * deadline_s)
             cycle = self._cycle(solvers, problem, steady, began, deadline_s)
             best = cycle.best_on_levels if problem.discrete else cycle.best
-            return cycle.plan(best(warm_start))
+            plan = cycle.plan(best(warm_start))
+        return replace(plan, cv=plan.cv[:, : problem.target.shape[1]])
 
     def _steady(
         self, solvers: Solvers, problem: ControlProblem, warm_start: Plan | None, deadline: float
@@ -115,12 +123,14 @@ class MpcPlanner:
             problem = steady.laid_over(problem)
         elif problem.priorities is not None:
             notes = ("ranks, prices and resting values are left out: no steady state was found in time",)
+        if self._trust is not None:
+            problem = self._trust.laid_over(problem)
         return Cycle(
             began=began,
             deadline_s=deadline_s,
             quick=self._quick,
             names=(self._mv_names, self._guard_names),
-            foresight=Foresight(self._transcript, MoveSpace(solvers.blocks, problem), objective(problem)),
+            foresight=Foresight(self._planned, MoveSpace(solvers.blocks, problem), objective(problem)),
             solvers=solvers,
             generator=np.random.default_rng(self._seed),
             sampling=self._sampling,
@@ -134,9 +144,18 @@ class MpcPlanner:
                 blocks=blocks,
                 steady=SteadyTargets(self._transcript, horizon),
                 sqp=SequentialProgram(),
-                ipopt=Program(self._transcript, blocks),
+                ipopt=Program(self._planned, blocks),
             )
         return self._solvers[horizon]
+
+
+def _trust_region(model: WorldModel) -> TrustRegion:
+    if model.cloud is None:
+        raise SpecError(
+            f"plant {model.plant.name}: trust_region is on, and the model does not know where its log was; "
+            "train it again, or leave trust_region out"
+        )
+    return TrustRegion.of(model.cloud)
 
 
 def _check_axes(model: WorldModel, problem: ControlProblem) -> None:

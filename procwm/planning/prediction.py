@@ -88,7 +88,11 @@ class Evaluator:
                 model.tensor(mv, names_of(model.plant.mvs)),
                 _repeat(self._dv, batch),
             )
-        cv = model.engineering(rollout.cv, model.output_names) + self.problem.bias
+        known = len(model.output_names)
+        cv = model.engineering(rollout.cv[..., :known], model.output_names)
+        # What is read beside the plant's outputs has no other unit.
+        others = rollout.cv[..., known:].detach().cpu().numpy().astype(np.float64)
+        cv = np.concatenate((cv, others), axis=-1) + self.problem.bias
         guard = rollout.guard.detach().cpu().numpy().astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             cost = self.objective.cost(cv, mv)

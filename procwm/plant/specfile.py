@@ -173,6 +173,9 @@ class ControlTable(_Table):
         description="how much dearer moves are than `move_weight` says, in multiples of what the errors of "
         "the model's step responses ask for; 0 is not at all",
     )
+    trust_region: Annotated[bool, Strict()] = Field(
+        False, description="whether plans keep to where the model's log was; its limits give way at a cost"
+    )
 
 
 class PlantFile(_Table):

@@ -8,12 +8,12 @@ regression, ECML 2002, 345-356). It is a quadratic form of the latent, as the he
 """
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from procwm.training.quadratic_form import Quadratic
 from procwm.world.calibration import symmetric_margin
+from procwm.world.cloud import cloud_of
 
 GROWTHS = (0.0, 0.03, 0.1)
 """Tried; the likeliest for Gaussian errors is taken. Labels are mostly strange moments, and would ask for
@@ -22,10 +22,8 @@ more than a controller meets: with up to 1 tried, margins closed off states that
 
 def strangeness(latents: Float[Tensor, "moment latent"]) -> Quadratic:
     """The squared distance of a latent from `latents`, 1 on average over them."""
-    mean = latents.mean(dim=0)
-    covariance = (latents - mean).T @ (latents - mean) / len(latents)
-    covariance.diagonal().add_(1e-6 * float(covariance.diagonal().mean()))
-    square = torch.linalg.inv(covariance) / latents.shape[1]
+    cloud = cloud_of(latents)
+    mean, square = cloud.center, cloud.whiten @ cloud.whiten.T / latents.shape[1]
     return Quadratic(constant=float(mean @ square @ mean), linear=-2.0 * square @ mean, square=square)
 
 

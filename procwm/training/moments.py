@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from procwm.data.window import Grid
-from procwm.training.tensors import LogTensors
+from procwm.training.tensors import LogTensors, log_tensors
 from procwm.world.model import WorldModel
 
 _MOST_SAMPLED = 5000
@@ -43,3 +43,11 @@ def predicted(
         return latent
     future = log.future(moments - lead, lead)
     return model.imagine(latent, future.mv, future.dv)[:, -1]
+
+
+def visited(model: WorldModel, rows: Grid) -> Float[Tensor, "moment latent"]:
+    """Latents of the whole log, evenly spread: as encoded, and as foreseen from several intervals before."""
+    leads = settled_leads(model)
+    moments = sampled(rows, leads[-1])
+    tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
+    return torch.cat([predicted(model, tensors, moments, lead) for lead in leads])

@@ -19,6 +19,7 @@ from procwm.training.config import TrainingConfig
 from procwm.training.ensemble import learned_members
 from procwm.training.evaluation import score
 from procwm.training.feedback import arriving_errors, chosen_feedback
+from procwm.training.moments import visited
 from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
 from procwm.training.preparation import Material, Prepared, prepare
 from procwm.training.response import response_error
@@ -27,6 +28,7 @@ from procwm.training.settling import runs_away
 from procwm.training.surprise import learned_surprise
 from procwm.training.tensors import MOST_CHECKED, spread
 from procwm.world.calibration import band
+from procwm.world.cloud import cloud_of
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import ResidualPredictor
 
@@ -182,6 +184,7 @@ class _Training:
         _, width = held_out.scaler.part(model.output_names)
         model.with_band(band(errors) * width)
         model.doubt = response_error(prepared.whole)
+        model.cloud = cloud_of(visited(model, whole.part.grid))
         model.surprise = learned_surprise(
             held_out,
             prepared.training.part.grid,

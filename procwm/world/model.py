@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from procwm.data.window import Window, WindowRule
 from procwm.errors import SpecError
 from procwm.plant.tags import PlantSpec, names_of
+from procwm.world.cloud import Cloud
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.linear import LinearDynamics
@@ -41,6 +42,7 @@ class WorldModel(nn.Module):
         surprise: tells how far readings are from what was expected; `None` where too little was held out.
         encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
         reference: the linear model identified from the same log, or `None`.
+        cloud: where the latents of the log were; `None` where nothing is known.
         ensemble: other predictors of the same latent, each learned from another bootstrap of the log.
         metrics: how training went; numbers and text that JSON can hold.
     """
@@ -61,6 +63,7 @@ class WorldModel(nn.Module):
         doubt: Float[Tensor, "horizon mv cv"] | None = None,
         surprise: Surprise | None = None,
         reference: LinearDynamics | None = None,
+        cloud: Cloud | None = None,
         ensemble: Sequence[ResidualPredictor] = (),
         metrics: Mapping[str, Any] | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class WorldModel(nn.Module):
         self.register_buffer("doubt", doubt)
         self.surprise = surprise
         self.reference = reference
+        self.cloud = cloud
         self.ensemble = nn.ModuleList(ensemble)
         self.metrics = dict(metrics or {})
 
@@ -118,6 +122,7 @@ class WorldModel(nn.Module):
                 guards=self.guard_heads,
                 feedback=self.feedback,
                 band=self.band,
+                cloud=self.cloud,
             ).finished()
             for predictor in self.ensemble
             if isinstance(predictor, ResidualPredictor)

@@ -19,6 +19,7 @@ from procwm.errors import ArtifactError, SpecError
 from procwm.plant.specfile import dump_plant, first_difference, parse_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.artifact import read_artifact, write_artifact
+from procwm.world.cloud import Cloud
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.linear import LinearDynamics
@@ -67,6 +68,7 @@ class _Sizes(_Strict):
     band: bool = False
     doubt: bool = False
     surprise: _Surprise | None = None
+    cloud: bool = False
     members: int = 0
 
 
@@ -164,6 +166,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         surprise=None
         if model.surprise is None
         else _Surprise(tags=model.surprise.tags, leads=model.surprise.leads),
+        cloud=model.cloud is not None,
         members=len(model.ensemble),
     )
 
@@ -229,6 +232,7 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
             else LinearDynamics(
                 features=2 * sizes.history * tags, latent=reference, mv=mv, dv=dv, outputs=outputs
             ),
+            cloud=Cloud(sizes.latent) if sizes.cloud else None,
             ensemble=[
                 ResidualPredictor(latent=sizes.latent, mv=mv, dv=dv, hidden=sizes.predictor_hidden)
                 for _ in range(sizes.members)
