@@ -34,7 +34,7 @@ from procwm.world.model import WorldModel
 INTERVALS = 120
 """Scored control intervals of a closed loop."""
 WITH_INVERSE = "sigreg and inverse dynamics"
-_PINNED = TrainingConfig(history=8, latent=8, horizon=20, steps=200, inverse_weight=0.0)
+_PINNED = TrainingConfig(history=8, latent=8, horizon=20, steps=200, predictor="mlp", inverse_weight=0.0)
 _FREE = replace(
     _PINNED,
     start=FirstWeights.RANDOM,

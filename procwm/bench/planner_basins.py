@@ -35,7 +35,7 @@ def bent(steps: Sequence[tuple[float, float]], *, offset: float, horizon: int) -
     predictor = ResidualPredictor(latent=1, mv=1, dv=0, hidden=(len(steps),)).double()
     y_center, y_width = (float(part[0]) for part in model.scaler.part(("Y",)))
     u_center, u_width = (float(part[0]) for part in model.scaler.part(("U",)))
-    first, last = predictor.network[0], predictor.network[-1]
+    first, _, last = predictor.network.children()
     assert isinstance(first, nn.Linear)
     assert isinstance(last, nn.Linear)
     centres, heights = torch.tensor(steps, dtype=torch.float64).T

@@ -99,7 +99,7 @@ class Case:
         state = (modes * lags) @ modes.T
         moved = into @ generator.standard_normal((latent, self.mvs)) / np.sqrt(self.mvs)
         predictor = ResidualPredictor(latent=latent, mv=self.mvs, dv=0, hidden=self.hidden)
-        layers = [layer for layer in predictor.network if isinstance(layer, nn.Linear)]
+        layers = [layer for layer in predictor.network.children() if isinstance(layer, nn.Linear)]
         _assign(predictor.linear.weight, np.hstack((state - np.eye(latent), moved)))
         for layer in layers[:-1]:
             shape = layer.out_features, layer.in_features

@@ -16,6 +16,8 @@ def value(layers: Layers, inputs: Float[np.ndarray, "*batch in"]) -> Float[np.nd
             inputs = inputs @ layer.weight.T + layer.bias
         elif layer is Activation.TANH:
             inputs = np.tanh(inputs)
+        elif layer is Activation.SQUARE:
+            inputs = inputs * inputs
         else:
             inputs = inputs * _sigmoid(inputs)
     return inputs
@@ -107,6 +109,8 @@ def _bent(
         t = np.tanh(inputs)
         slope = 1.0 - t * t
         return t, _Bend(slope, -2.0 * t * slope)
+    if activation is Activation.SQUARE:
+        return inputs * inputs, _Bend(2.0 * inputs, np.full_like(inputs, 2.0))
     s = _sigmoid(inputs)
     bent = s * (1.0 - s)
     return inputs * s, _Bend(s + inputs * bent, bent * (2.0 + inputs * (1.0 - 2.0 * s)))

@@ -15,6 +15,7 @@ from procwm.errors import SpecError
 from procwm.plant.tags import names_of
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
+from procwm.world.predictors.scheduled import NEARLY_LINEAR, ScheduledNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class Activation(StrEnum):
 
     TANH = "tanh"
     SILU = "silu"
+    SQUARE = "square"
 
 
 Layers = tuple[Affine | Activation, ...]
@@ -40,7 +42,7 @@ Layers = tuple[Affine | Activation, ...]
 def _read(layer: nn.Module) -> Iterator[Affine | Activation]:
     raise SpecError(
         f"a plan cannot be computed through a layer {type(layer).__name__}; "
-        "predictors, read-outs and guardrails may use Linear, Tanh, SiLU and Sequential"
+        "predictors, read-outs and guardrails may use Linear, Tanh, SiLU, Sequential and ScheduledNetwork"
     )
 
 
@@ -66,6 +68,26 @@ def _(layer: nn.Sequential) -> Iterator[Affine | Activation]:
         yield from _read(part)
 
 
+@_read.register
+def _(layer: ScheduledNetwork) -> Iterator[Affine | Activation]:
+    """Products as bends of single numbers: `ab = ((a + b) / 2)^2 - ((a - b) / 2)^2`."""
+    gates, inputs = layer.gates, layer.inputs
+    gate = np.hstack((array(layer.gate.weight), np.zeros((gates, inputs - layer.scheduling))))
+    yield Affine(
+        np.vstack((gate, NEARLY_LINEAR * np.eye(inputs))),
+        np.concatenate((array(layer.gate.bias), np.zeros(inputs))),
+    )
+    yield Activation.TANH
+    # Each gate meets every input, and 1.
+    left = np.kron(np.eye(gates), np.ones((inputs + 1, 1)))
+    factor = np.tile(np.eye(inputs + 1), (gates, 1))
+    right, constant = factor[:, :-1] / NEARLY_LINEAR, factor[:, -1]
+    yield Affine(0.5 * np.block([[left, right], [left, -right]]), 0.5 * np.append(constant, -constant))
+    yield Activation.SQUARE
+    mix = array(layer.mix.weight)
+    yield Affine(np.hstack((mix, -mix)), array(layer.mix.bias))
+
+
 def array(value: Tensor) -> Float[np.ndarray, "..."]:
     """A tensor's numbers in double precision."""
     return value.detach().cpu().numpy().astype(np.float64)
@@ -75,7 +97,7 @@ def read_layers(network: nn.Module) -> Layers:
     """The layers of `network`.
 
     Raises:
-        SpecError: it has a layer other than Linear, Tanh, SiLU or Sequential.
+        SpecError: it has a layer other than Linear, Tanh, SiLU, Sequential or ScheduledNetwork.
     """
     return tuple(_read(network))
 
@@ -150,6 +172,8 @@ def expression(layers: Layers, inputs: Any) -> Any:
             value = ca.mtimes(ca.DM(layer.weight), value) + ca.repmat(ca.DM(layer.bias), 1, value.shape[1])
         elif layer is Activation.TANH:
             value = ca.tanh(value)
+        elif layer is Activation.SQUARE:
+            value = value * value
         else:
             value = value / (1.0 + ca.exp(-value))
     return value

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from procwm.errors import TrainingError
 from procwm.world.encoders.encoder import ENCODERS
+from procwm.world.predictors.residual import PREDICTORS
 
 
 class Others(StrEnum):
@@ -61,8 +62,11 @@ class TrainingConfig:
         batch: windows a step.
         encoder: architecture of the encoder's network, one of `ENCODERS`.
         encoder_hidden, predictor_hidden: widths of the hidden layers; every encoder but the MLP has one.
+        predictor: architecture of the predictor's network, one of `PREDICTORS`; of those that improve on the
+            linear start the one that foresees held-out time best.
+        predictor_gates: of a scheduled predictor.
         rate: largest learning rate of the predictor's network; it warms up over a tenth of the steps and then
-            follows a cosine to zero.
+            follows a cosine to zero. A scheduled network, which multiplies what it learns, takes a third.
         linear_rate: the same for the linear parts of predictor and read-out, which start identified.
         encoder_rate: the same for the linear part of the encoder.
         encoder_network_rate: the same for its network, which sees more numbers than any other part and
@@ -94,7 +98,9 @@ class TrainingConfig:
     batch: int = 128
     encoder: str = "mlp"
     encoder_hidden: tuple[int, ...] = (16,)
+    predictor: str | None = None
     predictor_hidden: tuple[int, ...] = (64, 64)
+    predictor_gates: int = 4
     rate: float = 3e-3
     linear_rate: float = 3e-4
     encoder_rate: float = 3e-5
@@ -118,7 +124,7 @@ class TrainingConfig:
     checkpoint_s: float = 20.0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "targets", "directions", "check_every"):
+        for name in ("steps", "batch", "predictor_gates", "targets", "directions", "check_every"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("curriculum", "hidden"):
@@ -129,5 +135,17 @@ class TrainingConfig:
         for name in ("history", "horizon", "latent"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.predictor is not None and self.predictor not in PREDICTORS:
+            raise TrainingError(f"predictor is {self.predictor}; it must be one of {', '.join(PREDICTORS)}")
         if self.encoder not in ENCODERS:
             raise TrainingError(f"encoder is {self.encoder}; it must be one of {', '.join(ENCODERS)}")
+
+    @property
+    def predictor_widths(self) -> tuple[int, ...]:
+        """Of the predictor's network, or its count of gates."""
+        return (self.predictor_gates,) if self.predictor == "scheduled" else self.predictor_hidden
+
+    @property
+    def network_rate(self) -> float:
+        """Largest learning rate of the predictor's network."""
+        return self.rate / 3.0 if self.predictor == "scheduled" else self.rate

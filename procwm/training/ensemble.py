@@ -178,9 +178,9 @@ def _optimizer(weights: Mapping[str, Tensor], config: TrainingConfig) -> torch.o
     networks = [value for name, value in weights.items() if not name.startswith("linear.")]
     return torch.optim.AdamW(
         [
-            {"params": networks, "peak": config.rate, "weight_decay": config.decay},
+            {"params": networks, "peak": config.network_rate, "weight_decay": config.decay},
             {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
         ],
-        lr=config.rate,
+        lr=config.network_rate,
         betas=(0.9, 0.99),
     )

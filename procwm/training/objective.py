@@ -15,7 +15,7 @@ from procwm.world.collapse import barlow_twins, info_nce, random_directions, sig
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.encoders.features import window_features
 from procwm.world.losses import inverse_dynamics, latent_prediction, output_loss
-from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.predictors.residual import PREDICTORS, ResidualPredictor
 
 _INVERSE_HIDDEN = 32
 
@@ -76,7 +76,14 @@ class Trainee(nn.Module):
             hidden=config.encoder_hidden,
             kind=config.encoder,
         )
-        self.predictor = ResidualPredictor(latent=latent, mv=mv, dv=dv, hidden=config.predictor_hidden)
+        self.predictor = ResidualPredictor(
+            latent=latent,
+            mv=mv,
+            dv=dv,
+            hidden=config.predictor_widths,
+            kind=config.predictor or PREDICTORS[0],
+            scheduling=outputs,
+        )
         self.readout = nn.Linear(latent, outputs)
         self.inverse = nn.Sequential(
             nn.Linear(2 * latent, _INVERSE_HIDDEN), nn.Tanh(), nn.Linear(_INVERSE_HIDDEN, mv)

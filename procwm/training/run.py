@@ -121,12 +121,12 @@ def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
     networks = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
     return torch.optim.AdamW(
         [
-            {"params": networks, "peak": config.rate, "weight_decay": config.decay},
+            {"params": networks, "peak": config.network_rate, "weight_decay": config.decay},
             {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
             {"params": seeing, "peak": config.encoder_network_rate, "weight_decay": config.decay},
             {"params": encoder, "peak": config.encoder_rate, "weight_decay": 0.0},
         ],
-        lr=config.rate,
+        lr=config.network_rate,
         betas=(0.9, 0.99),
     )
 

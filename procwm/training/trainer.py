@@ -1,14 +1,13 @@
 """From a plant file and a log to a world model."""
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
-from scipy.stats import t as student_t
 from torch import Tensor
 
 from procwm.data.series import Log
@@ -20,21 +19,17 @@ from procwm.training.ensemble import learned_members
 from procwm.training.evaluation import score
 from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.moments import visited
-from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
+from procwm.training.objective import Trainee
 from procwm.training.preparation import Material, Prepared, prepare
 from procwm.training.response import response_error
 from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
 from procwm.training.surprise import learned_surprise
-from procwm.training.tensors import MOST_CHECKED, spread
+from procwm.training.trial import Trial
 from procwm.world.calibration import band
 from procwm.world.cloud import cloud_of
 from procwm.world.model import WorldModel
-from procwm.world.predictors.residual import ResidualPredictor
-
-_LEAST_STRETCHES = 3
-"""Held-out time of fewer than these, each a horizon long, cannot show that training helped."""
-_CONFIDENCE = 0.9
+from procwm.world.predictors.residual import PREDICTORS, ResidualPredictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +58,9 @@ def train(
 ) -> WorldModel:
     """Learn a world model of `plant` from `log`.
 
-    A first run leaves out the end of the log and finds how many steps predict it best; a second one
-    takes so many steps on all of the log. The same log, plant, seed and configuration give the same
-    weights, interrupted or not.
+    A trial of every predictor leaves out the end of the log and finds how many steps foresee it best; the
+    best of them takes so many steps on all of the log. The same log, plant, seed and configuration give
+    the same weights, interrupted or not.
 
     Args:
         seed: of first weights and batches.
@@ -100,83 +95,63 @@ def train(
 
 
 class _Training:
-    """The two runs, and what checks of the first one found on held-out time."""
+    """A trial of every predictor, and the final run of the one that foresees held-out time best."""
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
-        self._prepared, self._config = prepared, config
-        self._first = Run(prepared.training, config, seed)
-        self._final = Run(prepared.whole, config, seed)
-        self._checked = spread(prepared.validation.moments, MOST_CHECKED)
-        loss, valid = self._validated()
-        # The identified linear model is the one to beat: its errors are the unit of all others.
-        self._scale = mean_loss(loss, valid).clamp(min=1e-12)
-        self._start = self._best = self._last = self._check()
+        self._prepared, self._seed = prepared, seed
+        kinds = PREDICTORS if config.predictor is None else (config.predictor,)
+        self._trials = tuple(Trial(prepared, replace(config, predictor=kind), seed) for kind in kinds)
+        self._config = config
 
     @property
     def finished(self) -> bool:
         """Whether the final weights are there."""
-        return self._first.step >= self._config.steps and self._final.step >= self._kept.step
+        return self._trial is None and self._final.step >= self._chosen.kept.step
 
     @property
     def checked(self) -> bool:
         """Whether the last step brought something to tell."""
-        return self.finished or (self._first.step + self._final.step) % self._config.check_every == 0
+        return self.finished or self._done % self._config.check_every == 0
 
     @property
     def progress(self) -> Progress:
         """How far it has come."""
-        steps = self._config.steps
-        final = self._kept.step if self._first.step >= steps else steps
-        step = self._first.step + self._final.step
-        return Progress(step=step, steps=steps + final, error=self._last.error)
+        trials = self._config.steps * len(self._trials)
+        if self._trial is not None:
+            return Progress(step=self._done, steps=trials + self._config.steps, error=self._trial.last.error)
+        kept = self._chosen.kept
+        return Progress(step=self._done, steps=trials + kept.step, error=kept.error)
 
     def advance(self) -> None:
         """One step of the run that is due."""
-        if self._first.step >= self._config.steps:
-            self._final.advance()
-            return
-        self._first.advance()
-        if self._first.step % self._config.check_every == 0 or self._first.step == self._config.steps:
-            self._last = self._check()
-            if self._last.error < self._best.error:
-                self._best = self._last
+        (self._trial or self._final).advance()
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
-        parts = {
-            "first": self._first.tensors(),
-            "final": self._final.tensors(),
-            "best": self._best.weights,
-            "check": {
-                "best_step": torch.tensor(self._best.step),
-                "best_errors": self._best.errors,
-                "last_errors": self._last.errors.clone(),
-            },
-        }
+        parts = {f"trial {place}": trial.tensors() for place, trial in enumerate(self._trials)}
+        if self._trial is None:
+            parts["final"] = self._final.tensors()
         return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `tensors` was taken."""
-        self._first.restore(part_of(tensors, "first"))
-        self._final.restore(part_of(tensors, "final"))
-        check = part_of(tensors, "check")
-        self._best = _Check(int(check["best_step"]), check["best_errors"], part_of(tensors, "best"))
-        self._last = _Check(self._first.step, check["last_errors"], {})
+        for place, trial in enumerate(self._trials):
+            trial.restore(part_of(tensors, f"trial {place}"))
+        if final := part_of(tensors, "final"):
+            self._final.restore(final)
 
     def model(self, plant: PlantSpec, seed: int) -> WorldModel:
-        """The final weights, with what the first run's best ones showed on held-out time.
+        """The final weights, with what the trial's best ones showed on held-out time.
 
         Where the final weights run away when left alone, those of the linear start are taken.
         """
-        prepared, kept, final = self._prepared, self._kept, self._final.average
-        whole, notes = prepared.whole, prepared.notes
-        if runs_away(final, whole.reference, whole.part, whole.horizon):
-            kept, final = self._start, Run(whole, self._config, seed).average
+        prepared, chosen, final = self._prepared, self._chosen, self._final.average
+        whole, notes, kept, config = prepared.whole, prepared.notes, chosen.kept, chosen.config
+        if chosen.ran_away or runs_away(final, whole.reference, whole.part, whole.horizon):
+            kept, final = chosen.start, Run(whole, config, seed).average
             notes += ("what training came to runs away when left alone: the linear start is kept",)
-        steps, config = self._best.step, self._config
-        ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
-        self._first.average.load_state_dict(kept.weights)
-        held_out = assembled(plant, prepared.training, self._first.average)
+        ensemble = learned_members(whole, final, steps=chosen.best.step, config=config, seed=seed)
+        held_out = assembled(plant, prepared.training, chosen.weighted(kept))
         model = assembled(plant, whole, final, ensemble)
         errors = arriving_errors(held_out, prepared.validation.grid)
         model.feedback = chosen_feedback(errors)
@@ -194,7 +169,8 @@ class _Training:
         )
         model.metrics = {
             "seed": seed,
-            "steps": self._config.steps,
+            "steps": config.steps,
+            "predictor": config.predictor,
             "best_step": kept.step,
             "validation_error": kept.error,
             "horizon": model.horizon,
@@ -207,53 +183,25 @@ class _Training:
         return model
 
     @property
-    def _kept(self) -> "_Check":
-        """The best weights of the first run, where they are surely better than the linear start; else that.
-
-        Surely: by a paired one-sided t-test at 90 % between stretches of held-out time, each as long as the
-        horizon. What is not shown to help is left out, since the next day may differ from this one.
-        """
-        held_out = len(self._prepared.validation.grid) - self._prepared.training.rule.history
-        gain = self._start.errors - self._best.errors
-        count = min(held_out // self._prepared.training.horizon, len(gain))
-        if count < _LEAST_STRETCHES:
-            return self._start
-        stretches = torch.stack([part.mean() for part in gain.tensor_split(count)])
-        needed = student_t.ppf(_CONFIDENCE, count - 1) * float(stretches.std()) / math.sqrt(count)
-        return self._best if float(stretches.mean()) > needed else self._start
-
-    def _check(self) -> "_Check":
-        """The first run's averaged weights on held-out time."""
-        weights = {name: value.clone() for name, value in self._first.average.state_dict().items()}
-        return _Check(self._first.step, relative_error(*self._validated(), self._scale), weights)
-
-    def _validated(self) -> tuple[Tensor, Tensor]:
-        """Output loss on held-out time, and where it is valid."""
-        prepared = self._prepared
-        return prediction_loss(
-            self._first.average,
-            prepared.validation.tensors,
-            self._checked,
-            prepared.training.horizon,
-            self._config.huber,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Check:
-    """Averaged weights of the first run after `step` steps, and their errors at the held-out moments.
-
-    Errors are relative to those of the linear start.
-    """
-
-    step: int
-    errors: Tensor
-    weights: dict[str, Tensor]
+    def _trial(self) -> Trial | None:
+        """The one that is due."""
+        return next((trial for trial in self._trials if not trial.finished), None)
 
     @property
-    def error(self) -> float:
-        """Mean over the moments."""
-        return float(self.errors.mean())
+    def _done(self) -> int:
+        """Steps taken."""
+        final = 0 if self._trial else self._final.step
+        return sum(trial.step for trial in self._trials) + final
+
+    @cached_property
+    def _chosen(self) -> Trial:
+        """The trial that is gone on with, once all of them are finished."""
+        return min(self._trials, key=lambda trial: trial.kept.error)
+
+    @cached_property
+    def _final(self) -> Run:
+        """The run on all of the log, once it is known of what."""
+        return Run(self._prepared.whole, self._chosen.config, self._seed)
 
 
 def assembled(

@@ -62,6 +62,7 @@ class _Sizes(_Strict):
     latent: int
     encoder: str = "mlp"
     encoder_hidden: tuple[int, ...]
+    predictor: str = "mlp"
     predictor_hidden: tuple[int, ...]
     guards: tuple[_Guard, ...]
     reference_latent: int | None
@@ -155,6 +156,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         latent=model.predictor.latent,
         encoder=model.encoder.kind,
         encoder_hidden=model.encoder.hidden,
+        predictor=model.predictor.kind,
         predictor_hidden=model.predictor.hidden,
         guards=tuple(
             _Guard(name=head.name, widths=_widths(head.network), margin=head.margin, coverage=head.coverage)
@@ -183,6 +185,17 @@ def _network(widths: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def _predictor(sizes: _Sizes, mv: int, dv: int, outputs: int) -> ResidualPredictor:
+    return ResidualPredictor(
+        latent=sizes.latent,
+        mv=mv,
+        dv=dv,
+        hidden=sizes.predictor_hidden,
+        kind=sizes.predictor,
+        scheduling=outputs,
+    )
+
+
 def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, Any]) -> WorldModel:
     outputs, mv, dv = len(plant.outputs), len(plant.mvs), len(plant.dvs)
     seen = plant.names if sizes.tags is None else sizes.tags
@@ -209,7 +222,7 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
                 hidden=sizes.encoder_hidden,
                 kind=sizes.encoder,
             ),
-            predictor=ResidualPredictor(latent=sizes.latent, mv=mv, dv=dv, hidden=sizes.predictor_hidden),
+            predictor=_predictor(sizes, mv, dv, outputs),
             readout=nn.Linear(sizes.latent, outputs),
             guards=[
                 GuardHead(
@@ -232,10 +245,14 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
             else LinearDynamics(
                 features=2 * sizes.history * tags, latent=reference, mv=mv, dv=dv, outputs=outputs
             ),
+<<<<<<< HEAD
             cloud=Cloud(sizes.latent) if sizes.cloud else None,
             ensemble=[
                 ResidualPredictor(latent=sizes.latent, mv=mv, dv=dv, hidden=sizes.predictor_hidden)
                 for _ in range(sizes.members)
             ],
+=======
+            ensemble=[_predictor(sizes, mv, dv, outputs) for _ in range(sizes.members)],
+>>>>>>> 870af22 (Offer a predictor that is linear at every operating point, and take what foresees held-out time best)
             metrics=metrics,
         )

@@ -33,6 +33,7 @@ QUICK = TrainingConfig(
     encoder_network_rate=3e-3,
     batch=32,
     encoder_hidden=(8,),
+    predictor="mlp",
     predictor_hidden=(16,),
     check_every=20,
     members=0,

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from procwm.errors import SpecError
 from procwm.world.predictors.residual import ResidualPredictor
 
 
@@ -26,3 +28,15 @@ def test_linear_part_and_network_add_up() -> None:
 def test_a_plant_without_disturbances_has_an_empty_axis() -> None:
     predictor = ResidualPredictor(latent=2, mv=1, dv=0, hidden=())
     assert predictor(torch.zeros((4, 2)), torch.zeros((4, 1)), torch.zeros((4, 0))).shape == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hidden", "said"),
+    [
+        ("lstm", (8,), "no predictor lstm; there are mlp, scheduled"),
+        ("scheduled", (8, 8), "one count of gates"),
+    ],
+)
+def test_a_predictor_that_there_is_not_is_refused(kind: str, hidden: tuple[int, ...], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        ResidualPredictor(latent=2, mv=1, dv=0, hidden=hidden, kind=kind, scheduling=1)

@@ -18,6 +18,8 @@ from procwm.training.run import Run
 from procwm.training.start import HISTORIES, MOST_LATENTS
 from procwm.training.trainer import Progress, train
 from procwm.world.model import WorldModel
+from procwm.world.predictors.residual import PREDICTORS
+from procwm.world.storage import load_model
 
 
 class _KilledError(Exception):
@@ -126,6 +128,41 @@ def test_progress_is_told_after_every_check() -> None:
         progress.step <= progress.steps <= 2 * QUICK.steps and np.isfinite(progress.error)
         for progress in told
     )
+
+
+def test_the_predictor_that_foresees_held_out_time_best_is_taken_and_kept(tmp_path: Path) -> None:
+    few = dataclasses.replace(QUICK, steps=40, members=0)
+    log = record(1500).log
+    alone = [train(PLANT, log, config=dataclasses.replace(few, predictor=kind)) for kind in PREDICTORS]
+    best = min(alone, key=lambda model: float(model.metrics["validation_error"]))
+    chosen = train(PLANT, log, config=dataclasses.replace(few, predictor=None))
+    assert chosen.predictor.kind == best.predictor.kind == chosen.metrics["predictor"]
+    assert _equal(chosen, best)
+    chosen.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model").predictor.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in chosen.predictor.state_dict().items())
+
+
+def test_a_training_killed_between_two_trials_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = dataclasses.replace(QUICK, steps=40, members=0, predictor=None, checkpoint_s=0.0)
+    whole = train(PLANT, record(1500).log, config=few)
+    advance, done = Run.advance, 0
+
+    def killed(run: Run) -> None:
+        nonlocal done
+        if done == few.steps + 5:
+            raise _KilledError
+        done += 1
+        advance(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "advance", killed)
+        with pytest.raises(_KilledError):
+            train(PLANT, record(1500).log, config=few, checkpoint=tmp_path / "training.safetensors")
+    resumed = train(PLANT, record(1500).log, config=few, checkpoint=tmp_path / "training.safetensors")
+    assert _equal(resumed, whole)
 
 
 def test_a_training_that_makes_nothing_better_keeps_the_linear_start() -> None:

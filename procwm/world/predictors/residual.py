@@ -1,4 +1,4 @@
-"""A residual step in latent space: a linear part plus a small smooth network."""
+"""A residual step in latent space: a linear part plus a small smooth network of some architecture."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from procwm.errors import SpecError
+from procwm.world.predictors.scheduled import ScheduledNetwork
 from procwm.world.predictors.stability import stable
 
 
@@ -21,6 +23,10 @@ def smooth_network(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Seque
     return nn.Sequential(*layers, last)
 
 
+PREDICTORS = ("mlp", "scheduled")
+"""Architectures of the network."""
+
+
 class ResidualPredictor(nn.Module):
     """`z' = z + linear([z, mv, dv]) + network([z, mv, dv])`, smooth everywhere.
 
@@ -30,16 +36,32 @@ class ResidualPredictor(nn.Module):
 
     Attributes:
         linear: the part that a linear identification can set.
-        network: `Linear, Tanh, ..., Linear`.
+        network: one of `PREDICTORS`: a perceptron, or a `ScheduledNetwork` on the first `scheduling` latents.
     """
 
-    def __init__(self, *, latent: int, mv: int, dv: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self,
+        *,
+        latent: int,
+        mv: int,
+        dv: int,
+        hidden: Sequence[int],
+        kind: str = "mlp",
+        scheduling: int = 0,
+    ) -> None:
+        """Args:
+            hidden: widths of a perceptron's hidden layers; of a scheduled network its count of gates.
+            scheduling: latents that a scheduled network hangs on; a perceptron hangs on all alike.
+
+        Raises:
+            SpecError: there is no such kind, or it has no such widths.
+        """
         super().__init__()
-        self.latent, self.mv, self.dv, self.hidden = latent, mv, dv, tuple(hidden)
+        self.latent, self.mv, self.dv, self.hidden, self.kind = latent, mv, dv, tuple(hidden), kind
         self.linear = nn.Linear(latent + mv + dv, latent)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
-        self.network = smooth_network(latent + mv + dv, hidden, latent)
+        self.network = _network(kind, latent + mv + dv, self.hidden, min(scheduling, latent), latent)
 
     def forward(
         self,
@@ -61,3 +83,13 @@ class ResidualPredictor(nn.Module):
         drawn = stable(transition)
         if drawn is not transition:
             change.copy_(drawn - same)
+
+
+def _network(kind: str, inputs: int, hidden: tuple[int, ...], scheduling: int, outputs: int) -> nn.Module:
+    if kind not in PREDICTORS:
+        raise SpecError(f"there is no predictor {kind}; there are {', '.join(PREDICTORS)}")
+    if kind == "mlp":
+        return smooth_network(inputs, hidden, outputs)
+    if len(hidden) != 1:
+        raise SpecError(f"a scheduled predictor has one count of gates; {len(hidden)} were given: {hidden}")
+    return ScheduledNetwork(inputs=inputs, scheduling=scheduling, gates=hidden[0], outputs=outputs)
