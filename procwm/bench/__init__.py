@@ -33,6 +33,7 @@ class Study(Protocol):
 
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
+        "ablation": "procwm.bench.ablation:run_ablation",
         "control": "procwm.bench.control:run_control",
         "critic": "procwm.bench.critic:run_critic",
         "faults": "procwm.bench.faults:run_faults",

@@ -1,0 +1,201 @@
+"""`procwm bench ablation`: each ingredient of a model left out, and what that does to it."""
+
+import copy
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from procwm.bench import Progress
+from procwm.bench.closed_loop import closed_loop
+from procwm.bench.model import SEEDS, TEST_HOURS, named
+from procwm.bench.model_logs import real_logs
+from procwm.bench.operating import operate
+from procwm.bench.results import Row, command_line, spread, table, write_results
+from procwm.control.controller import Controller
+from procwm.data.series import Log, TagSeries
+from procwm.plant.registry import scenario as find_scenario
+from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.scenario import Scenario
+from procwm.plant.tags import PlantSpec
+from procwm.training.config import Collapse, FirstWeights, Others, TrainingConfig
+from procwm.training.evaluation import LEADS, evaluate
+from procwm.training.trainer import train
+from procwm.world.model import DEFAULT_FEEDBACK, WorldModel
+
+HOURS = 10.0
+INTERVALS = 180
+"""Scored control intervals of every run."""
+_STEPS = 300
+_LOG_SEED, _TEST_SEED = 1000, 3000
+WHOLE = "nothing"
+
+TRAININGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        WHOLE: {},
+        "latent loss": {"latent_weight": 0.0},
+        "SIGReg": {"collapse": Collapse.NONE},
+        "inverse dynamics": {"inverse_weight": 0.0},
+        "all three": {"latent_weight": 0.0, "collapse": Collapse.NONE, "inverse_weight": 0.0},
+        "loss of PVs that belong": {"companion_weight": 0.0},
+        "choice of PVs": {"others": Others.SEEN},
+        "joint read-out": {"joint_readout": False},
+        "linear start": {"start": FirstWeights.RANDOM, "linear_rate": 3e-3, "encoder_rate": 1e-3},
+        "network of the encoder": {"encoder_network_rate": 0.0},
+        # Without its rate the head of inverse dynamics learns nothing either.
+        "network of the predictor": {"rate": 0.0, "inverse_weight": 0.0},
+        "averaging of weights": {"averaging": 0.0},
+    }
+)
+"""What is left out of training, and how."""
+
+AFTERWARDS = ("filling of what is overdue", "choice of feedback")
+"""What is left out of the finished model; only control shows it."""
+
+
+def run_ablation(
+    out: Path,
+    *,
+    scenarios: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    hours: float | None = None,
+    logs: Path | None = None,
+    plants: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Measure what each ingredient is worth and write `out/ablation.json` and `out/ablation.md`.
+
+    Errors are against noise-free truth, in a log without unmeasured disturbances; costs are those of one
+    closed loop without guardrails. With `logs`, those of real plants teach and test instead, and there is no
+    loop. The files grow with every model.
+
+    Args:
+        out: a folder.
+        scenarios: by name, or the names of logs; everything that is there where empty.
+        seeds: those of `procwm bench model` where empty.
+        hours: of routine log; `HOURS` where `None`.
+        logs: folder of real logs, measured in place of simulated plants.
+        plants: folder of their plant files, where they are not beside the logs.
+        progress: told what is being done.
+    """
+    say = progress or (lambda _: None)
+    command = command_line("ablation", scenarios, seeds, hours)
+    if logs is None:
+        found = _simulated(scenarios, seeds or SEEDS, hours or HOURS, say)
+    else:
+        command += " --logs LOGS" + (" --plants PLANTS" if plants is not None else "")
+        found = _real(logs, plants, scenarios, seeds or SEEDS, say)
+    rows: list[Row] = []
+    for more in found:
+        rows += more
+        write_results(out, "ablation", rows, report(rows, command))
+    return out / "ablation.json"
+
+
+def _simulated(
+    names: Sequence[str], seeds: Sequence[int], hours: float, say: Progress
+) -> Iterator[list[Row]]:
+    for seed in seeds:
+        for name, scenario in ({n: find_scenario(n) for n in names} or all_scenarios()).items():
+            taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
+            test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
+            for without in TRAININGS:
+                say(f"{name}, seed {seed}, without {without}")
+                model, rows = measured(
+                    name, scenario.plant, taught.log, test.log, without, seed=seed, truth=test.shown
+                )
+                yield [row | {"cost": _cost(scenario, model, seed)} for row in rows]
+                if without == WHOLE:
+                    for left in AFTERWARDS:
+                        cost = _cost(scenario, lessened(model, left), seed)
+                        yield [row | {"without": left, "nrmse": math.nan, "cost": cost} for row in rows]
+
+
+def _real(
+    logs: Path, plants: Path | None, names: Sequence[str], seeds: Sequence[int], say: Progress
+) -> Iterator[list[Row]]:
+    for real in named(real_logs(logs, plants), names):
+        for seed in seeds:
+            for without in TRAININGS:
+                say(f"{real.name}, seed {seed}, without {without}")
+                _, rows = measured(real.name, real.plant, real.taught, real.test, without, seed=seed)
+                yield [row | {"cost": math.nan} for row in rows]
+
+
+def measured(
+    name: str,
+    plant: PlantSpec,
+    taught: Log,
+    test: Log,
+    without: str,
+    *,
+    seed: int,
+    truth: Mapping[str, TagSeries] | None = None,
+) -> tuple[WorldModel, list[dict[str, Any]]]:
+    """A model trained on `taught` without an ingredient, and a row for each lead of its scores on `test`."""
+    began = time.perf_counter()
+    model = train(
+        plant, taught, seed=seed, config=replace(TrainingConfig(steps=_STEPS), **TRAININGS[without])
+    )
+    train_s = time.perf_counter() - began
+    found = evaluate(model, test, truth)
+    kept = model.metrics["best_step"] == 0
+    return model, [
+        {
+            "plant": name,
+            "hours": taught.hours,
+            "seed": seed,
+            "without": without,
+            "horizon": lead,
+            "nrmse": found.nrmse[lead],
+            "start_kept": kept,
+            "train_s": train_s,
+        }
+        for lead in LEADS
+    ]
+
+
+def lessened(model: WorldModel, left: str) -> WorldModel:
+    """A copy of `model` without `left`, one of `AFTERWARDS`."""
+    model = copy.deepcopy(model)
+    if left == AFTERWARDS[0]:
+        model.rule = replace(model.rule, due_s=())
+    else:
+        model.feedback = torch.full_like(model.feedback, DEFAULT_FEEDBACK)
+    return model
+
+
+def _cost(scenario: Scenario, model: WorldModel, seed: int) -> float:
+    controller = Controller(scenario.plant, model)
+    return closed_loop(scenario, lambda _: controller, seed=seed, intervals=INTERVALS).cost
+
+
+def report(rows: Sequence[Row], command: str) -> str:
+    """The rows as Markdown: errors by lead, and cost relative to that of the whole model on the same seed."""
+    seeds = ", ".join(str(seed) for seed in sorted({row["seed"] for row in rows}))
+    parts = [
+        "# Ablation\n\n",
+        f"`{command}`\n\n",
+        f"Seeds {seeds}; {_STEPS} steps of training. Normalised error of the CVs by lead, cost of "
+        f"{INTERVALS} intervals of closed loop, and the latter relative to that of the model that lacks "
+        "nothing; mean ± standard deviation over seeds.\n",
+    ]
+    for plant in dict.fromkeys(row["plant"] for row in rows):
+        of = [row for row in rows if row["plant"] == plant]
+        whole = {row["seed"]: row["cost"] for row in of if row["without"] == WHOLE}
+        lines = []
+        for without in (*TRAININGS, *AFTERWARDS):
+            own = [row for row in of if row["without"] == without]
+            errors = [spread([row["nrmse"] for row in own if row["horizon"] == lead]) for lead in LEADS]
+            once = [row for row in own if row["horizon"] == LEADS[0]]
+            costs = spread([row["cost"] for row in once], 4)
+            relative = spread([row["cost"] / whole[row["seed"]] for row in once])
+            lines.append([without, *errors, costs, relative])
+        parts.append(f"\n## {plant}, {of[0]['hours']:.2f} h of log\n\n")
+        parts.append(table(["without", *(f"{lead} ahead" for lead in LEADS), "cost", "relative"], lines))
+    return "".join(parts)
