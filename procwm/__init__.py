@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from procwm.training.guardrail import learn_guardrail
     from procwm.training.label_times import suggest_label_times
     from procwm.training.labels import Labels, read_labels
+    from procwm.training.soft_sensor import learn_soft_sensor
     from procwm.training.trainer import train
     from procwm.world.model import WorldModel
     from procwm.world.storage import load_model
@@ -58,6 +59,7 @@ _HOMES = {
     "dump_plant": "procwm.plant.specfile",
     "evaluate": "procwm.training.evaluation",
     "learn_guardrail": "procwm.training.guardrail",
+    "learn_soft_sensor": "procwm.training.soft_sensor",
     "load_model": "procwm.world.storage",
     "load_plant": "procwm.plant.specfile",
     "read_labels": "procwm.training.labels",
@@ -94,6 +96,7 @@ __all__ = [
     "dump_plant",
     "evaluate",
     "learn_guardrail",
+    "learn_soft_sensor",
     "load_model",
     "load_plant",
     "read_labels",

@@ -25,7 +25,7 @@ _LOGS = "logs"
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (train, evaluate, guardrail, replay):
+    for command in (train, evaluate, guardrail, soft_sensor, replay):
         app.command()(command)
 
 
@@ -122,6 +122,45 @@ def guardrail(
     typer.echo(f"{out}: guardrail {name} learned from {len(judged)} moments")
 
 
+def soft_sensor(
+    model_dir: ModelDir,
+    labels_file: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="CSV or Parquet: time, and value in its own unit.")
+    ],
+    name: Annotated[str, typer.Option(help="Of the quantity; one of the same name is replaced.")],
+    out: ModelOut,
+    log: Annotated[
+        list[Path] | None,
+        typer.Option(help="Log that holds the moments; those the model was learned from without it. Repeat."),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of true values for the band to hold; 0.9 without it, 0.8 of few labels.",
+            min=0.1,
+            max=0.98,
+        ),
+    ] = None,
+) -> None:
+    """Learn to read a quantity that nothing measures from moments at which it is known."""
+    from procwm.data.log import read_log
+    from procwm.training.labels import read_labels
+    from procwm.training.soft_sensor import learn_soft_sensor
+    from procwm.world.storage import load_model
+
+    model = load_model(model_dir)
+    history = read_log(_logs_of(model, model_dir, log), model.plant)
+    _refuse_foreign(out)
+    known = read_labels(labels_file)
+    learned = learn_soft_sensor(model, history, known, name=name, coverage=coverage)
+    learned.save(out)
+    head = next(head for head in learned.sensor_heads if head.name == name)
+    typer.echo(
+        f"{out}: soft sensor {name} learned from {len(known)} moments; "
+        f"{head.coverage:.0%} of true values within ±{head.half_width:.3g}"
+    )
+
+
 def _logs_of(model: "WorldModel", model_dir: Path, given: list[Path] | None) -> list[Path]:
     """The logs that labelled moments lie in."""
     logs = given or [Path(path) for path in model.metrics.get(_LOGS, [])]
@@ -136,7 +175,9 @@ def _logs_of(model: "WorldModel", model_dir: Path, given: list[Path] | None) -> 
 def replay(
     model_dir: ModelDir,
     logs: Logs,
-    out: Annotated[Path, typer.Option(help="Folder for report.html and replay.json.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for report.html, replay.json and what soft sensors read.")
+    ],
     plant_file: Annotated[
         Path | None, typer.Option("--plant", help="A plant file with other targets and limits.")
     ] = None,

@@ -7,16 +7,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from procwm.cli.console import finite
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
 from procwm.data.files import replacing
 from procwm.data.log import read_log
+from procwm.data.series import Log
 from procwm.plant.tags import PlantSpec
 from procwm.report import build_replay_report, words
 from procwm.report.page import write_html
 from procwm.runtime.replay import replay
 from procwm.training.evaluation import evaluate
+from procwm.training.soft_sensor import sensed
 from procwm.world.model import WorldModel
 
 
@@ -58,7 +62,23 @@ def replayed(
     }
     with replacing(out / "replay.json") as partial:
         partial.write_text(json.dumps(finite(facts), indent=2) + "\n", encoding="utf-8")
+    if model.sensor_heads:
+        with replacing(out / "sensors.csv") as partial:
+            _sensed(model, log).to_csv(partial, index=False)
     return facts
+
+
+def _sensed(model: WorldModel, log: Log) -> pd.DataFrame:
+    """What every soft sensor reads, and the ends of its band."""
+    found = sensed(model, log)
+    table: dict[str, Any] = {}
+    for head in model.sensor_heads:
+        series = found[head.name]
+        table["time"] = pd.to_datetime(series.time_ns, utc=True).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        table[head.name] = series.value
+        table[f"{head.name} low"] = series.value - head.half_width
+        table[f"{head.name} high"] = series.value + head.half_width
+    return pd.DataFrame(table)
 
 
 def _peak_mb() -> float | None:

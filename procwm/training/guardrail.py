@@ -59,7 +59,7 @@ def learn_guardrail(
         raise TrainingError("a guardrail needs a name")
     coverage = default_coverage(labels) if coverage is None else coverage
     counted = labels.value > 0 if not labels.graded else np.ones_like(labels.value, dtype=np.bool_)
-    _refuse_too_few(labels, int(counted.sum()), coverage, name)
+    refuse_too_few(labels, int(counted.sum()), coverage, name)
     head = fitted_head(model, log, labels)
     form, residuals = head.form, head.values[:, None] - head.held_out
     if labels.graded:
@@ -102,8 +102,11 @@ class FittedHead:
     usual: Float[Tensor, "moment latent"]
 
 
-def fitted_head(model: WorldModel, log: Log, labels: Labels) -> FittedHead:
+def fitted_head(model: WorldModel, log: Log, labels: Labels, *, limited: bool = True) -> FittedHead:
     """What `learn_guardrail` makes of the labels before it adds a margin.
+
+    Args:
+        limited: whether there is a limit at 0, near which errors matter most.
 
     Raises:
         LogError: a label stands where the log has no window.
@@ -119,7 +122,7 @@ def fitted_head(model: WorldModel, log: Log, labels: Labels) -> FittedHead:
     usual = latents[:, 0]
     typical = _typical(usual, usual[labelled])
     views = [_standard(_trailing_means(tensors, everywhere)), _standard(usual)]
-    scale = values.abs().median()
+    scale = values.abs().median() if limited else torch.tensor(torch.inf)
     near = _nearness(values, scale)
     value, without = labels_everywhere(views, labelled, values, typical * near, near)
     form, *others = distilled(latents, torch.cat((value[None], without)).T, _nearness(value, scale))
@@ -149,7 +152,8 @@ def _rows_of(labels: Labels, rows: Grid, lead: int) -> Int[Tensor, " label"]:
     return torch.as_tensor(row)
 
 
-def _refuse_too_few(labels: Labels, counted: int, coverage: float, name: str) -> None:
+def refuse_too_few(labels: Labels, counted: int, coverage: float, name: str) -> None:
+    """`TrainingError` where `counted` of the labels cannot show `coverage`, or nothing can be learned."""
     lowest = 0.5 if labels.graded else 0.0
     if not lowest < coverage < 1.0:
         raise TrainingError(f"{name}: coverage is {coverage}; it must be between {lowest:g} and 1")

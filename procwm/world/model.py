@@ -15,7 +15,7 @@ from procwm.errors import SpecError
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.cloud import Cloud
 from procwm.world.encoders.encoder import WindowEncoder
-from procwm.world.heads import GuardHead
+from procwm.world.heads import GuardHead, SensorHead
 from procwm.world.linear import LinearDynamics
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.protocols import ModelInput, Rollout
@@ -41,6 +41,7 @@ class WorldModel(nn.Module):
             scaled; `None` where nothing is known of it.
         surprise: tells how far readings are from what was expected; `None` where too little was held out.
         encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
+        sensors: soft sensors, of quantities that nothing measures; no plan looks at them.
         reference: the linear model identified from the same log, or `None`.
         cloud: where the latents of the log were; `None` where nothing is known.
         ensemble: other predictors of the same latent, each learned from another bootstrap of the log.
@@ -58,6 +59,7 @@ class WorldModel(nn.Module):
         predictor: ResidualPredictor,
         readout: nn.Linear,
         guards: Sequence[GuardHead] = (),
+        sensors: Sequence[SensorHead] = (),
         feedback: Float[Tensor, "horizon cv"] | None = None,
         band: Float[Tensor, "horizon cv"] | None = None,
         doubt: Float[Tensor, "horizon mv cv"] | None = None,
@@ -78,6 +80,7 @@ class WorldModel(nn.Module):
         self.plant, self.rule, self.scaler, self.horizon = plant, rule, scaler, horizon
         self.encoder, self.predictor, self.readout = encoder, predictor, readout
         self.guards = nn.ModuleList(guards)
+        self.sensors = nn.ModuleList(sensors)
         if feedback is None:
             feedback = torch.full((horizon, len(plant.outputs)), DEFAULT_FEEDBACK)
         self.feedback: Tensor
@@ -127,6 +130,11 @@ class WorldModel(nn.Module):
             for predictor in self.ensemble
             if isinstance(predictor, ResidualPredictor)
         )
+
+    @property
+    def sensor_heads(self) -> tuple[SensorHead, ...]:
+        """The soft sensors, typed."""
+        return tuple(head for head in self.sensors if isinstance(head, SensorHead))
 
     @property
     def half_width(self) -> Float[np.ndarray, "horizon cv"]:
@@ -188,6 +196,35 @@ class WorldModel(nn.Module):
             return latent.new_zeros((latent.shape[0], 0))
         return torch.cat([head(latent) for head in self.guards], dim=-1)
 
+    def sense(self, latent: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch sensor"]:
+        """What the soft sensors say, in their own units."""
+        if not self.sensors:
+            return latent.new_zeros((latent.shape[0], 0))
+        return torch.cat([head(latent) for head in self.sensors], dim=-1)
+
+    def decode(
+        self,
+        latent: Float[Tensor, "batch latent"],
+        mv: Float[Tensor, "batch mv"],
+        dv: Float[Tensor, "batch dv"],
+    ) -> Float[Tensor, "batch tag"]:
+        """What every measured tag reads in these states, scaled: what a latent state means.
+
+        A linear probe that was fitted apart, to latents one interval ahead, and teaches them nothing.
+
+        Args:
+            latent: one interval ahead, or encoded.
+            mv, dv: of the interval that ends there.
+
+        Raises:
+            SpecError: too little of the log was held out to learn what is expected of the tags.
+        """
+        if self.surprise is None:
+            raise SpecError(
+                f"plant {self.plant.name}: this model has no probes of its tags; learn from more log"
+            )
+        return self.surprise.decode(latent, torch.cat((mv, dv), dim=1))
+
     def imagine(
         self,
         latent: Float[Tensor, "batch latent"],
@@ -217,6 +254,13 @@ class WorldModel(nn.Module):
         kept = [other for other in self.guard_heads if other.name != head.name]
         model = copy.deepcopy(self)
         model.guards = nn.ModuleList([*copy.deepcopy(kept), copy.deepcopy(head)])
+        return model.finished()
+
+    def with_sensor(self, head: SensorHead) -> "WorldModel":
+        """A copy that also has `head`; a soft sensor of the same name is replaced."""
+        kept = [other for other in self.sensor_heads if other.name != head.name]
+        model = copy.deepcopy(self)
+        model.sensors = nn.ModuleList([*copy.deepcopy(kept), copy.deepcopy(head)])
         return model.finished()
 
     def finished(self) -> "WorldModel":

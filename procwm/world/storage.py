@@ -21,7 +21,7 @@ from procwm.plant.tags import PlantSpec
 from procwm.world.artifact import read_artifact, write_artifact
 from procwm.world.cloud import Cloud
 from procwm.world.encoders.encoder import WindowEncoder
-from procwm.world.heads import GuardHead
+from procwm.world.heads import GuardHead, SensorHead
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import ResidualPredictor
@@ -37,6 +37,13 @@ class _Guard(_Strict):
     name: str
     widths: tuple[int, ...]
     margin: float
+    coverage: float
+
+
+class _Sensor(_Strict):
+    name: str
+    widths: tuple[int, ...]
+    half_width: float
     coverage: float
 
 
@@ -65,6 +72,7 @@ class _Sizes(_Strict):
     predictor: str = "mlp"
     predictor_hidden: tuple[int, ...]
     guards: tuple[_Guard, ...]
+    sensors: tuple[_Sensor, ...] = ()
     reference_latent: int | None
     band: bool = False
     doubt: bool = False
@@ -162,6 +170,15 @@ def _sizes_of(model: WorldModel) -> _Sizes:
             _Guard(name=head.name, widths=_widths(head.network), margin=head.margin, coverage=head.coverage)
             for head in model.guard_heads
         ),
+        sensors=tuple(
+            _Sensor(
+                name=head.name,
+                widths=_widths(head.network),
+                half_width=head.half_width,
+                coverage=head.coverage,
+            )
+            for head in model.sensor_heads
+        ),
         reference_latent=None if reference is None else reference.readout.in_features,
         band=model.band is not None,
         doubt=model.doubt is not None,
@@ -232,6 +249,15 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
                     coverage=guard.coverage,
                 )
                 for guard in sizes.guards
+            ],
+            sensors=[
+                SensorHead(
+                    name=sensor.name,
+                    network=_network(sensor.widths),
+                    half_width=sensor.half_width,
+                    coverage=sensor.coverage,
+                )
+                for sensor in sizes.sensors
             ],
             band=torch.zeros((sizes.horizon, outputs)) if sizes.band else None,
             doubt=torch.zeros((sizes.horizon, mv, outputs)) if sizes.doubt else None,

@@ -63,10 +63,16 @@ class Surprise(nn.Module):
             moved: MVs and DVs of the interval that ends at the moment.
             values: of `tags`; NaN where not measured.
         """
-        one = moved.new_ones((len(moved), 1))
-        known = torch.cat((moved, one), dim=1)[:, None].expand(-1, len(self.leads), -1)
+        known = _with_one(moved)[:, None].expand(-1, len(self.leads), -1)
         expected = torch.einsum("blf,lft->blt", torch.cat((latent, known), dim=2), self.probe)
         return values[:, None] - expected
+
+    def decode(
+        self, latent: Float[Tensor, "batch latent"], moved: Float[Tensor, "batch moved"]
+    ) -> Float[Tensor, "batch tag"]:
+        """What the shortest lead's probe expects of the tags, scaled."""
+        expected: Tensor = torch.cat((latent, _with_one(moved)), dim=1) @ self.probe[0]
+        return expected
 
     def sizes(self, errors: Float[Tensor, "batch lead tag"]) -> Float[Tensor, "batch lead"]:
         """Root mean square of the uncorrelated errors of the known tags; NaN where none is known."""
@@ -90,3 +96,7 @@ class Surprise(nn.Module):
     def _uncorrelated(self, errors: Float[Tensor, "batch lead tag"]) -> Float[Tensor, "batch lead tag"]:
         # A tag that was not measured is taken to be as expected.
         return torch.einsum("blt,lts->bls", errors.nan_to_num(0.0, 0.0, 0.0), self.whiten)
+
+
+def _with_one(moved: Float[Tensor, "batch moved"]) -> Float[Tensor, "batch input"]:
+    return torch.cat((moved, moved.new_ones((len(moved), 1))), dim=1)

@@ -4,10 +4,13 @@ import functools
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+import procwm
 from procwm.cli import run
+from procwm.data.window import held
 from procwm.plant.registry import scenario
 from procwm.plant.specfile import dump_plant
 from procwm.training import trainer
@@ -78,6 +81,28 @@ def test_a_guardrail_is_learned_from_the_moments_that_were_suggested(
     assert run(command) == 0
     assert load_model(guarded).guard_names == ("high",)
     assert load_model(made / "model").guard_names == ()
+
+
+def test_a_soft_sensor_is_learned_and_read_with_its_band(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = pd.date_range("1970-01-01", periods=24, freq="8min", tz="UTC")
+    log = procwm.read_log(made / "log.parquet", procwm.load_plant(made / "plant.toml"))
+    times += pd.Timestamp(log.start_ns, tz="UTC") - times[0] + pd.Timedelta("40min")
+    level = held(log.series["LT1.PV"].usable, times.as_unit("ns").asi8, np.inf)
+    pd.DataFrame({"time": times, "value": 2.0 * level + 100.0}).to_csv(tmp_path / "known.csv", index=False)
+    learned = ["soft-sensor", str(made / "model"), str(tmp_path / "known.csv"), "--name", "double"]
+    assert run([*learned, "--out", str(tmp_path / "sensing")]) == 0
+    assert "90% of true values within" in capsys.readouterr().out
+    replayed = ["replay", str(tmp_path / "sensing"), str(made / "later.csv"), "--out", str(tmp_path / "out")]
+    assert run([*replayed, "--decisions", "0"]) == 0
+    table = pd.read_csv(tmp_path / "out" / "sensors.csv", parse_dates=["time"])
+    assert list(table) == ["time", "double", "double low", "double high"]
+    later = procwm.read_log(made / "later.csv", procwm.load_plant(made / "plant.toml"))
+    times_ns = pd.DatetimeIndex(table["time"]).as_unit("ns").asi8
+    true = 2.0 * held(later.series["LT1.PV"].usable, times_ns, np.inf)
+    assert np.corrcoef(table["double"], true)[0, 1] > 0.99
+    assert (table["double low"] < table["double high"]).all()
 
 
 def test_moments_are_added_to_those_that_are_judged(
