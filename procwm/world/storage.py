@@ -271,14 +271,7 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
             else LinearDynamics(
                 features=2 * sizes.history * tags, latent=reference, mv=mv, dv=dv, outputs=outputs
             ),
-<<<<<<< HEAD
             cloud=Cloud(sizes.latent) if sizes.cloud else None,
-            ensemble=[
-                ResidualPredictor(latent=sizes.latent, mv=mv, dv=dv, hidden=sizes.predictor_hidden)
-                for _ in range(sizes.members)
-            ],
-=======
             ensemble=[_predictor(sizes, mv, dv, outputs) for _ in range(sizes.members)],
->>>>>>> 870af22 (Offer a predictor that is linear at every operating point, and take what foresees held-out time best)
             metrics=metrics,
         )
