@@ -170,6 +170,9 @@ class Cycle:
     ) -> Candidate:
         """The best of one or more candidates, as the model predicts them."""
         began = time.perf_counter()
+        if len(knots) > 1:
+            # All of them at once, and remembered one by one.
+            self.foresight.points(np.stack(list(knots.values())))
         found = [
             Candidate(
                 rung=rung,

@@ -168,10 +168,7 @@ class LocalModel:
     @cached_property
     def matrix(self) -> Float[np.ndarray, "row knot_mv"]:
         """From the change to moves over each block, then to guardrails at every row."""
-        knots, mvs = self._knots.shape
-        size = knots * mvs
-        moves = np.eye(size) - np.eye(size, k=-mvs)
-        return np.vstack((moves, self._at.guard_slope.reshape(-1, self._knots.size)))
+        return np.vstack((self._space.knot_moves, self._at.guard_slope.reshape(-1, self._knots.size)))
 
     def limits(self, repaired: float) -> Interval:
         """On `matrix @ change`: largest moves, and guardrails of which a share of the excess is to go."""

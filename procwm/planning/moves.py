@@ -111,6 +111,12 @@ class MoveSpace:
         return np.where(self._scheduled, np.inf, reach)
 
     @cached_property
+    def knot_moves(self) -> Float[np.ndarray, "knot_mv knot_mv"]:
+        """From a change of the knots to that of the moves over each block."""
+        size = self.low.size
+        return np.eye(size) - np.eye(size, k=-self.low.shape[1])
+
+    @cached_property
     def low(self) -> Float[np.ndarray, "knot mv"]:
         """Lowest value of each knot."""
         lowest: np.ndarray = np.minimum(
@@ -136,7 +142,9 @@ class MoveSpace:
         before = np.broadcast_to(self.problem.last_mv, knots[..., 0, :].shape)
         kept = []
         for block, (reach, low, high) in enumerate(zip(self.reach, self.low, self.high, strict=True)):
-            before = knots[..., block, :].clip(before - reach, before + reach).clip(low, high)
+            # Plain minima and maxima: `clip` looks at its arguments for longer than it works.
+            near = np.minimum(np.maximum(knots[..., block, :], before - reach), before + reach)
+            before = np.minimum(np.maximum(near, low), high)
             kept.append(before)
         return np.stack(kept, axis=-2)
 
@@ -145,9 +153,8 @@ class MoveSpace:
         problem, matrix = self.problem, self.blocks.matrix
         rest = 1.0 - matrix.sum(axis=1)
         mv: np.ndarray = rest[:, None] * problem.last_mv + matrix @ knots
-        mv = mv.clip(
-            np.minimum(problem.mv_low, problem.last_mv), np.maximum(problem.mv_high, problem.last_mv)
-        )
+        mv = np.maximum(mv, np.minimum(problem.mv_low, problem.last_mv))
+        mv = np.minimum(mv, np.maximum(problem.mv_high, problem.last_mv))
         return mv if self.schedule is None else np.where(self._scheduled, self.schedule, mv)
 
     def admits(self, mv: Float[np.ndarray, "horizon mv"]) -> bool:

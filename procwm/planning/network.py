@@ -13,7 +13,8 @@ def value(layers: Layers, inputs: Float[np.ndarray, "*batch in"]) -> Float[np.nd
     """`layers` applied to every row."""
     for layer in layers:
         if isinstance(layer, Affine):
-            inputs = inputs @ layer.weight.T + layer.bias
+            inputs = inputs.dot(layer.weight.T)
+            inputs += layer.bias
         elif layer is Activation.TANH:
             inputs = np.tanh(inputs)
         elif layer is Activation.SQUARE:
@@ -80,7 +81,9 @@ class Derivatives:
     def pullback(self, row: int, by_output: Float[np.ndarray, " out"]) -> Float[np.ndarray, " in"]:
         """Gradient by the inputs of `by_output @ value[row]`."""
         for part in reversed(self._parts):
-            by_output = by_output @ part.weight if isinstance(part, Affine) else by_output * part.slope[row]
+            by_output = (
+                by_output.dot(part.weight) if isinstance(part, Affine) else by_output * part.slope[row]
+            )
         return by_output
 
     def pullback_all(self, by_output: Float[np.ndarray, "batch out"]) -> Float[np.ndarray, "batch in"]:

@@ -80,7 +80,7 @@ def excess(
     high: Float[np.ndarray, "..."],
 ) -> Float[np.ndarray, "*rows cv"]:
     """Signed distance of `value` to the interval `[low, high]`, which is broadcast; 0 inside."""
-    distance: np.ndarray = value - np.clip(value, low, high)
+    distance: np.ndarray = value - np.minimum(np.maximum(value, low), high)
     return distance
 
 
