@@ -1,14 +1,16 @@
 """`procwm bench model`: how well the world model predicts, beside persistence and a linear model."""
 
+import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from procwm.bench import Progress
 from procwm.bench.model_logs import RealLog, free_run, real_logs
-from procwm.bench.operating import operate
+from procwm.bench.operating import OperatingLog, operate
+from procwm.bench.probes import state_probes
 from procwm.bench.results import Row, command_line, spread, table, write_results
-from procwm.data.series import Log, TagSeries
+from procwm.data.series import Log
 from procwm.errors import SpecError
 from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
@@ -72,7 +74,10 @@ def _simulated(
             say(f"{name}, seed {seed}: learning from {hours:g} h")
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
-            yield measured(name, scenario.plant, taught.log, test.log, seed=seed, truth=test.shown)
+            states = scenario.equations.states
+            yield measured(
+                name, scenario.plant, taught.log, test.log, seed=seed, simulated=test, states=states
+            )
 
 
 def named(found: Sequence[RealLog], names: Sequence[str]) -> Sequence[RealLog]:
@@ -98,19 +103,25 @@ def measured(
     test: Log,
     *,
     seed: int,
-    truth: Mapping[str, TagSeries] | None = None,
+    simulated: OperatingLog | None = None,
+    states: Sequence[str] = (),
     free: bool = False,
 ) -> list[Row]:
     """One row per model and lead: a world model trained on `taught`, all of them scored on `test`.
 
-    With `free` the rows of the first lead also hold `free_run`: see there.
+    Rows of the first lead hold more: with `free`, `free_run`; of a simulated plant, `probes`.
+
+    Args:
+        simulated: what truly happened in `test`, which is scored against in place of its readings.
+        states: names of the simulated plant's states.
     """
     began = time.perf_counter()
     model = train(plant, taught, seed=seed)
     train_s = time.perf_counter() - began
-    found = evaluate(model, test, truth)
+    found = evaluate(model, test, None if simulated is None else simulated.shown)
     errors = {"procwm": found.nrmse, "linear": found.linear, "persistence": found.persistence}
     alone = free_run(model, test) if free else {}
+    probes = {} if simulated is None else state_probes(model, test, simulated.rows, states)
     return [
         {
             "plant": name,
@@ -124,6 +135,7 @@ def measured(
             "moments": found.moments,
         }
         | ({"free_run": dict(alone[kind])} if lead == LEADS[0] and kind in alone else {})
+        | ({"probes": dict(probes)} if lead == LEADS[0] and kind == "procwm" and probes else {})
         for kind in ORDER
         for lead in LEADS
         if lead in errors[kind]
@@ -148,6 +160,11 @@ def report(rows: Sequence[Row], command: str) -> str:
             lines.append([kind, *(spread(found) for found in errors)])
         parts.append(f"\n## {plant}, {of[0]['hours']:.2f} h of log\n\n")
         parts.append(table(["model", *(f"{lead} ahead" for lead in LEADS)], lines))
+        probed = [row["probes"] for row in of if "probes" in row]
+        if probed:
+            lines = [[state, spread([one.get(state, math.nan) for one in probed])] for state in probed[0]]
+            parts.append("\nShare of each true state's variance that a linear probe finds in the latent.\n\n")
+            parts.append(table(["state", "share"], lines))
         alone = [row for row in of if "free_run" in row]
         if alone:
             parts.append(_alone(alone))

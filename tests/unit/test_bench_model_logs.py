@@ -8,8 +8,10 @@ from learning_cases import PLANT, Record, trained
 
 from procwm.bench import model, study
 from procwm.bench.model_logs import INITIAL_ROWS, free_run, real_logs
+from procwm.bench.probes import state_probes
 from procwm.data.log import write_log
 from procwm.errors import LogError, SpecError
+from procwm.plant.scenario import TruthRow
 from procwm.plant.specfile import dump_plant
 from procwm.testing import exact_model
 
@@ -85,3 +87,18 @@ def test_every_plant_file_of_the_benchmarks_reads_its_log() -> None:
     found = real_logs(FOLDER, PLANTS)
     assert [real.name for real in found] == sorted(path.stem for path in PLANTS.glob("*.toml"))
     assert [real.name for real in found if real.given] == ["cascaded_tanks"]
+
+
+def test_a_linear_probe_finds_the_hidden_state_in_the_latent_and_not_what_is_not_there() -> None:
+    record = Record(1200, seed=7)
+    noise = np.random.default_rng(0).standard_normal(1200)
+    truth = [
+        TruthRow(time_ns=time_ns, state=state, mv=(), disturbance=(), outputs={}, guards={})
+        for time_ns, state in zip(
+            record.time_ns.tolist(), zip(record.hidden, noise, np.ones(1200), strict=True), strict=True
+        )
+    ]
+    found = state_probes(trained(), record.log, truth, ("hidden", "noise", "still"))
+    assert found["hidden"] > 0.9
+    assert found["noise"] < 0.1
+    assert "still" not in found
