@@ -36,6 +36,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "ablation": "procwm.bench.ablation:run_ablation",
         "control": "procwm.bench.control:run_control",
         "critic": "procwm.bench.critic:run_critic",
+        "encoders": "procwm.bench.encoders:run_encoders",
         "faults": "procwm.bench.faults:run_faults",
         "model": "procwm.bench.model:run_model",
         "objectives": "procwm.bench.objectives:run_objectives",

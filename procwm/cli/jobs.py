@@ -45,7 +45,8 @@ def bench(
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeat for more.", min=0)] = None,
     hours: Annotated[float | None, typer.Option(help="Length of the logs to learn from.", min=0.1)] = None,
     logs: Annotated[
-        Path | None, typer.Option(help="For model: a folder of real logs, in place of simulated plants.")
+        Path | None,
+        typer.Option(help="For model, encoders: a folder of real logs, in place of simulated plants."),
     ] = None,
     plants: Annotated[
         Path | None, typer.Option(help="Folder of their plant files, where not beside the logs.")
