@@ -41,6 +41,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "model": "procwm.bench.model:run_model",
         "objectives": "procwm.bench.objectives:run_objectives",
         "planner": "procwm.bench.planner:run_planner",
+        "pretraining": "procwm.bench.pretraining:run_pretraining",
         "replay": "procwm.bench.replay:run_replay",
         "runtime": "procwm.bench.runtime:run_runtime",
         "search": "procwm.bench.search:run_search",

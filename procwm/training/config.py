@@ -83,6 +83,7 @@ class TrainingConfig:
         directions: of SIGReg.
         huber: error beyond which outputs count linearly, scaled.
         curriculum: share of the steps over which the compared horizon grows from one row to all of it.
+        pretraining: optimisation steps of the encoder on a passive log, before any other.
         hidden: probability that some stretch of a tag is hidden in a window that is predicted from.
         members: of the ensemble, predictors that other logs of the plant might have taught; 0 for none.
         check_every: steps between validations.
@@ -118,6 +119,7 @@ class TrainingConfig:
     directions: int = 64
     huber: float = 1.0
     curriculum: float = 0.0
+    pretraining: int = 0
     hidden: float = 0.0
     members: int = 4
     check_every: int = 50
@@ -127,6 +129,8 @@ class TrainingConfig:
         for name in ("steps", "batch", "predictor_gates", "targets", "directions", "check_every"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.pretraining < 0:
+            raise TrainingError(f"pretraining is {self.pretraining}; it must be 0 or more")
         for name in ("curriculum", "hidden"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")

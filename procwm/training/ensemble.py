@@ -17,7 +17,7 @@ from torch import Tensor
 
 from procwm.errors import TrainingError
 from procwm.training.config import TrainingConfig
-from procwm.training.identification import state_step
+from procwm.training.identification import Steps, state_step
 from procwm.training.objective import Scales, Trainee, relative_error, scales
 from procwm.training.parts import Part
 from procwm.training.preparation import Material
@@ -99,7 +99,7 @@ def _identified(
     tensors = part.tensors
     now, following = latent[moments].double(), latent[moments + 1].double()
     inputs = torch.cat((tensors.mv[moments + 1], tensors.dv[moments + 1]), dim=1).double()
-    weight, bias = state_step(now, following, inputs)
+    weight, bias = state_step(Steps(now, following, inputs), None, now.shape[1])
     predictor.linear.weight.copy_(weight.T)
     predictor.linear.bias.copy_(bias)
     return predictor

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.training.regression import CHUNK, Regression, free_weights
+from procwm.training.parts import Part
+from procwm.training.regression import CHUNK, Regression, free_weights, pooled
 from procwm.training.tensors import LogTensors
 from procwm.world.encoders.features import window_features
 from procwm.world.linear import LinearDynamics
@@ -32,29 +33,59 @@ _LEAST_VARIANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
+class Steps:
+    """States at some moments of a log, and what became of them.
+
+    Attributes:
+        now, following: states at the moments and one row later.
+        inputs: MVs and DVs of the row in between.
+    """
+
+    now: Float[Tensor, "moment latent"]
+    following: Float[Tensor, "moment latent"]
+    inputs: Float[Tensor, "moment input"]
+
+    def regression(
+        self, latent: int
+    ) -> tuple[Float[Tensor, "moment regressor"], Float[Tensor, "moment latent"]]:
+        """The first `latent` states and the inputs, and the change of these states that came of them."""
+        now = self.now[:, :latent]
+        return torch.cat((now, self.inputs), dim=1), self.following[:, :latent] - now
+
+
+@dataclass(frozen=True, eq=False)
 class States:
     """Window features to states, the most useful first, and what the states were in a log.
 
     Attributes:
         encoder, offset: `states = features @ encoder + offset`; the first states are the whitened outputs.
-        now, following: states at some moments and one row later.
-        inputs: MVs and DVs of the row in between.
+        steps: of that log.
+        passive: of one in which MVs hardly move, if there is any.
         readout, readout_offset: the first states to the present outputs.
         late: cyclic outputs, between two measurements on a straight line.
     """
 
     encoder: Float[Tensor, "feature latent"]
     offset: Float[Tensor, " latent"]
-    now: Float[Tensor, "moment latent"]
-    following: Float[Tensor, "moment latent"]
-    inputs: Float[Tensor, "moment input"]
+    steps: Steps
+    passive: Steps | None
     readout: Float[Tensor, "prompt prompt"]
     readout_offset: Float[Tensor, " prompt"]
     late: Float[Tensor, "moment late"]
 
 
-def states(log: LogTensors, moments: Int[Tensor, " moment"], found: Regression, most: int) -> States:
-    """At most `most` states, and no fewer than there are outputs."""
+def states(
+    log: LogTensors,
+    moments: Int[Tensor, " moment"],
+    found: Regression,
+    most: int,
+    passive: Part | None = None,
+) -> States:
+    """At most `most` states, and no fewer than there are outputs.
+
+    Args:
+        passive: of a log in which MVs hardly move, in the scale of `log`.
+    """
     prompt = log.output_columns[~log.cyclic]
     outputs = len(prompt)
     weights = free_weights(found, log) / found.error
@@ -79,9 +110,8 @@ def states(log: LogTensors, moments: Int[Tensor, " moment"], found: Regression, 
     return States(
         encoder=encoder,
         offset=offset,
-        now=features @ encoder + offset,
-        following=_features(log, moments + 1) @ encoder + offset,
-        inputs=torch.cat((log.mv[moments + 1], log.dv[moments + 1]), dim=1).double(),
+        steps=_steps(log, moments, encoder, offset),
+        passive=None if passive is None else _steps(passive.tensors, passive.moments, encoder, offset),
         readout=root,
         readout_offset=mean,
         late=log.outputs[moments][:, log.cyclic].double(),
@@ -92,11 +122,10 @@ def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
     """The linear model of the first `latent` states."""
     latent = min(latent, found.encoder.shape[1])
     outputs, prompt = len(log.cyclic), len(found.readout)
-    now, following = found.now[:, :latent], found.following[:, :latent]
-    step, step_offset = state_step(now, following, found.inputs)
+    step, step_offset = state_step(found.steps, found.passive, latent)
     readout, readout_offset = torch.zeros((outputs, latent)).double(), torch.zeros(outputs).double()
     readout[~log.cyclic, :prompt], readout_offset[~log.cyclic] = found.readout, found.readout_offset
-    late, late_offset = ridge(now, found.late, STATE_RIDGE)
+    late, late_offset = ridge(found.steps.now[:, :latent], found.late, STATE_RIDGE)
     readout[log.cyclic], readout_offset[log.cyclic] = late.T, late_offset
     model = LinearDynamics(
         features=len(found.encoder),
@@ -117,21 +146,25 @@ def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
 
 
 def state_step(
-    now: Float[Tensor, "moment latent"],
-    following: Float[Tensor, "moment latent"],
-    inputs: Float[Tensor, "moment input"],
+    found: Steps, passive: Steps | None, latent: int
 ) -> tuple[Float[Tensor, "regressor latent"], Float[Tensor, " latent"]]:
-    """State and inputs to the change of state, by a state matrix that is stable or integrates."""
-    step, offset = ridge(torch.cat((now, inputs), dim=1), following - now, STATE_RIDGE)
-    latent = now.shape[1]
-    same = torch.eye(latent, dtype=now.dtype)
+    """State and inputs to the change of the first `latent` states, by a matrix that decays or integrates."""
+    regressors, change = found.regression(latent)
+    gram, cross = _covariance(regressors, regressors), _covariance(regressors, change)
+    if passive is not None:
+        quiet, quiet_change = passive.regression(latent)
+        gram = pooled(gram, _covariance(quiet, quiet))
+        cross = pooled(cross, _covariance(quiet, quiet_change))
+    gram.diagonal().add_(STATE_RIDGE)
+    step = torch.linalg.solve(gram, cross)
+    same = torch.eye(latent, dtype=step.dtype)
     transition = same + step[:latent]
     drawn = stable(transition)
-    if drawn is transition:
-        return step, offset
-    # The inputs have to tell what the state matrix may no longer.
-    effect, offset = ridge(inputs, following - now @ drawn, STATE_RIDGE)
-    return torch.cat((drawn - same, effect)), offset
+    if drawn is not transition:
+        # The inputs have to tell what the state matrix may no longer.
+        left = cross[latent:] - gram[latent:, :latent] @ (drawn - same)
+        step = torch.cat((drawn - same, torch.linalg.solve(gram[latent:, latent:], left)))
+    return step, change.mean(dim=0) - regressors.mean(dim=0) @ step
 
 
 def missed(
@@ -184,6 +217,19 @@ def settling_rows(model: LinearDynamics, mv: int, rows: int, share: float = 0.1)
     outside = (response - response[-1]).abs() > share * size
     last = torch.where(outside, torch.arange(1, rows + 1)[:, None, None], 0).amax(dim=0)
     return int(last[size > 0.1 * size.amax(dim=0)].max()) + 1
+
+
+def _steps(
+    log: LogTensors,
+    moments: Int[Tensor, " moment"],
+    encoder: Float[Tensor, "feature latent"],
+    offset: Float[Tensor, " latent"],
+) -> Steps:
+    return Steps(
+        now=_features(log, moments) @ encoder + offset,
+        following=_features(log, moments + 1) @ encoder + offset,
+        inputs=torch.cat((log.mv[moments + 1], log.dv[moments + 1]), dim=1).double(),
+    )
 
 
 def _features(log: LogTensors, moments: Int[Tensor, " moment"]) -> Float[Tensor, "moment feature"]:

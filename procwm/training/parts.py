@@ -11,8 +11,10 @@ from procwm.data.dataset import LEAST_MOMENTS, anchors
 from procwm.data.window import Grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec
-from procwm.training.tensors import LogTensors, log_tensors
+from procwm.training.tensors import LogTensors, log_tensors, spread
 from procwm.world.scaler import Scaler
+
+_MOST_PASSIVE = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,3 +49,18 @@ def part(
 def with_history(rows: Grid, history: int) -> Grid:
     """The same rows under a rule with another length of windows."""
     return replace(rows, rule=replace(rows.rule, history=history))
+
+
+def passive_part(
+    rows: Grid | None, beside: Part, plant: PlantSpec, scaler: Scaler, horizon: int
+) -> Part | None:
+    """A log in which MVs hardly move, its moments evenly spread; `None` where there is no such log.
+
+    Args:
+        beside: of the log that it helps to understand: gives the length of windows.
+    """
+    if rows is None:
+        return None
+    found = part(with_history(rows, beside.grid.rule.history), plant, scaler, horizon, 1, "passive")
+    tensors = replace(found.tensors, complete=beside.tensors.complete)
+    return replace(found, tensors=tensors, moments=spread(found.moments, _MOST_PASSIVE))

@@ -16,8 +16,8 @@ from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.training.config import Others, TrainingConfig
 from procwm.training.identification import state_space, states
-from procwm.training.parts import Part, part, with_history
-from procwm.training.regression import regress, sums
+from procwm.training.parts import Part, part, passive_part, with_history
+from procwm.training.regression import regress, sums, with_passive
 from procwm.training.relevance import companions, informative
 from procwm.training.start import Start, chosen_start, histories, longest_horizon, settled_horizon
 from procwm.training.tensors import others_of
@@ -34,8 +34,9 @@ class Material:
         horizon: rows of a trained prediction.
         scaler: fitted on `part`.
         part: rows and moments.
+        passive: those of a log in which MVs hardly move, if there is one.
         ridge: weight of the regression that `reference` was made with.
-        reference: the linear model identified from `part`, double precision.
+        reference: the linear model identified from `part` and `passive`, double precision.
         companions: columns of the PVs that are foreseen beside the outputs, among the log's others.
     """
 
@@ -43,6 +44,7 @@ class Material:
     horizon: int
     scaler: Scaler
     part: Part
+    passive: Part | None
     ridge: float
     reference: LinearDynamics
     companions: Int[Tensor, " companion"]
@@ -70,13 +72,18 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
+def prepare(plant: PlantSpec, log: Log, config: TrainingConfig, passive: Log | None = None) -> Prepared:
     """Screen, grid, split and scale `log`, choose the lengths, and identify the linear model.
+
+    Args:
+        passive: a log in which MVs hardly move; it makes the linear model surer of what is not their doing.
 
     Raises:
         TrainingError: the log does not move an MV, or is too short.
         LogError: the log cannot be used at all.
     """
+    if config.pretraining and passive is None:
+        raise TrainingError(f"pretraining takes {config.pretraining} steps on a passive log; none was given")
     trusted = screen(log, plant).trusted()
     rule = WindowRule(
         tags=plant.names,
@@ -91,18 +98,19 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig) -> Prepared:
     longest = longest_horizon(plant, rows, config)
     rows, belonging, left_out = _relevant(plant, rows, longest, config)
     notes += left_out
-    start = chosen_start(plant, rows, longest, belonging, config)
+    quiet = None if passive is None else grid(screen(passive, plant).trusted(), rows.rule)
+    start = chosen_start(plant, rows, longest, belonging, config, quiet)
     rows = with_history(rows, start.history)
-    whole = _material(rows, plant, longest, start, belonging)
+    whole = _material(rows, plant, longest, start, belonging, quiet)
     horizon = config.horizon or settled_horizon(whole.reference, plant, longest)
     # Windows of the held-out part may look back into training rows; what is predicted there may not.
     held_out = int((1.0 - HELD_OUT) * len(rows))
-    training = _material(rows.slice(0, held_out), plant, horizon, start, belonging)
+    training = _material(rows.slice(0, held_out), plant, horizon, start, belonging, quiet)
     validation = rows.slice(max(0, held_out - start.history), len(rows))
     return Prepared(
         training=training,
         validation=part(validation, plant, training.scaler, horizon, 1, "validation"),
-        whole=whole if horizon == longest else _material(rows, plant, horizon, start, belonging),
+        whole=whole if horizon == longest else _material(rows, plant, horizon, start, belonging, quiet),
         notes=notes,
     )
 
@@ -130,13 +138,20 @@ def _relevant(
 
 
 def _material(
-    rows: Grid, plant: PlantSpec, horizon: int, start: Start, belonging: Int[Tensor, " companion"]
+    rows: Grid,
+    plant: PlantSpec,
+    horizon: int,
+    start: Start,
+    belonging: Int[Tensor, " companion"],
+    passive: Grid | None,
 ) -> Material:
-    """Scale `rows` and identify a linear model from them."""
+    """Scale `rows` and identify a linear model from them and from `passive`."""
     scaler = fit_scaler(plant, rows.rule.tags, rows.values, rows.valid)
     found = part(rows, plant, scaler, horizon)
-    foreseen = regress(sums(found.tensors, found.moments, horizon, belonging), start.ridge)
-    seen = states(found.tensors, found.moments, foreseen, start.latent)
+    quiet = passive_part(passive, found, plant, scaler, horizon)
+    known = None if quiet is None else sums(quiet.tensors, quiet.moments, horizon, belonging)
+    gathered = with_passive(sums(found.tensors, found.moments, horizon, belonging), known)
+    seen = states(found.tensors, found.moments, regress(gathered, start.ridge), start.latent, quiet)
     reference = state_space(found.tensors, seen, start.latent)
     return Material(
         rule=rows.rule,
@@ -144,6 +159,7 @@ def _material(
         scaler=scaler,
         part=found,
         ridge=start.ridge,
+        passive=quiet,
         reference=reference,
         companions=belonging,
     )

@@ -5,7 +5,7 @@ Jenkins, Time series analysis, 1970), not to the mean of the log: a slow and qui
 small beside its spread, would otherwise lose to persistence one interval ahead.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +17,9 @@ LEADS = 20
 """Steps ahead that are regressed, at most, evenly spread over the horizon."""
 CHUNK = 2048
 """Moments whose windows are held at once."""
+PASSIVE_WEIGHT = 0.1
+"""Of a log in which MVs hardly move, however long it is, beside one in which they do: it shows how the plant
+moves by itself, about one operating point, and nothing of what MVs do."""
 _LEAST_SCALE = 0.01
 """A regressor that hardly ever differs, as the flag of a missing value, must not be blown up."""
 _LEAST_ERROR = 1e-3
@@ -90,6 +93,23 @@ def sums(
         importance=target_importance(log.outputs.shape[1], len(companions))
         .sqrt()
         .repeat(min(horizon, LEADS)),
+    )
+
+
+def pooled(one: Float[Tensor, "*shape"], passive: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Covariances of a log and of a passive one, which weighs `PASSIVE_WEIGHT` of it."""
+    return (one + PASSIVE_WEIGHT * passive) / (1.0 + PASSIVE_WEIGHT)
+
+
+def with_passive(found: Sums, passive: Sums | None) -> Sums:
+    """`found`, made surer by a log in which MVs hardly move; each is taken about its own mean."""
+    if passive is None:
+        return found
+    return replace(
+        found,
+        covariance=pooled(found.covariance, passive.covariance),
+        cross=pooled(found.cross, passive.cross),
+        target_variance=pooled(found.target_variance, passive.target_variance),
     )
 
 

@@ -25,12 +25,21 @@ class Run:
         average: running average of the weights, which is what is scored and kept.
     """
 
-    def __init__(self, material: Material, config: TrainingConfig, seed: int) -> None:
+    def __init__(
+        self,
+        material: Material,
+        config: TrainingConfig,
+        seed: int,
+        first: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Args: first: weights to start from, in place of the configured ones."""
         self._material, self._config = material, config
         # First weights are drawn from the global generator; the caller's is not ours to move.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._trainee = Trainee(material, config)
+            if first:
+                self._trainee.load_state_dict(first)
             self._scales = scales(material, config)
         self._generator = torch.Generator().manual_seed(seed)
         self._optimizer = _optimizer(self._trainee, config)

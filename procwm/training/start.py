@@ -19,8 +19,8 @@ from procwm.data.window import Grid
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig
 from procwm.training.identification import STATE_RIDGE, missed, ridge, settling_rows, state_space, states
-from procwm.training.parts import Part, part, with_history
-from procwm.training.regression import regress, sums, target_importance
+from procwm.training.parts import Part, part, passive_part, with_history
+from procwm.training.regression import Sums, regress, sums, target_importance, with_passive
 from procwm.training.tensors import spread
 from procwm.world.linear import LinearDynamics
 from procwm.world.scaler import fit_scaler
@@ -85,8 +85,9 @@ def chosen_start(
     horizon: int,
     companions: Int[Tensor, " companion"],
     config: TrainingConfig,
+    passive: Grid | None = None,
 ) -> Start:
-    """The start whose models predict every quarter of the log best from the rest of it.
+    """The start whose models predict every quarter of the log best from the rest of it, and from `passive`.
 
     Errors of leads, outputs and companions are compared by their geometric mean, so that each counts by
     ratio. Of starts that are as good to a hundredth, the one with the fewest states is taken, and
@@ -104,7 +105,11 @@ def chosen_start(
     importance = target_importance(outputs, len(companions))
     for history in histories(plant, rows, horizon, config):
         found = part(with_history(rows, history), plant, scaler, horizon)
-        tried = [_tried(found, fold, horizon, companions, latents) for fold in _folds(found, horizon)]
+        quiet = passive_part(passive, found, plant, scaler, horizon)
+        known = None if quiet is None else sums(quiet.tensors, quiet.moments, horizon, companions)
+        tried = [
+            _tried(found, fold, horizon, companions, latents, quiet, known) for fold in _folds(found, horizon)
+        ]
         for weight, latent in tried[0]:
             mean = torch.stack([missed_by[weight, latent] for missed_by in tried]).mean(dim=0)
             ratio = mean.clamp(min=1e-12).log().mean(dim=0)
@@ -146,17 +151,19 @@ def _tried(
     horizon: int,
     companions: Int[Tensor, " companion"],
     latents: Sequence[int],
+    passive: Part | None,
+    known: Sums | None,
 ) -> dict[tuple[float, int], Float[Tensor, "step target"]]:
     """Squared errors of outputs and companions by ridge and count of states."""
-    gathered = sums(found.tensors, fold.learned, horizon, companions)
+    gathered = with_passive(sums(found.tensors, fold.learned, horizon, companions), known)
     few, checked = spread(fold.learned, MOST_STEPS), spread(fold.scored, MOST_SCORED)
     errors = {}
     for weight in RIDGES:
-        seen = states(found.tensors, few, regress(gathered, weight), latents[-1])
+        seen = states(found.tensors, few, regress(gathered, weight), latents[-1], passive)
         for latent in latents:
             model = state_space(found.tensors, seen, latent)
             witness = ridge(
-                seen.now[:, :latent], found.tensors.others[few][:, companions].double(), STATE_RIDGE
+                seen.steps.now[:, :latent], found.tensors.others[few][:, companions].double(), STATE_RIDGE
             )
             errors[weight, latent] = missed(model, found.tensors, checked, horizon, companions, witness)
     return errors

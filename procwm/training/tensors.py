@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -44,6 +43,7 @@ class LogTensors:
         others, others_valid: the same of the PVs that are no outputs.
         mv_columns, dv_columns, output_columns, other_columns: which columns of `values` they are.
         cyclic: whether each output is, so that its present value is none.
+        complete: whether no value of any tag is missing, so that there is nothing to flag.
     """
 
     history: int
@@ -60,11 +60,7 @@ class LogTensors:
     output_columns: Int[Tensor, " cv"]
     other_columns: Int[Tensor, " pv"]
     cyclic: Bool[Tensor, " cv"]
-
-    @cached_property
-    def complete(self) -> bool:
-        """Whether no value of any tag is missing."""
-        return bool(self.valid.all())
+    complete: bool
 
     def windows(self, moments: Int[Tensor, " batch"]) -> ModelInput:
         """The windows that end at `moments` (row numbers)."""
@@ -116,6 +112,7 @@ def log_tensors(
         output_columns=outputs,
         other_columns=rest,
         cyclic=torch.tensor([tag.name in grid.rule.cyclic for tag in plant.outputs]),
+        complete=bool(grid.valid.all()),
     )
 
 

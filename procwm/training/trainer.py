@@ -21,6 +21,7 @@ from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.moments import visited
 from procwm.training.objective import Trainee
 from procwm.training.preparation import Material, Prepared, prepare
+from procwm.training.pretraining import pretrained
 from procwm.training.response import response_error
 from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
@@ -51,6 +52,7 @@ def train(
     plant: PlantSpec,
     log: Log,
     *,
+    passive: Log | None = None,
     seed: int = 0,
     checkpoint: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -63,6 +65,8 @@ def train(
     the same weights, interrupted or not.
 
     Args:
+        passive: a log of the same plant in which the MVs hardly move. It cannot teach what they do, but how
+            the plant moves by itself and how far instruments can be trusted, where `log` is short.
         seed: of first weights and batches.
         checkpoint: file to continue from where it exists, and to write now and then; removed at the end.
         progress: told after every check.
@@ -73,10 +77,10 @@ def train(
         LogError: the log cannot be used at all.
     """
     config = config or TrainingConfig()
-    identity = _identity(plant, log, seed, config)
+    identity = _identity(plant, log, passive, seed, config)
     # Layers draw their first weights when built; the caller's random state is not ours to move.
     with torch.random.fork_rng(devices=[]):
-        prepared = prepare(plant, log, config)
+        prepared = prepare(plant, log, config, passive)
         training = _Training(prepared, config, seed)
         if checkpoint is not None and checkpoint.exists():
             training.restore(read_checkpoint(checkpoint, identity))
@@ -201,7 +205,8 @@ class _Training:
     @cached_property
     def _final(self) -> Run:
         """The run on all of the log, once it is known of what."""
-        return Run(self._prepared.whole, self._chosen.config, self._seed)
+        whole, config = self._prepared.whole, self._chosen.config
+        return Run(whole, config, self._seed, pretrained(whole, config, self._seed))
 
 
 def assembled(
@@ -221,6 +226,7 @@ def assembled(
     ).finished()
 
 
-def _identity(plant: PlantSpec, log: Log, seed: int, config: TrainingConfig) -> str:
+def _identity(plant: PlantSpec, log: Log, passive: Log | None, seed: int, config: TrainingConfig) -> str:
     facts = asdict(config) | {"checkpoint_s": None}
-    return hashlib.sha256(repr((plant_fingerprint(plant), log.identity, seed, facts)).encode()).hexdigest()
+    logs = (log.identity, None if passive is None else passive.identity)
+    return hashlib.sha256(repr((plant_fingerprint(plant), logs, seed, facts)).encode()).hexdigest()

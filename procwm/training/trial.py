@@ -13,6 +13,7 @@ from torch import Tensor
 from procwm.training.config import TrainingConfig
 from procwm.training.objective import Trainee, mean_loss, prediction_loss, relative_error
 from procwm.training.preparation import Prepared
+from procwm.training.pretraining import pretrained
 from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
 from procwm.training.tensors import MOST_CHECKED, spread
@@ -49,7 +50,7 @@ class Trial:
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
         self._prepared, self.config = prepared, config
-        self._run = Run(prepared.training, config, seed)
+        self._run = Run(prepared.training, config, seed, pretrained(prepared.training, config, seed))
         self._checked = spread(prepared.validation.moments, MOST_CHECKED)
         loss, valid = self._validated()
         # The identified linear model is the one to beat: its errors are the unit of all others.
