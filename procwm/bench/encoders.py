@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from procwm.bench import Progress
 from procwm.bench.model import SEEDS, TEST_HOURS, named
-from procwm.bench.model_logs import real_logs
+from procwm.bench.model_logs import RealLog, real_logs
 from procwm.bench.operating import operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.series import Log, TagSeries
@@ -16,14 +16,30 @@ from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig
 from procwm.training.evaluation import LEADS, evaluate
+from procwm.training.preparation import prepare
 from procwm.training.trainer import train
 from procwm.world.encoders.encoder import ENCODERS
 
 HOURS = 20.0
-SAME = TrainingConfig(history=32, latent=8, horizon=20, steps=150, batch=64)
-"""Sizes and training time, the same for all; windows are long enough for an architecture to matter."""
+SAME = TrainingConfig(horizon=20, steps=150, batch=64)
+"""Training time, the same for all."""
+SIMULATED = replace(SAME, history=32, latent=8)
+"""Windows long enough for an architecture to matter; real logs are short, and ask for their own sizes."""
 LINEAR = "linear"
 _LOG_SEED, _TEST_SEED = 1000, 3000
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What the encoders are compared on: logs to learn from and to score on, a seed, and sizes."""
+
+    name: str
+    plant: PlantSpec
+    taught: Log
+    test: Log
+    truth: Mapping[str, TagSeries] | None
+    seed: int
+    config: TrainingConfig
 
 
 def run_encoders(
@@ -55,58 +71,51 @@ def run_encoders(
         found = _simulated(scenarios, seeds or SEEDS, hours or HOURS)
     else:
         command += " --logs LOGS" + (" --plants PLANTS" if plants is not None else "")
-        found = (
-            (real.name, real.plant, real.taught, real.test, None, seed)
-            for real in named(real_logs(logs, plants), scenarios)
-            for seed in seeds or SEEDS
-        )
+        found = _real(named(real_logs(logs, plants), scenarios), seeds or SEEDS)
     rows: list[Row] = []
-    for name, plant, taught, test, truth, seed in found:
+    for case in found:
         for kind in ENCODERS:
-            say(f"{name}, seed {seed}: {kind}")
-            rows += measured(name, plant, taught, test, truth, seed=seed, kind=kind)
+            say(f"{case.name}, seed {case.seed}: {kind}")
+            rows += measured(case, kind)
             write_results(out, "encoders", rows, report(rows, command))
     return out / "encoders.json"
 
 
-_Case = tuple[str, PlantSpec, Log, Log, Mapping[str, TagSeries] | None, int]
-
-
-def _simulated(names: Sequence[str], seeds: Sequence[int], hours: float) -> Iterator[_Case]:
+def _simulated(names: Sequence[str], seeds: Sequence[int], hours: float) -> Iterator[Case]:
     for name, scenario in ({n: find_scenario(n) for n in names} or all_scenarios()).items():
         for seed in seeds:
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
-            yield name, scenario.plant, taught.log, test.log, test.shown, seed
+            yield Case(name, scenario.plant, taught.log, test.log, test.shown, seed, SIMULATED)
 
 
-def measured(
-    name: str,
-    plant: PlantSpec,
-    taught: Log,
-    test: Log,
-    truth: Mapping[str, TagSeries] | None,
-    *,
-    seed: int,
-    kind: str,
-    config: TrainingConfig = SAME,
-) -> list[Row]:
+def _real(found: Sequence[RealLog], seeds: Sequence[int]) -> Iterator[Case]:
+    for real in found:
+        whole = prepare(real.plant, real.taught, SAME).whole
+        config = replace(SAME, history=whole.rule.history, latent=whole.latent)
+        for seed in seeds:
+            yield Case(real.name, real.plant, real.taught, real.test, None, seed, config)
+
+
+def measured(case: Case, kind: str) -> list[Row]:
     """One row a lead for a model with that encoder; with the first one for the linear start, too."""
     began = time.perf_counter()
-    model = train(plant, taught, seed=seed, config=replace(config, encoder=kind))
+    model = train(case.plant, case.taught, seed=case.seed, config=replace(case.config, encoder=kind))
     train_s = time.perf_counter() - began
-    found = evaluate(model, test, truth)
+    found = evaluate(model, case.test, case.truth)
     errors = {kind: found.nrmse} | ({LINEAR: found.linear} if kind == ENCODERS[0] else {})
     return [
         {
-            "plant": name,
-            "hours": taught.hours,
-            "seed": seed,
+            "plant": case.name,
+            "hours": case.taught.hours,
+            "seed": case.seed,
             "encoder": which,
             "horizon": lead,
             "nrmse": error,
             "train_s": train_s if which == kind else 0.0,
             "best_step": model.metrics["best_step"] if which == kind else 0,
+            "history": model.rule.history,
+            "latent": model.metrics["latent"],
         }
         for which, by_lead in errors.items()
         for lead, error in by_lead.items()
@@ -119,7 +128,7 @@ def report(rows: Sequence[Row], command: str) -> str:
         "# Encoders\n\n",
         f"`{command}`\n\n",
         f"Root mean squared error over the CVs' standard deviation, mean ± standard deviation over seeds. "
-        f"{SAME.history} rows, {SAME.latent} latents, at most {SAME.steps} steps of {SAME.batch} windows.\n",
+        f"At most {SAME.steps} steps of {SAME.batch} windows.\n",
     ]
     for plant in dict.fromkeys(row["plant"] for row in rows):
         of = [row for row in rows if row["plant"] == plant]
@@ -131,5 +140,6 @@ def report(rows: Sequence[Row], command: str) -> str:
             told = [spread([row[key] for row in first], 0) for key in ("best_step", "train_s")]
             lines.append([kind, *errors, *told])
         header = ["encoder", *(f"{lead} ahead" for lead in LEADS), "steps kept", "train s"]
-        parts.append(f"\n## {plant}, {of[0]['hours']:.2f} h of log\n\n" + table(header, lines))
+        sizes = f"{of[0]['hours']:.2f} h of log, {of[0]['history']} rows, {of[0]['latent']} latents"
+        parts.append(f"\n## {plant}, {sizes}\n\n" + table(header, lines))
     return "".join(parts)
