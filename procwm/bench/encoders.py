@@ -21,7 +21,7 @@ from procwm.training.trainer import train
 from procwm.world.encoders.encoder import ENCODERS
 
 HOURS = 20.0
-SAME = TrainingConfig(horizon=20, steps=150, batch=64, members=0)
+SAME = TrainingConfig(horizon=20, steps=150, batch=64, predictor="mlp", members=0)
 """Training time, the same for all."""
 SIMULATED = replace(SAME, history=32, latent=8)
 """Windows long enough for an architecture to matter; real logs are short, and ask for their own sizes."""

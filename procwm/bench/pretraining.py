@@ -21,7 +21,7 @@ HOURS = 100.0
 """Of passive log: MVs at their nominal values, disturbances and noise as ever."""
 INFORMATIVE = (1.0, 2.0, 5.0, 10.0)
 """Hours of routine log; the longest only without a passive log."""
-SAME = TrainingConfig(horizon=20, steps=150, batch=64, members=0)
+SAME = TrainingConfig(horizon=20, steps=150, batch=64, predictor="mlp", members=0)
 ORDER = ("alone", "passive", "pretrained")
 _LOG_SEED, _TEST_SEED, _PASSIVE_SEED = 1000, 3000, 7000
 
