@@ -54,7 +54,7 @@ def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0) -> N
 
 
 def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:
-    """Score a model's predictions on logs it was not learned from, beside persistence and a linear model."""
+    """Score a model on logs it was not learned from, beside simpler ones, and say what it is fit for."""
     from procwm.data.log import read_log
     from procwm.training.evaluation import evaluate as score
     from procwm.world.storage import load_model
