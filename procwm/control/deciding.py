@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from procwm.control.fallback import RUNGS, Predict, fallback
-from procwm.control.forecast import Forecast
+from procwm.control.forecast import Forecast, dv_ahead
 from procwm.control.gate import Gate
 from procwm.control.health import Health
 from procwm.control.modes import Mode
@@ -23,6 +23,7 @@ from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, Plan, Planner
 from procwm.plant.samples import Setpoints
 from procwm.plant.tags import PlantSpec
+from procwm.world.confidence import half_width_held
 from procwm.world.model import WorldModel
 
 _log = logging.getLogger(__name__)
@@ -121,8 +122,23 @@ class Deciding:
             reach=remaining(state.travel, np.array(hourly), state.time_ns),
             predicted=self._outputs(latent),
             forecast=forecast,
-            half_width=self.model.half_width,
+            half_width=self._half_width(latent, np.array(state.in_force), fit, forecast),
             response_error=self.model.response_error,
+        )
+
+    def _half_width(
+        self,
+        latent: Float[np.ndarray, " latent"],
+        in_force: Float[np.ndarray, " mv"],
+        fit: Health,
+        forecast: Forecast,
+    ) -> Float[np.ndarray, "horizon cv"]:
+        """The error band from here on; it takes rolling the ensemble out, so only `tightening` asks."""
+        model = self.model
+        if self.plant.control.tightening == 0.0 or model.uncertainty is None:
+            return model.half_width
+        return half_width_held(
+            model, latent, in_force, dv_ahead(self.plant, fit.measured, forecast, model.horizon)
         )
 
     def _outputs(self, latent: Float[np.ndarray, " latent"]) -> Float[np.ndarray, " cv"]:

@@ -19,7 +19,9 @@ from procwm.planning.transcription import Affine, Transcript, array
 from procwm.world.cloud import Cloud
 from procwm.world.model import WorldModel
 
-_SPAN = 10.0
+_ROOM = 2.0
+"""Times as far from the middle as the log went: models are right somewhat farther than they were taught."""
+_SPAN = 30.0
 """Standard deviations: so far outside costs as much as a limit that is broken by an output's whole range."""
 
 
@@ -38,9 +40,9 @@ class TrustRegion:
 
     @classmethod
     def of(cls, cloud: Cloud) -> "TrustRegion":
-        """The region that the latents of the log kept to, rare excursions apart."""
+        """`_ROOM` times the region that the latents of the log kept to, rare excursions apart."""
         center, whiten = array(cloud.center), array(cloud.whiten)
-        return cls(Affine(whiten.T, -center @ whiten), array(cloud.low), array(cloud.high))
+        return cls(Affine(whiten.T, -center @ whiten), _ROOM * array(cloud.low), _ROOM * array(cloud.high))
 
     def over(self, transcript: Transcript) -> Transcript:
         """`transcript` with the coordinates as further outputs."""

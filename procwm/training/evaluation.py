@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from procwm.training.diagnostics import collapse, shuffled
 from procwm.training.effects import gains
 from procwm.training.surprise import surprises
 from procwm.training.tensors import LogTensors, log_tensors
+from procwm.training.uncertainty import Doubts, doubts
 from procwm.training.verdict import Diagnosis, Fitness, judged
 from procwm.training.whiteness import Whiteness, whiteness
 from procwm.world.calibration import BAND_COVERAGE
@@ -44,6 +45,7 @@ class Evaluation:
         by_output: the model's own, by lead and output.
         coverage: share of the CVs within the model's band, by lead; no entry where the band is not known.
         half_width: of the band, by lead and output, engineering units.
+        doubts: how disagreement and distance did, by lead; empty where the model has none.
         surprised: share of rows that are further from what was expected than ordinary operation brings once
             a day; NaN where the model does not know.
         diagnosis: what it is worth apart from its errors.
@@ -58,6 +60,7 @@ class Evaluation:
     by_output: Mapping[int, Mapping[str, float]]
     coverage: Mapping[int, float]
     half_width: Mapping[int, Mapping[str, float]]
+    doubts: Mapping[int, Doubts]
     surprised: float
     diagnosis: Diagnosis
     fitness: Fitness
@@ -81,6 +84,7 @@ class Evaluation:
                 "coverage": _text_keys(self.coverage),
                 "half_width": {str(lead): dict(widths) for lead, widths in self.half_width.items()},
             },
+            "doubts": {str(lead): asdict(found) for lead, found in self.doubts.items()},
             "surprised": self.surprised if math.isfinite(self.surprised) else None,
             **self.diagnosis.as_dict(),
             "fitness": self.fitness.value,
@@ -170,6 +174,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
             lead: dict(zip(model.output_names, model.half_width[lead - 1].tolist(), strict=True))
             for lead in known_leads
         },
+        doubts=doubts(model, rows, leads),
         surprised=_surprised(model, rows),
         diagnosis=diagnosis,
         fitness=fitness,

@@ -27,6 +27,7 @@ from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
 from procwm.training.surprise import learned_surprise
 from procwm.training.trial import Trial
+from procwm.training.uncertainty import learned_uncertainty
 from procwm.world.calibration import band
 from procwm.world.cloud import cloud_of
 from procwm.world.model import WorldModel
@@ -154,14 +155,20 @@ class _Training:
         if chosen.ran_away or runs_away(final, whole.reference, whole.part, whole.horizon):
             kept, final = chosen.start, Run(whole, config, seed).average
             notes += ("what training came to runs away when left alone: the linear start is kept",)
-        ensemble = learned_members(whole, final, steps=chosen.best.step, config=config, seed=seed)
-        held_out = assembled(plant, prepared.training, chosen.weighted(kept))
+        steps, learner = chosen.best.step, chosen.weighted(kept)
+        ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
+        doubting = learned_members(prepared.training, learner, steps=steps, config=config, seed=seed)
+        held_out = assembled(plant, prepared.training, learner, doubting)
+        held_out.cloud = cloud_of(visited(held_out, prepared.training.part.grid))
         model = assembled(plant, whole, final, ensemble)
         errors = arriving_errors(held_out, prepared.validation.grid)
         model.feedback = chosen_feedback(errors)
         # The held-out model scales its outputs by what it saw, which is less than all of the log.
         _, width = held_out.scaler.part(model.output_names)
         model.with_band(band(errors) * width)
+        uncertainty = learned_uncertainty(held_out, prepared.validation.grid)
+        if uncertainty is not None:
+            model.uncertainty = uncertainty.times(width / model.scaler.part(model.output_names)[1])
         model.doubt = response_error(prepared.whole)
         model.cloud = cloud_of(visited(model, whole.part.grid))
         model.surprise = learned_surprise(

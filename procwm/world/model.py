@@ -21,6 +21,7 @@ from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.protocols import ModelInput, Rollout
 from procwm.world.scaler import Scaler
 from procwm.world.surprise import Surprise
+from procwm.world.uncertainty import Uncertainty
 
 DEFAULT_FEEDBACK = 0.4
 """Where no log chose: quick, since nothing is known of the noise."""
@@ -43,6 +44,7 @@ class WorldModel(nn.Module):
         encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
         sensors: soft sensors, of quantities that nothing measures; no plan looks at them.
         reference: the linear model identified from the same log, or `None`.
+        uncertainty: an error band that widens with doubts; `None` where nothing was held out.
         cloud: where the latents of the log were; `None` where nothing is known.
         ensemble: other predictors of the same latent, each learned from another bootstrap of the log.
         metrics: how training went; numbers and text that JSON can hold.
@@ -65,6 +67,7 @@ class WorldModel(nn.Module):
         doubt: Float[Tensor, "horizon mv cv"] | None = None,
         surprise: Surprise | None = None,
         reference: LinearDynamics | None = None,
+        uncertainty: Uncertainty | None = None,
         cloud: Cloud | None = None,
         ensemble: Sequence[ResidualPredictor] = (),
         metrics: Mapping[str, Any] | None = None,
@@ -91,6 +94,7 @@ class WorldModel(nn.Module):
         self.register_buffer("doubt", doubt)
         self.surprise = surprise
         self.reference = reference
+        self.uncertainty = uncertainty
         self.cloud = cloud
         self.ensemble = nn.ModuleList(ensemble)
         self.metrics = dict(metrics or {})

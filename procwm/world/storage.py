@@ -27,6 +27,7 @@ from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.scaler import Scaler
 from procwm.world.surprise import Surprise
+from procwm.world.uncertainty import Uncertainty
 
 
 class _Strict(BaseModel):
@@ -77,6 +78,7 @@ class _Sizes(_Strict):
     band: bool = False
     doubt: bool = False
     surprise: _Surprise | None = None
+    uncertainty: bool = False
     cloud: bool = False
     members: int = 0
 
@@ -185,6 +187,7 @@ def _sizes_of(model: WorldModel) -> _Sizes:
         surprise=None
         if model.surprise is None
         else _Surprise(tags=model.surprise.tags, leads=model.surprise.leads),
+        uncertainty=model.uncertainty is not None,
         cloud=model.cloud is not None,
         members=len(model.ensemble),
     )
@@ -271,6 +274,7 @@ def _build(plant: PlantSpec, sizes: _Sizes, scaler: Scaler, metrics: dict[str, A
             else LinearDynamics(
                 features=2 * sizes.history * tags, latent=reference, mv=mv, dv=dv, outputs=outputs
             ),
+            uncertainty=Uncertainty(horizon=sizes.horizon, outputs=outputs) if sizes.uncertainty else None,
             cloud=Cloud(sizes.latent) if sizes.cloud else None,
             ensemble=[_predictor(sizes, mv, dv, outputs) for _ in range(sizes.members)],
             metrics=metrics,

@@ -29,7 +29,7 @@ FAR = 9.0
 
 
 def logged(low: float = 4.0, high: float = 6.0, guard_above: float | None = None) -> WorldModel:
-    """A tank whose log knew levels from `low` to `high`."""
+    """A tank whose log knew levels from `low` to `high`, both counted from 5; plans may go twice as far."""
     model = lag(move_weight=0.0, guard_above=guard_above)
     model.cloud = Cloud(1).double()
     model.cloud.low, model.cloud.high = (torch.as_tensor(latent(model, level)) for level in (low, high))
@@ -51,17 +51,17 @@ def test_a_setpoint_that_the_log_never_saw_is_approached_as_far_as_the_log_goes(
     free, kept = (planned(model, posed(model), trust_region=on) for on in (False, True))
     assert free.status is kept.status is PlanStatus.OPTIMAL
     assert free.cv[-1, 0] == pytest.approx(FAR, abs=0.05)
-    assert 6.0 < kept.cv[-1, 0] < 6.6
+    assert 7.0 < kept.cv[-1, 0] < 8.0
 
 
 def test_what_lies_within_the_log_is_planned_as_without_the_region() -> None:
     model = logged()
-    free, kept = (planned(model, posed(model, target=5.5), trust_region=on) for on in (False, True))
+    free, kept = (planned(model, posed(model, target=6.5), trust_region=on) for on in (False, True))
     assert kept.mv == pytest.approx(free.mv, abs=1e-3)
     assert kept.cost == pytest.approx(free.cost, rel=1e-3)
 
 
-@pytest.mark.parametrize("target", [FAR, 3.0])
+@pytest.mark.parametrize("target", [FAR, 2.0])
 def test_a_plant_that_is_outside_already_is_neither_refused_nor_driven_back(target: float) -> None:
     model = logged()
     plan = planned(model, posed(model, level=target, target=target))
@@ -70,11 +70,11 @@ def test_a_plant_that_is_outside_already_is_neither_refused_nor_driven_back(targ
 
 
 def test_guardrails_go_before_the_region() -> None:
-    model = logged(low=6.0, high=8.0, guard_above=5.0)
+    model = logged(low=5.5, high=8.0, guard_above=5.0)
     plan = planned(model, posed(model, level=6.0, target=6.0))
     without = planned(model, posed(model, level=6.0, target=6.0), trust_region=False)
     assert plan.status is without.status
-    model = logged(low=3.0, high=8.0, guard_above=5.0)
+    model = logged(low=4.0, high=8.0, guard_above=5.0)
     plan = planned(model, posed(model, level=4.0))
     assert plan.status.usable
     assert plan.cv.max() <= 5.0 + 1e-3
@@ -112,7 +112,7 @@ def test_levels_are_chosen_within_the_region() -> None:
     problem = replace(posed(model), levels=((-1.0, 0.0, 1.0, 2.0, 4.0),))
     free, kept = (planned(model, problem, trust_region=on) for on in (False, True))
     assert kept.status.usable
-    assert kept.cv.max() < 6.9 < free.cv.max()
+    assert kept.cv[:-1].sum() < free.cv[:-1].sum()
 
 
 def test_it_keeps_the_contract_of_a_planner() -> None:
