@@ -10,20 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from procwm.bench import Progress
 from procwm.bench.closed_loop import closed_loop
 from procwm.bench.operating import OperatingLog
+from procwm.bench.probes import state_probes
 from procwm.bench.results import Row, spread, table
 from procwm.control.controller import Controller
-from procwm.data.dataset import anchors
-from procwm.data.window import grid
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import Collapse, FirstWeights, TrainingConfig
-from procwm.training.diagnostics import Collapse as Diagnosed
-from procwm.training.diagnostics import collapse
 from procwm.training.evaluation import LEADS, evaluate
 from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.preparation import Prepared, prepare
@@ -75,11 +71,10 @@ def collapse_rows(
         say(f"{scenario.name}, seed {seed}: {latents} latents, {kept}")
         model = trained(scenario.plant, prepared, config, seed)
         found = evaluate(model, test.log, test.shown)
-        latent = diagnosed(model, scenario, test)
         more: Row = {
-            "rank": latent.rank,
-            "least_std": latent.std[-1],
-            "probe_r2": latent.probe_r2,
+            "rank": found.diagnosis.collapse.rank,
+            "least_std": found.diagnosis.collapse.std[-1],
+            "probe_r2": state_probes(model, test.log, test.rows, scenario.equations.states),
             "cost": loop_cost(scenario, model, seed),
         }
         yield [
@@ -113,25 +108,6 @@ def loop_cost(scenario: Scenario, model: WorldModel, seed: int) -> float:
     """Cost of `INTERVALS` of control with `model`."""
     controller = Controller(scenario.plant, model)
     return closed_loop(scenario, lambda _: controller, seed=seed, intervals=INTERVALS).cost
-
-
-@torch.no_grad()
-def diagnosed(model: WorldModel, scenario: Scenario, test: OperatingLog) -> Diagnosed:
-    """Spread and rank of the latents over `test`, and how well linear probes find the true state in them."""
-    rows = grid(test.log, model.rule)
-    moments = anchors(rows, scenario.plant, history=model.rule.history, horizon=1)
-    latent = model.encode(model.model_input(rows.windows(moments.tolist())))
-    truth = _states(test, rows.time_ns[moments])
-    moving = truth.std(axis=0) > 1e-9
-    scaled = (truth[:, moving] - truth[:, moving].mean(axis=0)) / truth[:, moving].std(axis=0)
-    names = tuple(name for name, moves in zip(scenario.equations.states, moving, strict=True) if moves)
-    return collapse(latent, torch.as_tensor(scaled, dtype=latent.dtype), names)
-
-
-def _states(test: OperatingLog, time_ns: np.ndarray) -> Float[np.ndarray, "moment state"]:
-    known = np.array([row.time_ns for row in test.rows])
-    at = np.searchsorted(known, time_ns, side="right") - 1
-    return np.array([test.rows[row].state for row in at.tolist()])
 
 
 def collapse_report(rows: Sequence[Row]) -> str:
