@@ -53,8 +53,13 @@ def _soundness(found: Mapping[str, Any]) -> Iterator[str]:
         + ", ".join(f"{tag} {share:.0%}" for tag, share in collapse["probe_r2"].items())
     )
     yield (
-        f"errors are {shuffled['moves']:.3g} times as large with the moves of other moments, "
-        f"{shuffled['window']:.3g} times with the past in another order"
+        f"errors are {_times(shuffled['moves'])} as large with the moves of other moments, "
+        f"{_times(shuffled['window'])} with the past in another order"
     )
     foretold = (f"{white['output']} {white['foretold']:.0%}" for white in found["whiteness"])
     yield "share of the errors one ahead that those before foretell: " + ", ".join(foretold)
+
+
+def _times(ratio: float | None) -> str:
+    """A ratio in words; `None` where errors grew beyond all numbers."""
+    return "infinitely many times" if ratio is None else f"{ratio:.3g} times"

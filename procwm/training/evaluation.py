@@ -14,7 +14,7 @@ from procwm.data.dataset import anchors
 from procwm.data.screening import screen
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid, held
-from procwm.errors import LogError
+from procwm.errors import LogError, TrainingError
 from procwm.training.diagnostics import collapse, shuffled
 from procwm.training.effects import gains
 from procwm.training.surprise import surprises
@@ -102,6 +102,7 @@ def evaluate(model: WorldModel, log: Log, truth: Mapping[str, TagSeries] | None 
 
     Raises:
         LogError: the log is nowhere long enough, or its CVs stand still.
+        TrainingError: the model predicts what is not finite.
     """
     rows = grid(screen(log, model.plant).trusted(), model.rule)
     return score(model, rows, truth)
@@ -128,6 +129,8 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
         "model": model.readout(model.imagine(latent, future.mv, future.dv)),
         "persistence": tensors.values[moments][:, None, tensors.output_columns].expand(-1, horizon, -1),
     }
+    if not bool(torch.isfinite(predictions["model"]).all()):
+        raise TrainingError("the model's predictions of this log are not finite: it is not fit for anything")
     if isinstance(model.reference, LinearDynamics):
         predictions["linear"] = model.reference.predict(window, future.mv, future.dv)
     errors = {

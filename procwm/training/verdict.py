@@ -55,8 +55,8 @@ class Diagnosis:
         """For JSON: what is not known is `None`."""
         return {
             "collapse": asdict(self.collapse) | {"std": list(self.collapse.std)},
-            "gains": [{key: _known(value) for key, value in asdict(gain).items()} for gain in self.gains],
-            "shuffled": asdict(self.shuffled),
+            "gains": [_known(asdict(gain)) for gain in self.gains],
+            "shuffled": _known(asdict(self.shuffled)),
             "whiteness": [asdict(white) for white in self.whiteness],
         }
 
@@ -181,5 +181,8 @@ def _lasting_errors(
             )
 
 
-def _known(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }

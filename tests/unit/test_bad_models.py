@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from procwm.data.series import Log, TagSeries
-from procwm.errors import SpecError
+from procwm.errors import SpecError, TrainingError
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import exact_model
 from procwm.training.evaluation import Evaluation, Fitness, evaluate
@@ -100,6 +100,15 @@ def test_a_collapsed_latent_is_not_fit_although_it_predicts_as_well() -> None:
     assert found.nrmse == pytest.approx(verdict(model()).nrmse)
     assert found.fitness is Fitness.NOTHING
     assert "collapsed" in found.reason
+
+
+@pytest.mark.parametrize("part", ["predictor.linear.weight", "encoder.linear.weight", "readout.bias"])
+def test_a_model_that_is_not_finite_is_refused_before_anything_is_said_of_it(part: str) -> None:
+    broken = model()
+    with torch.no_grad():
+        broken.get_parameter(part).view(-1)[0] = torch.nan
+    with pytest.raises(TrainingError, match="predictions of this log are not finite"):
+        verdict(broken)
 
 
 def test_errors_that_last_are_fit_for_advice_only() -> None:
