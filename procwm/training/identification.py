@@ -118,11 +118,16 @@ def states(
     )
 
 
-def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
-    """The linear model of the first `latent` states."""
+def state_space(log: LogTensors, found: States, latent: int, *, may_grow: bool = False) -> LinearDynamics:
+    """The linear model of the first `latent` states.
+
+    Args:
+        may_grow: whether an unstable model stays one. Sizes are compared by such models: one that is made
+            stable foretells other than it found, and better ones were passed over for its sake.
+    """
     latent = min(latent, found.encoder.shape[1])
     outputs, prompt = len(log.cyclic), len(found.readout)
-    step, step_offset = state_step(found.steps, found.passive, latent)
+    step, step_offset = state_step(found.steps, found.passive, latent, may_grow=may_grow)
     readout, readout_offset = torch.zeros((outputs, latent)).double(), torch.zeros(outputs).double()
     readout[~log.cyclic, :prompt], readout_offset[~log.cyclic] = found.readout, found.readout_offset
     late, late_offset = ridge(found.steps.now[:, :latent], found.late, STATE_RIDGE)
@@ -146,9 +151,12 @@ def state_space(log: LogTensors, found: States, latent: int) -> LinearDynamics:
 
 
 def state_step(
-    found: Steps, passive: Steps | None, latent: int
+    found: Steps, passive: Steps | None, latent: int, *, may_grow: bool = False
 ) -> tuple[Float[Tensor, "regressor latent"], Float[Tensor, " latent"]]:
-    """State and inputs to the change of the first `latent` states, by a matrix that decays or integrates."""
+    """State and inputs to the change of the first `latent` states.
+
+    The state's matrix decays or integrates, but for one that `may_grow`.
+    """
     regressors, change = found.regression(latent)
     gram, cross = _covariance(regressors, regressors), _covariance(regressors, change)
     if passive is not None:
@@ -160,7 +168,7 @@ def state_step(
     same = torch.eye(latent, dtype=step.dtype)
     transition = same + step[:latent]
     drawn = stable(transition)
-    if drawn is not transition:
+    if drawn is not transition and not may_grow:
         # The inputs have to tell what the state matrix may no longer.
         left = cross[latent:] - gram[latent:, :latent] @ (drawn - same)
         step = torch.cat((drawn - same, torch.linalg.solve(gram[latent:, latent:], left)))

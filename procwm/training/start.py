@@ -161,7 +161,7 @@ def _tried(
     for weight in RIDGES:
         seen = states(found.tensors, few, regress(gathered, weight), latents[-1], passive)
         for latent in latents:
-            model = state_space(found.tensors, seen, latent)
+            model = state_space(found.tensors, seen, latent, may_grow=True)
             witness = ridge(
                 seen.steps.now[:, :latent], found.tensors.others[few][:, companions].double(), STATE_RIDGE
             )

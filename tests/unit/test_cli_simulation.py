@@ -11,7 +11,7 @@ from procwm.plant.specfile import load_plant, parse_plant
 
 COMMANDS = (
     "bench", "certificate", "check", "demo", "evaluate", "guardrail", "import", "plant", "record", "replay",
-    "run", "scenarios", "serve", "simulate", "train", "view",
+    "run", "scenarios", "serve", "simulate", "soft-sensor", "train", "view",
 )  # fmt: skip
 
 

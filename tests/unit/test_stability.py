@@ -12,7 +12,9 @@ from learning_cases import INTERVAL_NS, PLANT, QUICK, START_NS, record
 from procwm.data.series import Log, TagSeries, mv_names
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.training import trainer
+from procwm.training.identification import state_space, states
 from procwm.training.preparation import Prepared, prepare
+from procwm.training.regression import regress, sums
 from procwm.training.run import Run
 from procwm.training.settling import runs_away
 from procwm.world.predictors.residual import ResidualPredictor
@@ -106,6 +108,14 @@ def test_the_linear_start_of_a_log_that_shows_growth_does_not_grow() -> None:
     config = replace(QUICK, history=8, horizon=20, latent=3)
     reference = prepare(BALANCED, _balanced(), config).whole.reference
     assert _radius(_transition(reference.step.weight)) <= 1.0 + 1e-5
+
+
+def test_sizes_are_compared_by_models_that_grow_where_the_log_says_so() -> None:
+    material = prepare(BALANCED, _balanced(), replace(QUICK, history=8, horizon=20, latent=3)).whole
+    log, moments = material.part.tensors, material.part.moments
+    seen = states(log, moments, regress(sums(log, moments, 20, material.companions), material.ridge), 3)
+    assert _radius(_transition(state_space(log, seen, 3, may_grow=True).step.weight)) > 1.01
+    assert _radius(_transition(state_space(log, seen, 3).step.weight)) <= 1.0 + 1e-5
 
 
 def test_training_cannot_make_the_linear_part_grow() -> None:
