@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 Logs = Annotated[list[Path], typer.Argument(metavar="LOG...", help="Logs of that plant, Parquet or CSV.")]
 ModelDir = Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")]
+MomentsLog = Annotated[
+    list[Path] | None,
+    typer.Option(help="Log that holds the moments; those the model was learned from without it. Repeat."),
+]
 ModelOut = Annotated[Path, typer.Option("--out", help="Folder for the model.")]
 
 _LOGS = "logs"
@@ -83,10 +87,7 @@ def guardrail(
     ],
     name: Annotated[str, typer.Option(help="Of the guardrail; one of the same name is replaced.")],
     out: ModelOut,
-    log: Annotated[
-        list[Path] | None,
-        typer.Option(help="Log that holds the moments; those the model was learned from without it. Repeat."),
-    ] = None,
+    log: MomentsLog = None,
     coverage: Annotated[
         float | None,
         typer.Option(
@@ -129,10 +130,7 @@ def soft_sensor(
     ],
     name: Annotated[str, typer.Option(help="Of the quantity; one of the same name is replaced.")],
     out: ModelOut,
-    log: Annotated[
-        list[Path] | None,
-        typer.Option(help="Log that holds the moments; those the model was learned from without it. Repeat."),
-    ] = None,
+    log: MomentsLog = None,
     coverage: Annotated[
         float | None,
         typer.Option(

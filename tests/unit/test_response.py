@@ -1,5 +1,8 @@
 """The standard error of step responses, against logs of a plant that is known."""
 
+import copy
+from dataclasses import replace
+
 import pytest
 import torch
 from jaxtyping import Float
@@ -43,6 +46,10 @@ def test_a_noisy_log_leaves_more_doubt_than_a_quiet_one() -> None:
 def test_no_doubt_is_larger_than_the_response_itself(rows: int) -> None:
     of = material(Record(rows, noise=5.0).log)
     assert size(response_error(of)) <= 1.0001 * size(of.reference.step_response(1, QUICK.horizon or 0))
+    hardly = copy.deepcopy(of.reference)
+    hardly.step.weight.mul_(1e-3)
+    told = size(response_error(replace(of, reference=hardly)))
+    assert told == pytest.approx(size(hardly.step_response(1, QUICK.horizon or 0)))
 
 
 def test_the_error_is_the_same_each_time() -> None:

@@ -11,7 +11,7 @@ from learning_cases import INTERVAL_NS, PLANT, QUICK, START_NS, record
 
 from procwm.data.series import Log, TagSeries, mv_names
 from procwm.plant.tags import PlantSpec, Role, Tag
-from procwm.training import trainer
+from procwm.training import trainer, trial
 from procwm.training.identification import state_space, states
 from procwm.training.preparation import Prepared, prepare
 from procwm.training.regression import regress, sums
@@ -137,11 +137,18 @@ def test_a_model_that_leaves_for_nowhere_is_found_out() -> None:
     assert runs_away(average, *args)
 
 
+def test_a_trial_that_came_to_such_a_model_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "runs_away", lambda *_: True)
+    model = trainer.train(PLANT, record(1500).log, config=replace(QUICK, members=0))
+    assert (model.metrics["best_step"], model.metrics["validation_error"]) == (0, pytest.approx(1.0))
+    assert any("runs away" in note for note in model.metrics["notes"])
+
+
 def test_a_training_that_came_to_such_a_model_ends_with_its_linear_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trainer, "runs_away", lambda *_: True)
-    model = trainer.train(PLANT, record(600).log, config=replace(QUICK, steps=40))
+    model = trainer.train(PLANT, record(1500).log, config=replace(QUICK, members=0))
     assert model.metrics["best_step"] == 0
     assert any("runs away" in note for note in model.metrics["notes"])
     assert model.reference is not None
