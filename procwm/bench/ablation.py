@@ -24,7 +24,8 @@ from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import Collapse, FirstWeights, Others, TrainingConfig
-from procwm.training.evaluation import LEADS, evaluate
+from procwm.training.evaluation import evaluate
+from procwm.training.scoring import LEADS
 from procwm.training.trainer import train
 from procwm.world.model import DEFAULT_FEEDBACK, WorldModel
 

@@ -20,10 +20,11 @@ from procwm.control.controller import Controller
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import Collapse, FirstWeights, TrainingConfig
-from procwm.training.evaluation import LEADS, evaluate
+from procwm.training.evaluation import evaluate
 from procwm.training.feedback import arriving_errors, chosen_feedback
 from procwm.training.preparation import Prepared, prepare
 from procwm.training.run import Run
+from procwm.training.scoring import LEADS
 from procwm.training.trainer import assembled
 from procwm.world.model import WorldModel
 

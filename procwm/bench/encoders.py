@@ -15,8 +15,9 @@ from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig
-from procwm.training.evaluation import LEADS, evaluate
+from procwm.training.evaluation import evaluate
 from procwm.training.preparation import prepare
+from procwm.training.scoring import LEADS
 from procwm.training.trainer import train
 from procwm.world.encoders.encoder import ENCODERS
 

@@ -1,5 +1,6 @@
-"""`procwm bench model`: how well the world model predicts, beside persistence and a linear model."""
+"""`procwm bench model`: how well the world model predicts, beside other models, and how long it learns."""
 
+import importlib.util
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -10,19 +11,22 @@ from procwm.bench.model_logs import RealLog, free_run, real_logs
 from procwm.bench.operating import OperatingLog, operate
 from procwm.bench.probes import state_probes
 from procwm.bench.results import Row, command_line, spread, table, write_results
+from procwm.data.screening import screen
 from procwm.data.series import Log
+from procwm.data.window import grid
 from procwm.errors import SpecError
 from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.tags import PlantSpec
-from procwm.training.evaluation import LEADS, evaluate
+from procwm.training.evaluation import evaluate
+from procwm.training.scoring import LEADS, scoring
+from procwm.training.stopwatch import Stopwatch
 from procwm.training.trainer import train
 
 SEEDS = (0, 1, 2)
 HOURS = 20.0
 TEST_HOURS = 8.0
 _LOG_SEED, _TEST_SEED = 1000, 3000
-ORDER = ("procwm", "linear", "persistence")
 
 
 def run_model(
@@ -39,8 +43,8 @@ def run_model(
 
     A routine log of `hours` teaches the model; a later one without unmeasured disturbances, which no
     model could foresee, tests it against the noise-free truth as late as each instrument shows it.
-    With `logs`, those of real plants teach and test instead, against their own readings. The files grow
-    with every model.
+    With `logs`, those of real plants teach and test instead, against their own readings. Where latentplant is
+    installed, its models are beside. The files grow with every model.
 
     Args:
         out: a folder.
@@ -107,39 +111,52 @@ def measured(
     states: Sequence[str] = (),
     free: bool = False,
 ) -> list[Row]:
-    """One row per model and lead: a world model trained on `taught`, all of them scored on `test`.
+    """One row per model and lead: world models trained on `taught`, all of them scored on `test`.
 
-    Rows of the first lead hold more: with `free`, `free_run`; of a simulated plant, `probes`.
+    Rows of the first lead hold more: of procwm, seconds by phase of its training as `phases`; with `free`,
+    `free_run`; of a simulated plant, `probes`.
 
     Args:
         simulated: what truly happened in `test`, which is scored against in place of its readings.
         states: names of the simulated plant's states.
     """
+    watch = Stopwatch()
     began = time.perf_counter()
-    model = train(plant, taught, seed=seed)
+    model = train(plant, taught, seed=seed, stopwatch=watch)
     train_s = time.perf_counter() - began
-    found = evaluate(model, test, None if simulated is None else simulated.shown)
+    truth = None if simulated is None else simulated.shown
+    found = evaluate(model, test, truth)
     errors = {"procwm": found.nrmse, "linear": found.linear, "persistence": found.persistence}
     alone = free_run(model, test) if free else {}
     probes = {} if simulated is None else state_probes(model, test, simulated.rows, states)
-    return [
-        {
-            "plant": name,
-            "hours": taught.hours,
-            "seed": seed,
+    common = {"plant": name, "hours": taught.hours, "seed": seed, "extra_tags": 0, "moments": found.moments}
+    rows: list[Row] = [
+        common
+        | {
             "model": kind,
-            "extra_tags": 0,
             "horizon": lead,
             "nrmse": errors[kind][lead],
             "train_s": train_s if kind == "procwm" else 0.0,
-            "moments": found.moments,
         }
         | ({"free_run": dict(alone[kind])} if lead == LEADS[0] and kind in alone else {})
         | ({"probes": dict(probes)} if lead == LEADS[0] and kind == "procwm" and probes else {})
-        for kind in ORDER
+        | ({"phases": dict(watch.seconds)} if lead == LEADS[0] and kind == "procwm" else {})
+        for kind in errors
         for lead in LEADS
         if lead in errors[kind]
     ]
+    if importlib.util.find_spec("latentplant") is not None:
+        from procwm.bench.model_latentplant import rivals
+
+        held_to = scoring(model, grid(screen(test, plant).trusted(), model.rule), truth)
+        rows += [
+            common
+            | {"model": "latentplant", "kind": rival.kind, "epochs": rival.epochs}
+            | {"horizon": lead, "nrmse": rival.nrmse[lead], "train_s": rival.train_s}
+            for rival in rivals(model, taught, test, held_to, seed=seed)
+            for lead in LEADS
+        ]
+    return rows
 
 
 def report(rows: Sequence[Row], command: str) -> str:
@@ -153,13 +170,8 @@ def report(rows: Sequence[Row], command: str) -> str:
     ]
     for plant in dict.fromkeys(row["plant"] for row in rows):
         of = [row for row in rows if row["plant"] == plant]
-        lines = []
-        for kind in ORDER:
-            own = [row for row in of if row["model"] == kind]
-            errors = ([row["nrmse"] for row in own if row["horizon"] == lead] for lead in LEADS)
-            lines.append([kind, *(spread(found) for found in errors)])
         parts.append(f"\n## {plant}, {of[0]['hours']:.2f} h of log\n\n")
-        parts.append(table(["model", *(f"{lead} ahead" for lead in LEADS)], lines))
+        parts.append(_errors(of))
         probed = [row["probes"] for row in of if "probes" in row]
         if probed:
             lines = [[state, spread([one.get(state, math.nan) for one in probed])] for state in probed[0]]
@@ -168,7 +180,33 @@ def report(rows: Sequence[Row], command: str) -> str:
         alone = [row for row in of if "free_run" in row]
         if alone:
             parts.append(_alone(alone))
+        parts.append(_phases([row for row in of if "phases" in row]))
     return "".join(parts)
+
+
+def _errors(rows: Sequence[Row]) -> str:
+    """Errors and times of one plant as Markdown, by model."""
+    lines = []
+    for label in dict.fromkeys(_label(row) for row in rows):
+        own = [row for row in rows if _label(row) == label]
+        errors = ([row["nrmse"] for row in own if row["horizon"] == lead] for lead in LEADS)
+        first = [row for row in own if row["horizon"] == LEADS[0]]
+        taken = spread([row["train_s"] for row in first], 0) if first[0]["train_s"] else "–"
+        epochs = spread([row["epochs"] for row in first if "epochs" in row], 0)
+        lines.append([label, *(spread(found) for found in errors), taken, epochs])
+    return table(["model", *(f"{lead} ahead" for lead in LEADS), "train s", "epochs"], lines)
+
+
+def _label(row: Row) -> str:
+    """The model, and of latentplant's which one."""
+    return f"{row['model']} {row['kind']}" if "kind" in row else str(row["model"])
+
+
+def _phases(rows: Sequence[Row]) -> str:
+    """Seconds by phase of training as Markdown."""
+    seconds = [{**row["phases"], "all of it": row["train_s"]} for row in rows]
+    lines = [[phase, spread([one[phase] for one in seconds], 1)] for phase in seconds[0]]
+    return "\nTraining, by phase.\n\n" + table(["phase", "s"], lines)
 
 
 def _alone(rows: Sequence[Row]) -> str:

@@ -14,7 +14,8 @@ from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.scenario import Operation, Scenario
 from procwm.training.config import TrainingConfig
-from procwm.training.evaluation import LEADS, evaluate
+from procwm.training.evaluation import evaluate
+from procwm.training.scoring import LEADS
 from procwm.training.trainer import train
 
 HOURS = 100.0

@@ -19,7 +19,8 @@ from procwm.plant.registry import scenario as find_scenario
 from procwm.plant.registry import scenarios as all_scenarios
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec, names_of
-from procwm.training.evaluation import LEADS, evaluate
+from procwm.training.evaluation import evaluate
+from procwm.training.scoring import LEADS
 from procwm.training.trainer import train
 from procwm.world.calibration import BAND_COVERAGE
 from procwm.world.model import WorldModel

@@ -10,15 +10,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.data.dataset import anchors
 from procwm.data.screening import screen
 from procwm.data.series import Log, TagSeries
-from procwm.data.window import Grid, grid, held
-from procwm.errors import LogError, TrainingError
+from procwm.data.window import Grid, grid
+from procwm.errors import TrainingError
 from procwm.training.diagnostics import collapse, shuffled
 from procwm.training.effects import gains
+from procwm.training.scoring import LEADS, MOST_MOMENTS, Scoring, scoring
 from procwm.training.surprise import surprises
-from procwm.training.tensors import LogTensors, log_tensors
+from procwm.training.tensors import LogTensors
 from procwm.training.uncertainty import Doubts, doubts
 from procwm.training.verdict import Diagnosis, Fitness, judged
 from procwm.training.whiteness import Whiteness, whiteness
@@ -26,12 +26,7 @@ from procwm.world.calibration import BAND_COVERAGE
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 
-LEADS = (1, 5, 20)
-"""Horizons that errors are stated at, besides the model's own."""
-
-MOST_MOMENTS = 4096
 _DIAGNOSED = 512
-_STILL = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +106,9 @@ def evaluate(model: WorldModel, log: Log, truth: Mapping[str, TagSeries] | None 
 @torch.no_grad()
 def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None = None) -> Evaluation:
     """The same for a log that is on the control grid already."""
-    plant, horizon = model.plant, max(*LEADS, model.horizon)
-    found = anchors(rows, plant, history=model.rule.history, horizon=horizon)
-    if not len(found):
-        needed = model.rule.history + horizon
-        raise LogError(f"the log has no {needed} rows in a row, which scoring this model takes")
-    moments = torch.as_tensor(found[:: len(found) // MOST_MOMENTS + 1])
-    tensors = log_tensors(rows, plant, model.scaler, model.readout.weight.dtype)
-    target, known = _target(model, rows, truth, tensors.outputs, tensors.outputs_valid)
+    plant, held_to = model.plant, scoring(model, rows, truth)
+    moments, tensors, horizon = held_to.moments, held_to.tensors, held_to.horizon
     cvs = len(plant.cvs)
-    spread = _spread(model, target, known, cvs)
     leads = tuple(sorted({*LEADS, model.horizon}))
     window = tensors.windows(moments)
     future = tensors.future(moments, horizon)
@@ -134,8 +122,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
     if isinstance(model.reference, LinearDynamics):
         predictions["linear"] = model.reference.predict(window, future.mv, future.dv)
     errors = {
-        name: {lead: _nrmse(rows_of, target, known, moments, lead, spread) for lead in leads}
-        for name, rows_of in predictions.items()
+        name: {lead: held_to.nrmse(rows_of, lead) for lead in leads} for name, rows_of in predictions.items()
     }
     mean = {
         name: {lead: float(error[:cvs].mean()) for lead, error in by_lead.items()}
@@ -146,15 +133,13 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
 
     def missed(predicted: Float[Tensor, "moment horizon cv"]) -> Float[Tensor, " lead"]:
         within = [lead for lead in leads if lead <= model.horizon]
-        return torch.stack(
-            [_nrmse(predicted, target, known, few, lead, spread)[:cvs].mean() for lead in within]
-        )
+        return torch.stack([held_to.nrmse(predicted, lead, few)[:cvs].mean() for lead in within])
 
     diagnosis = Diagnosis(
         collapse=collapse(latent, tensors.values[moments], rows.rule.tags),
-        gains=gains(model, tensors, few, spread),
+        gains=gains(model, tensors, few, held_to.spread),
         shuffled=shuffled(model, tensors, few, missed),
-        whiteness=_whiteness(model, tensors, torch.as_tensor(found[:MOST_MOMENTS])),
+        whiteness=_whiteness(model, tensors, held_to.found[:MOST_MOMENTS]),
     )
     by_output = {
         name: {
@@ -170,9 +155,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
         persistence=mean["persistence"],
         linear=mean.get("linear", {}),
         by_output=by_output["model"],
-        coverage={
-            lead: _covered(model, predictions["model"], target, known, moments, lead) for lead in known_leads
-        },
+        coverage={lead: _covered(model, predictions["model"], held_to, lead) for lead in known_leads},
         half_width={
             lead: dict(zip(model.output_names, model.half_width[lead - 1].tolist(), strict=True))
             for lead in known_leads
@@ -185,48 +168,6 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
     )
 
 
-def _target(
-    model: WorldModel,
-    rows: Grid,
-    truth: Mapping[str, TagSeries] | None,
-    outputs: Float[Tensor, "row cv"],
-    outputs_valid: Float[Tensor, "row cv"],
-) -> tuple[Float[Tensor, "row cv"], Float[Tensor, "row cv"]]:
-    if truth is None:
-        return outputs, outputs_valid
-    true = np.stack([held(truth[name], rows.time_ns, np.inf) for name in model.output_names], axis=1)
-    known = np.isfinite(true)
-    scaled = model.tensor(np.where(known, true, 0.0), model.output_names)
-    return scaled, torch.as_tensor(known, dtype=scaled.dtype)
-
-
-def _spread(
-    model: WorldModel, target: Float[Tensor, "row cv"], known: Float[Tensor, "row cv"], cvs: int
-) -> Float[Tensor, " cv"]:
-    count = known.sum(dim=0).clamp(min=1.0)
-    mean = (target * known).sum(dim=0) / count
-    spread = (((target - mean) * known).square().sum(dim=0) / count).sqrt()
-    for name, value in zip(model.output_names[:cvs], spread[:cvs].tolist(), strict=True):
-        if value < _STILL:
-            raise LogError(
-                f"{name} stands still in this log: an error relative to its movement has no meaning"
-            )
-    return spread.clamp(min=1e-12)
-
-
-def _nrmse(
-    predicted: Float[Tensor, "moment step cv"],
-    target: Float[Tensor, "row cv"],
-    known: Float[Tensor, "row cv"],
-    moments: Int[Tensor, " moment"],
-    lead: int,
-    spread: Float[Tensor, " cv"],
-) -> Float[Tensor, " cv"]:
-    error = (predicted[:, lead - 1] - target[moments + lead]) * known[moments + lead]
-    count = known[moments + lead].sum(dim=0).clamp(min=1.0)
-    return (error.square().sum(dim=0) / count).sqrt() / spread
-
-
 def _surprised(model: WorldModel, rows: Grid) -> float:
     found = surprises(model, rows)
     known = found[np.isfinite(found)]
@@ -234,17 +175,13 @@ def _surprised(model: WorldModel, rows: Grid) -> float:
 
 
 def _covered(
-    model: WorldModel,
-    predicted: Float[Tensor, "moment step cv"],
-    target: Float[Tensor, "row cv"],
-    known: Float[Tensor, "row cv"],
-    moments: Int[Tensor, " moment"],
-    lead: int,
+    model: WorldModel, predicted: Float[Tensor, "moment step cv"], held_to: Scoring, lead: int
 ) -> float:
     """Share of the known CVs at `lead` that lie within the model's band, mean over the CVs."""
     assert model.band is not None, "leads without a band are not asked for"
-    inside = (predicted[:, lead - 1] - target[moments + lead]).abs() <= model.band[lead - 1]
-    counted = known[moments + lead]
+    at = held_to.moments + lead
+    inside = (predicted[:, lead - 1] - held_to.target[at]).abs() <= model.band[lead - 1]
+    counted = held_to.known[at]
     shares = (inside * counted).sum(dim=0) / counted.sum(dim=0).clamp(min=1.0)
     return float(shares[: len(model.plant.cvs)].mean())
 

@@ -20,6 +20,7 @@ from procwm.training.parts import Part, part, passive_part, with_history
 from procwm.training.regression import regress, sums, with_passive
 from procwm.training.relevance import companions, informative
 from procwm.training.start import Start, chosen_start, histories, longest_horizon, settled_horizon
+from procwm.training.stopwatch import Stopwatch
 from procwm.training.tensors import others_of
 from procwm.world.linear import LinearDynamics
 from procwm.world.scaler import Scaler, fit_scaler
@@ -72,11 +73,18 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(plant: PlantSpec, log: Log, config: TrainingConfig, passive: Log | None = None) -> Prepared:
+def prepare(
+    plant: PlantSpec,
+    log: Log,
+    config: TrainingConfig,
+    passive: Log | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> Prepared:
     """Screen, grid, split and scale `log`, choose the lengths, and identify the linear model.
 
     Args:
         passive: a log in which MVs hardly move; it makes the linear model surer of what is not their doing.
+        stopwatch: is told how long the parts take.
 
     Raises:
         TrainingError: the log does not move an MV, or is too short.
@@ -84,35 +92,40 @@ def prepare(plant: PlantSpec, log: Log, config: TrainingConfig, passive: Log | N
     """
     if config.pretraining and passive is None:
         raise TrainingError(f"pretraining takes {config.pretraining} steps on a passive log; none was given")
-    trusted = screen(log, plant).trusted()
-    rule = WindowRule(
-        tags=plant.names,
-        interval_s=plant.interval_s,
-        history=1,
-        hold_s=default_hold_s(plant, trusted),
-        cyclic=default_cyclic(plant, trusted),
-        due_s=default_due_s(plant, trusted),
-    )
-    rows = grid(trusted, rule)
-    notes = _notes(plant, rows)
-    longest = longest_horizon(plant, rows, config)
-    rows, belonging, left_out = _relevant(plant, rows, longest, config)
-    notes += left_out
-    quiet = None if passive is None else grid(screen(passive, plant).trusted(), rows.rule)
-    start = chosen_start(plant, rows, longest, belonging, config, quiet)
-    rows = with_history(rows, start.history)
-    whole = _material(rows, plant, longest, start, belonging, quiet)
-    horizon = config.horizon or settled_horizon(whole.reference, plant, longest)
-    # Windows of the held-out part may look back into training rows; what is predicted there may not.
-    held_out = int((1.0 - HELD_OUT) * len(rows))
-    training = _material(rows.slice(0, held_out), plant, horizon, start, belonging, quiet)
-    validation = rows.slice(max(0, held_out - start.history), len(rows))
-    return Prepared(
-        training=training,
-        validation=part(validation, plant, training.scaler, horizon, 1, "validation"),
-        whole=whole if horizon == longest else _material(rows, plant, horizon, start, belonging, quiet),
-        notes=notes,
-    )
+    watch = stopwatch or Stopwatch()
+    with watch.phase("screening"):
+        trusted = screen(log, plant).trusted()
+        rule = WindowRule(
+            tags=plant.names,
+            interval_s=plant.interval_s,
+            history=1,
+            hold_s=default_hold_s(plant, trusted),
+            cyclic=default_cyclic(plant, trusted),
+            due_s=default_due_s(plant, trusted),
+        )
+        rows = grid(trusted, rule)
+        notes = _notes(plant, rows)
+    with watch.phase("choice of PVs"):
+        longest = longest_horizon(plant, rows, config)
+        rows, belonging, left_out = _relevant(plant, rows, longest, config)
+        notes += left_out
+        quiet = None if passive is None else grid(screen(passive, plant).trusted(), rows.rule)
+    with watch.phase("choice of sizes"):
+        start = chosen_start(plant, rows, longest, belonging, config, quiet)
+    with watch.phase("linear models"):
+        rows = with_history(rows, start.history)
+        whole = _material(rows, plant, longest, start, belonging, quiet)
+        horizon = config.horizon or settled_horizon(whole.reference, plant, longest)
+        # Windows of the held-out part may look back into training rows; what is predicted there may not.
+        held_out = int((1.0 - HELD_OUT) * len(rows))
+        training = _material(rows.slice(0, held_out), plant, horizon, start, belonging, quiet)
+        validation = rows.slice(max(0, held_out - start.history), len(rows))
+        return Prepared(
+            training=training,
+            validation=part(validation, plant, training.scaler, horizon, 1, "validation"),
+            whole=whole if horizon == longest else _material(rows, plant, horizon, start, belonging, quiet),
+            notes=notes,
+        )
 
 
 def _relevant(

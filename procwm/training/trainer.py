@@ -25,6 +25,7 @@ from procwm.training.pretraining import pretrained
 from procwm.training.response import response_error
 from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
+from procwm.training.stopwatch import Stopwatch
 from procwm.training.surprise import learned_surprise
 from procwm.training.trial import Trial
 from procwm.training.uncertainty import learned_uncertainty
@@ -32,6 +33,8 @@ from procwm.world.calibration import band
 from procwm.world.cloud import cloud_of
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import PREDICTORS, ResidualPredictor
+
+_FINAL = "final run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,7 @@ def train(
     seed: int = 0,
     checkpoint: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
+    stopwatch: Stopwatch | None = None,
     config: TrainingConfig | None = None,
 ) -> WorldModel:
     """Learn a world model of `plant` from `log`.
@@ -71,6 +75,7 @@ def train(
         seed: of first weights and batches.
         checkpoint: file to continue from where it exists, and to write now and then; removed at the end.
         progress: told after every check.
+        stopwatch: told how long the phases take.
         config: sizes, weights and lengths; the defaults leave what depends on the log to the log.
 
     Raises:
@@ -81,8 +86,9 @@ def train(
     identity = _identity(plant, log, passive, seed, config)
     # Layers draw their first weights when built; the caller's random state is not ours to move.
     with torch.random.fork_rng(devices=[]):
-        prepared = prepare(plant, log, config, passive)
-        training = _Training(prepared, config, seed)
+        watch = stopwatch or Stopwatch()
+        prepared = prepare(plant, log, config, passive, watch)
+        training = _Training(prepared, config, seed, watch)
         if checkpoint is not None and checkpoint.exists():
             training.restore(read_checkpoint(checkpoint, identity))
         last_written = time.monotonic()
@@ -102,10 +108,10 @@ def train(
 class _Training:
     """A trial of every predictor, and the final run of the one that foresees held-out time best."""
 
-    def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
-        self._prepared, self._seed = prepared, seed
+    def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int, watch: Stopwatch) -> None:
+        self._prepared, self._seed, self._watch = prepared, seed, watch
         kinds = PREDICTORS if config.predictor is None else (config.predictor,)
-        self._trials = tuple(Trial(prepared, replace(config, predictor=kind), seed) for kind in kinds)
+        self._trials = tuple(self._tried(replace(config, predictor=kind)) for kind in kinds)
         self._config = config
 
     @property
@@ -129,7 +135,10 @@ class _Training:
 
     def advance(self) -> None:
         """One step of the run that is due."""
-        (self._trial or self._final).advance()
+        trial = self._trial
+        run = trial or self._final
+        with self._watch.phase(_trial_of(trial.config) if trial else _FINAL):
+            run.advance()
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
@@ -152,32 +161,42 @@ class _Training:
         """
         prepared, chosen, final = self._prepared, self._chosen, self._final.average
         whole, notes, kept, config = prepared.whole, prepared.notes, chosen.kept, chosen.config
-        if chosen.ran_away or runs_away(final, whole.reference, whole.part, whole.horizon):
-            kept, final = chosen.start, Run(whole, config, seed).average
-            notes += ("what training came to runs away when left alone: the linear start is kept",)
+        phase = self._watch.phase
+        with phase(_FINAL):
+            if chosen.ran_away or runs_away(final, whole.reference, whole.part, whole.horizon):
+                kept, final = chosen.start, Run(whole, config, seed).average
+                notes += ("what training came to runs away when left alone: the linear start is kept",)
         steps, learner = chosen.best.step, chosen.weighted(kept)
-        ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
-        doubting = learned_members(prepared.training, learner, steps=steps, config=config, seed=seed)
+        with phase("ensembles"):
+            ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
+            doubting = learned_members(prepared.training, learner, steps=steps, config=config, seed=seed)
         held_out = assembled(plant, prepared.training, learner, doubting)
-        held_out.cloud = cloud_of(visited(held_out, prepared.training.part.grid))
         model = assembled(plant, whole, final, ensemble)
-        errors = arriving_errors(held_out, prepared.validation.grid)
-        model.feedback = chosen_feedback(errors)
+        with phase("clouds"):
+            held_out.cloud = cloud_of(visited(held_out, prepared.training.part.grid))
+            model.cloud = cloud_of(visited(model, whole.part.grid))
         # The held-out model scales its outputs by what it saw, which is less than all of the log.
         _, width = held_out.scaler.part(model.output_names)
-        model.with_band(band(errors) * width)
-        uncertainty = learned_uncertainty(held_out, prepared.validation.grid)
-        if uncertainty is not None:
-            model.uncertainty = uncertainty.times(width / model.scaler.part(model.output_names)[1])
-        model.doubt = response_error(prepared.whole)
-        model.cloud = cloud_of(visited(model, whole.part.grid))
-        model.surprise = learned_surprise(
-            held_out,
-            prepared.training.part.grid,
-            prepared.validation.grid,
-            model,
-            whole.part.grid,
-        )
+        with phase("feedback and band"):
+            errors = arriving_errors(held_out, prepared.validation.grid)
+            model.feedback = chosen_feedback(errors)
+            model.with_band(band(errors) * width)
+        with phase("uncertainty"):
+            uncertainty = learned_uncertainty(held_out, prepared.validation.grid)
+            if uncertainty is not None:
+                model.uncertainty = uncertainty.times(width / model.scaler.part(model.output_names)[1])
+        with phase("step responses"):
+            model.doubt = response_error(prepared.whole)
+        with phase("surprise"):
+            model.surprise = learned_surprise(
+                held_out,
+                prepared.training.part.grid,
+                prepared.validation.grid,
+                model,
+                whole.part.grid,
+            )
+        with phase("evaluation"):
+            validation = score(held_out, prepared.validation.grid).as_dict()
         model.metrics = {
             "seed": seed,
             "steps": config.steps,
@@ -189,9 +208,14 @@ class _Training:
             "latent": whole.latent,
             "training_moments": len(prepared.training.part.moments),
             "notes": list(notes),
-            "validation": score(held_out, prepared.validation.grid).as_dict(),
+            "validation": validation,
         }
         return model
+
+    def _tried(self, config: TrainingConfig) -> Trial:
+        """A trial that has not begun."""
+        with self._watch.phase(_trial_of(config)):
+            return Trial(self._prepared, config, self._seed)
 
     @property
     def _trial(self) -> Trial | None:
@@ -212,8 +236,9 @@ class _Training:
     @cached_property
     def _final(self) -> Run:
         """The run on all of the log, once it is known of what."""
-        whole, config = self._prepared.whole, self._chosen.config
-        return Run(whole, config, self._seed, pretrained(whole, config, self._seed))
+        with self._watch.phase(_FINAL):
+            whole, config = self._prepared.whole, self._chosen.config
+            return Run(whole, config, self._seed, pretrained(whole, config, self._seed))
 
 
 def assembled(
@@ -231,6 +256,11 @@ def assembled(
         reference=material.reference,
         ensemble=ensemble,
     ).finished()
+
+
+def _trial_of(config: TrainingConfig) -> str:
+    """The phase in which a predictor is tried."""
+    return f"trial, {config.predictor}"
 
 
 def _identity(plant: PlantSpec, log: Log, passive: Log | None, seed: int, config: TrainingConfig) -> str:

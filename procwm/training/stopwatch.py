@@ -1,0 +1,28 @@
+"""How long the phases of a training take."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+
+class Stopwatch:
+    """Wall time by phase, as far as it was taken in this process."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """By phase, in the order in which they began."""
+        return MappingProxyType(self._seconds)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """While entered, time counts for `name`, in addition to what already does."""
+        self._seconds.setdefault(name, 0.0)
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.perf_counter() - began
