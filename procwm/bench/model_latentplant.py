@@ -95,15 +95,12 @@ def rivals(
         errors = dict.fromkeys(LEADS, math.nan)
         epochs = _affordable(rival, windows, seed)
         began = time.perf_counter()
-        try:
-            rival.fit(windows, epochs=epochs, seed=seed)
-        except TrainingDiverged:
-            trained_s = time.perf_counter() - began
-        else:
-            trained_s = time.perf_counter() - began
+        fitted = _fitted(rival, windows, epochs, seed)
+        train_s = time.perf_counter() - began
+        if fitted:
             predicted = model.tensor(_answers(rival, questions, seed)[..., columns], cvs)
             errors = {lead: float(held_to.nrmse(predicted, lead).mean()) for lead in LEADS}
-        yield Rival(kind=kind, epochs=epochs, train_s=trained_s, nrmse=errors)
+        yield Rival(kind=kind, epochs=epochs, train_s=train_s, nrmse=errors)
 
 
 def _schema(plant: PlantSpec, rule: WindowRule, log: Log) -> PlantSchema:
@@ -129,13 +126,22 @@ def _affordable(rival: WorldModel, windows: WindowSet, seed: int) -> int:
     """Its default count of epochs, or as many as `LONGEST_S` allows by what one takes."""
     default = int(signature(rival.fit).parameters["epochs"].default)
     began = time.process_time()
-    rival.fit(windows, epochs=1, seed=seed)
+    _fitted(rival, windows, 1, seed)
     return max(1, min(default, int(LONGEST_S / (time.process_time() - began))))
+
+
+def _fitted(rival: WorldModel, windows: WindowSet, epochs: int, seed: int) -> bool:
+    """Train it; whether that came to anything."""
+    try:
+        rival.fit(windows, epochs=epochs, seed=seed)
+    except TrainingDiverged:
+        return False
+    return True
 
 
 def _questions(
     schema: PlantSchema, rule: WindowRule, test: Log, held_to: Scoring, taught: Grid
-) -> Sequence[Float[np.ndarray, "moment row tag"]]:
+) -> Sequence[Float[np.ndarray, "moment _ _"]]:
     """What `rollout` is given: past observations, actions and exogenous values, then the coming two latter.
 
     Where a tag is missing its last value stands in, before the first one its mean in `taught`; where a
@@ -160,8 +166,8 @@ def _questions(
 
 
 def _answers(
-    rival: WorldModel, questions: Sequence[Float[np.ndarray, "moment row tag"]], seed: int
-) -> Float[np.ndarray, "moment step tag"]:
+    rival: WorldModel, questions: Sequence[Float[np.ndarray, "moment _ _"]], seed: int
+) -> Float[np.ndarray, "moment step cv"]:
     """The mean of its samples."""
     few = range(0, len(questions[0]), _CHUNK)
     found: list[Any] = [

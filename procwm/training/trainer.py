@@ -127,7 +127,7 @@ class _Training:
     @property
     def progress(self) -> Progress:
         """How far it has come."""
-        trials = self._config.steps * len(self._trials)
+        trials = sum(trial.steps for trial in self._trials)
         if self._trial is not None:
             return Progress(step=self._done, steps=trials + self._config.steps, error=self._trial.last.error)
         kept = self._chosen.kept

@@ -45,6 +45,7 @@ class Trial:
 
     Attributes:
         config: of the run.
+        steps: that it takes; 0 where held-out time is too short to show whether they help.
         start, best, last: checks of the linear start, of the best weights and of the last ones looked at.
     """
 
@@ -52,6 +53,7 @@ class Trial:
         self._prepared, self.config = prepared, config
         self._run = Run(prepared.training, config, seed, pretrained(prepared.training, config, seed))
         self._checked = spread(prepared.validation.moments, MOST_CHECKED)
+        self.steps = config.steps if self._stretches >= _LEAST_STRETCHES else 0
         loss, valid = self._validated()
         # The identified linear model is the one to beat: its errors are the unit of all others.
         self._scale = mean_loss(loss, valid).clamp(min=1e-12)
@@ -65,7 +67,7 @@ class Trial:
     @property
     def finished(self) -> bool:
         """Whether all steps are done."""
-        return self._run.step >= self.config.steps
+        return self._run.step >= self.steps
 
     def advance(self) -> None:
         """One step, and now and then a check."""
@@ -114,15 +116,20 @@ class Trial:
     @cached_property
     def _helped(self) -> bool:
         """Whether the best weights are surely better than the start."""
-        training = self._prepared.training
-        held_out = len(self._prepared.validation.grid) - training.rule.history
-        gain = self.start.errors - self.best.errors
-        count = min(held_out // training.horizon, len(gain))
-        if count < _LEAST_STRETCHES:
+        if not self.steps:
             return False
+        count = self._stretches
+        gain = self.start.errors - self.best.errors
         stretches = torch.stack([part.mean() for part in gain.tensor_split(count)])
         needed = student_t.ppf(_CONFIDENCE, count - 1) * float(stretches.std()) / math.sqrt(count)
         return bool(float(stretches.mean()) > needed)
+
+    @property
+    def _stretches(self) -> int:
+        """Of held-out time, each a horizon long, in which something is checked."""
+        training = self._prepared.training
+        held_out = len(self._prepared.validation.grid) - training.rule.history
+        return min(held_out // training.horizon, len(self._checked))
 
     def weighted(self, check: Check) -> Trainee:
         """The trainee with the weights of `check`."""

@@ -1,4 +1,5 @@
 import dataclasses
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from procwm.training.evaluation import evaluate
 from procwm.training.preparation import prepare
 from procwm.training.run import Run
 from procwm.training.start import HISTORIES, MOST_LATENTS
+from procwm.training.stopwatch import Stopwatch
 from procwm.training.trainer import Progress, train
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import PREDICTORS
@@ -173,10 +175,23 @@ def test_a_training_that_makes_nothing_better_keeps_the_linear_start() -> None:
     assert held_out.nrmse == pytest.approx(held_out.linear, rel=1e-4)
 
 
-def test_held_out_time_of_two_horizons_cannot_show_that_training_helped() -> None:
-    short = train(PLANT, record(150).log, config=dataclasses.replace(QUICK, horizon=12))
+def test_held_out_time_of_two_horizons_cannot_show_that_training_helps_so_nothing_is_tried() -> None:
+    told: list[Progress] = []
+    config = dataclasses.replace(QUICK, horizon=12)
+    short = train(PLANT, record(150).log, config=config, progress=told.append)
     assert short.metrics["best_step"] == 0
+    assert not told
     assert trained().metrics["best_step"] > 0
+
+
+def test_phases_of_a_training_add_up_to_the_time_it_took() -> None:
+    watch, config = Stopwatch(), dataclasses.replace(QUICK, steps=5, members=2)
+    began = time.perf_counter()
+    train(PLANT, record(400).log, config=config, stopwatch=watch)
+    whole = time.perf_counter() - began
+    assert 0.8 * whole < sum(watch.seconds.values()) <= whole
+    assert list(watch.seconds)[:2] == ["screening", "choice of PVs"]
+    assert {"trial, mlp", "final run", "ensembles", "step responses"} < set(watch.seconds)
 
 
 def test_a_log_with_a_frozen_mv_is_refused_by_tag() -> None:
