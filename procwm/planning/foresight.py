@@ -37,10 +37,17 @@ class Point:
         return self.cost < np.inf
 
     @cached_property
+    def hard_values(self) -> Float[np.ndarray, " two_knot_mv"]:
+        """What hard limits limit, relative to `mv_span`."""
+        return self.at.space.hard_values(self.knots)
+
+    @cached_property
     def violation(self) -> float:
         """`broken`, where more than rounding; 0 where safe, +inf where not finite."""
         if not self.finite:
             return np.inf
+        if not self.broken:
+            return 0.0
         return float(np.where(self.guard > GUARD_TOLERANCE, self.guard, 0.0).sum())
 
 
@@ -67,17 +74,13 @@ class Foresight:
         latent = imagine(transcript, problem, mv)
         cv, guard = outputs(transcript, problem, latent), guard_values(transcript, latent)
         cost = self.objective.cost(cv, mv)
-        broken = np.where(guard > 0.0, guard, 0.0).sum(axis=(-1, -2))
-        finite = np.isfinite(cost) & np.isfinite(broken) & np.isfinite(guard).all(axis=(-1, -2))
+        broken = np.maximum(guard, 0.0).sum(axis=(-1, -2))
+        # A sum is finite only where all of its terms are.
+        cost[~np.isfinite(cost + guard.sum(axis=(-1, -2)))] = np.inf
         found = [
-            Point(
-                knots[i],
-                Trajectory(transcript, self.space, mv[i], latent[i], cv[i]),
-                guard[i],
-                float(cost[i]) if finite[i] else np.inf,
-                float(broken[i]),
-            )
-            for i in range(len(knots))
+            Point(knots[i], Trajectory(transcript, self.space, mv[i], latent[i], cv[i]), guard[i], *sums)
+            for i, sums in enumerate(zip(cost.tolist(), broken.tolist(), strict=True))
         ]
-        self._known.update((point.knots.tobytes(), point) for point in found)
+        for point in found:
+            self._known[point.knots.tobytes()] = point
         return found

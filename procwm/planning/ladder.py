@@ -90,7 +90,7 @@ class Cycle:
     names: tuple[Sequence[str], Sequence[str]]
     foresight: Foresight
     solvers: Solvers
-    generator: np.random.Generator
+    seed: int
     sampling: SamplingConfig
     notes: tuple[str, ...]
     check_s: float = 0.0
@@ -172,7 +172,7 @@ class Cycle:
         began = time.perf_counter()
         if len(knots) > 1:
             # All of them at once, and remembered one by one.
-            self.foresight.points(np.stack(list(knots.values())))
+            self.foresight.points(np.array(list(knots.values())))
         found = [
             Candidate(
                 rung=rung,
@@ -196,7 +196,7 @@ class Cycle:
             Evaluator(self.quick, self.space.problem),
             self.space,
             starts,
-            self.generator,
+            np.random.default_rng(self.seed),
             deadline=self._deadline,
             config=self.sampling,
         )
@@ -269,7 +269,7 @@ class Cycle:
         return tuple(
             f"{name} {limit}"
             for names, limit, values in parts
-            for name, pushed in zip(names, np.max(values, axis=0) > _PUSHED, strict=True)
+            for name, pushed in zip(names, np.any(values > _PUSHED, axis=0), strict=True)
             if pushed
         )
 

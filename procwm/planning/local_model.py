@@ -5,13 +5,13 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg.lapack import dpotrf
 
 from procwm.planning.foresight import Point
 from procwm.planning.linearisation import Trajectory
 from procwm.planning.moves import MoveSpace
 from procwm.planning.objective import Objective
-from procwm.planning.problem import Multipliers
-from procwm.planning.quadratic_program import Interval, Minimiser, QuadraticProgram, minimiser
+from procwm.planning.quadratic_program import Interval, QuadraticProgram, minimiser
 
 _PIECES = 8
 """Quadratic programs at most: outputs enter and leave zones and limits within the linear model."""
@@ -31,14 +31,14 @@ class Step:
         change: engineering units.
         decrease: of the objective.
         repaired: share of what guardrails are exceeded by that the step removes.
-        multipliers: cost per unit of each limit.
+        multipliers: cost per unit of each limit: MV limits, largest moves, guardrails.
         hessian: of the piece that the change lies on.
     """
 
     change: Float[np.ndarray, "knot mv"]
     decrease: float
     repaired: float
-    multipliers: Multipliers
+    multipliers: Float[np.ndarray, " limit"]
     hessian: Float[np.ndarray, "knot_mv knot_mv"]
 
 
@@ -57,11 +57,12 @@ class LocalModel:
         damping: float,
     ) -> None:
         self._objective, self._point = objective, point
-        self._knots: Float[np.ndarray, "knot mv"] = point.knots
         self._at: Trajectory = point.at
         self._bend, self._damping = bend, damping
         self._space: MoveSpace = self._at.space
         self._span = self._at.space.problem.mv_span
+        self._size = point.knots.size
+        self._slope = self._at.cv_slope.reshape(-1, self._size)
 
     def step(self) -> Step | None:
         """The step that repairs guardrails as far as it can; `None` where the solver has no answer."""
@@ -73,54 +74,59 @@ class LocalModel:
 
     def _minimiser(self, repaired: float) -> Step | None:
         """By a semi-smooth Newton method on the pieces."""
-        best, change, limits = None, np.zeros(self._knots.size), self.limits(repaired)
-        weight = self._objective.cv_curvature(self._at.cv)
-        for _ in range(_PIECES):
+        best, limits, objective = None, self.limits(repaired), self._objective
+        here = cv = self._at.cv
+        weight = objective.cv_curvature(here)
+        for piece in range(_PIECES):
             straight = self._straight(weight)
+            flattest = _FLATTEST * (1.0 + straight.trace() / self._size)
+            straight.flat[:: self._size + 1] += flattest
             hessian = self._convex(straight)
-            gradient = self._gradient(weight, change)
-            answer = minimiser(QuadraticProgram(hessian, gradient, self.bounds, self.matrix, limits))
+            # At no change, of the piece that the last change lies on.
+            by_cv = objective.cv_slope(cv) if cv is here else objective.cv_slope(cv) - weight * (cv - here)
+            gradient = by_cv.ravel().dot(self._slope) + self._mv_slope
+            answer = minimiser(QuadraticProgram(hessian, gradient, self.matrix, limits))
             if answer is None:
                 return best
             change = answer.x
-            decrease = self._decrease(change, hessian - straight)
+            cv = here + self._slope.dot(change).reshape(here.shape)
+            before, weight = weight, objective.cv_curvature(cv)
+            same = bool((before == weight).all())
+            if same and piece == 0:
+                # One piece from end to end: the program's own value, but for what makes it definite.
+                decrease = float(
+                    0.5 * flattest * change.dot(change) - change.dot(gradient + 0.5 * hessian.dot(change))
+                )
+            else:
+                decrease = self._decrease(change, cv, hessian - straight)
             if best is None or decrease > best.decrease:
-                best = Step(self._engineering(change), decrease, repaired, self._multipliers(answer), hessian)
-            before, weight = weight, self._objective.cv_curvature(self._cv(change))
-            if np.array_equal(before, weight):
+                best = Step(
+                    change.reshape(self._point.knots.shape) * self._span,
+                    decrease,
+                    repaired,
+                    answer.multipliers,
+                    hessian,
+                )
+            if same:
                 break
         return best
 
     def _decrease(
-        self, change: Float[np.ndarray, " knot_mv"], bend: Float[np.ndarray, "knot_mv knot_mv"]
+        self,
+        change: Float[np.ndarray, " knot_mv"],
+        cv: Float[np.ndarray, "horizon cv"],
+        bend: Float[np.ndarray, "knot_mv knot_mv"],
     ) -> float:
         """Of the objective, where the Hessian is that of outputs which change linearly plus `bend`."""
-        mv = self._at.mv + self._space.blocks.matrix @ self._engineering(change)
-        after = self._objective.cost(self._cv(change), mv) + 0.5 * change @ bend @ change
+        moved = self._space.blocks.matrix @ (change.reshape(self._point.knots.shape) * self._span)
+        after = self._objective.cost(cv, self._at.mv + moved) + 0.5 * change @ bend @ change
         return float(self._point.cost - after)
-
-    def _cv(self, change: Float[np.ndarray, " knot_mv"]) -> Float[np.ndarray, "horizon cv"]:
-        cv: np.ndarray = self._at.cv + self._at.cv_slope @ change
-        return cv
-
-    def _engineering(self, change: Float[np.ndarray, " knot_mv"]) -> Float[np.ndarray, "knot mv"]:
-        scaled: np.ndarray = change.reshape(self._knots.shape) * self._span
-        return scaled
-
-    def _gradient(
-        self, weight: Float[np.ndarray, "horizon cv"], change: Float[np.ndarray, " knot_mv"]
-    ) -> Float[np.ndarray, " knot_mv"]:
-        """At no change, of the piece that `change` lies on."""
-        cv, slope = self._cv(change), self._at.cv_slope.reshape(-1, self._knots.size)
-        by_cv = self._objective.cv_slope(cv) - weight * (cv - self._at.cv)
-        return np.asarray(slope.T @ by_cv.ravel() + self._mv_slope)
 
     def _straight(self, weight: Float[np.ndarray, "horizon cv"]) -> Float[np.ndarray, "knot_mv knot_mv"]:
         """The Gauss-Newton Hessian of a piece."""
-        slope = self._at.cv_slope.reshape(-1, self._knots.size)
-        hessian: np.ndarray = slope.T @ (weight.reshape(-1, 1) * slope) + self._mv_curvature
-        hessian += _FLATTEST * (1.0 + np.trace(hessian) / len(hessian)) * np.eye(len(hessian))
-        return np.asarray(hessian)
+        hessian: np.ndarray = self._slope.T.dot(weight.reshape(-1, 1) * self._slope)
+        hessian += self._mv_curvature
+        return hessian
 
     def _convex(self, straight: Float[np.ndarray, "knot_mv knot_mv"]) -> Float[np.ndarray, "knot_mv knot_mv"]:
         """`straight` plus the bend, or as much of it as leaves the whole positive definite.
@@ -128,56 +134,47 @@ class LocalModel:
         Directions of negative curvature get the same amount of positive curvature, which makes for steps
         of a length that the model can be believed over; Dauphin et al., NIPS 2014.
         """
-        damping = self._damping * np.trace(straight) / len(straight)
-        whole = straight + self._bend + damping * np.eye(len(straight))
-        try:
-            np.linalg.cholesky(whole)
-        except np.linalg.LinAlgError:
+        whole: np.ndarray = straight + self._bend
+        if self._damping:
+            whole.flat[:: self._size + 1] += self._damping * straight.trace() / self._size
+        _, indefinite = dpotrf(whole)
+        if indefinite:
             values, vectors = np.linalg.eigh(whole)
             least = _FLATTEST * np.abs(values).max()
             whole = (vectors * np.maximum(np.abs(values), least)) @ vectors.T
-        return np.asarray(whole)
+        return whole
 
     @cached_property
     def _mv_curvature(self) -> Float[np.ndarray, "knot_mv knot_mv"]:
-        by_knot = self._space.blocks.moves_matrix
-        weight = 2.0 * self._objective.move_weight * self._span**2
-        curvature = (by_knot.T @ by_knot)[:, None, :, None] * np.diag(weight)[None, :, None, :]
-        share, drawn = self._space.blocks.matrix, 2.0 * self._objective.rest_weight * self._span**2
-        for mv in range(len(weight)):
-            curvature[:, mv, :, mv] += share.T @ (drawn[:, [mv]] * share)
-        return np.asarray(curvature.reshape(self._knots.size, self._knots.size))
+        objective, blocks, mvs = self._objective, self._space.blocks, len(self._span)
+        price = 2.0 * objective.move_weight * self._span**2
+        curvature = blocks.of(mvs).gram.reshape(self._size, -1, mvs) * price
+        if objective.draws:
+            share, drawn = blocks.matrix, 2.0 * objective.rest_weight * self._span**2
+            each = curvature.reshape(-1, mvs, len(blocks.lengths), mvs)
+            for mv in range(mvs):
+                each[:, mv, :, mv] += share.T @ (drawn[:, [mv]] * share)
+        return np.asarray(curvature.reshape(self._size, self._size))
 
     @cached_property
     def _mv_slope(self) -> Float[np.ndarray, " knot_mv"]:
         return mv_slope(self._objective, self._space, self._at.mv)
 
-    def _multipliers(self, answer: Minimiser) -> Multipliers:
-        moves, guards = np.split(answer.by_row, [self._knots.size])
-        shape = self._knots.shape
-        return Multipliers(
-            answer.by_bound.reshape(shape), moves.reshape(shape), guards.reshape(self._point.guard.shape)
-        )
-
-    @cached_property
-    def bounds(self) -> Interval:
-        """On the change, from the MVs' limits."""
-        low, high = self._space.low - self._knots, self._space.high - self._knots
-        return Interval((low / self._span).ravel(), (high / self._span).ravel())
-
     @cached_property
     def matrix(self) -> Float[np.ndarray, "row knot_mv"]:
         """From the change to moves over each block, then to guardrails at every row."""
-        return np.vstack((self._space.knot_moves, self._at.guard_slope.reshape(-1, self._knots.size)))
+        moves = self._space.blocks.of(len(self._span)).moves
+        return np.concatenate((moves, self._at.guard_slope.reshape(-1, self._size)))
 
     def limits(self, repaired: float) -> Interval:
-        """On `matrix @ change`: largest moves, and guardrails of which a share of the excess is to go."""
-        moves = self._space.moves(self._knots)
-        low, high = (-self._space.reach - moves) / self._span, (self._space.reach - moves) / self._span
+        """On the change and on `matrix @ change`: MV limits, largest moves, and guardrails of which a share
+        of the excess is to go."""
+        hard, now = self._space.hard, self._point.hard_values
         excess = (self._point.guard + BACK_OFF).ravel()
-        room = -np.where(excess > 0.0, repaired * excess, excess)
+        room = -excess if repaired == 1.0 else -np.where(excess > 0.0, repaired * excess, excess)
         return Interval(
-            np.concatenate((low.ravel(), np.full(room.shape, -np.inf))), np.concatenate((high.ravel(), room))
+            np.concatenate((hard.low - now, np.full(room.shape, -np.inf))),
+            np.concatenate((hard.high - now, room)),
         )
 
 
@@ -185,8 +182,11 @@ def mv_slope(
     objective: Objective, space: MoveSpace, mv: Float[np.ndarray, "horizon mv"]
 ) -> Float[np.ndarray, " knot_mv"]:
     """Gradient by the knots, relative to `mv_span`, of what moves cost, and distances from where MVs rest."""
-    by_knot = space.blocks.moves_matrix.T @ space.moves(mv)
-    span = space.problem.mv_span
-    slope: np.ndarray = 2.0 * objective.move_weight * span * by_knot
-    drawn = space.blocks.matrix.T @ (objective.rest_weight * (mv - objective.rest))
-    return np.asarray((slope + 2.0 * span * drawn).ravel())
+    by_knot = space.blocks.moves_matrix.T.dot(space.moves(mv))
+    if objective.draws:
+        drawn = space.blocks.matrix.T @ (objective.rest_weight * (mv - objective.rest))
+        by_knot = objective.move_weight * by_knot + drawn
+    else:
+        by_knot *= objective.move_weight
+    by_knot *= 2.0 * space.problem.mv_span
+    return np.asarray(by_knot.ravel())

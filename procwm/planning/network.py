@@ -1,7 +1,9 @@
 """Feed-forward layers in numpy: values and first and second derivatives, whole batches at once."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -15,21 +17,17 @@ def value(layers: Layers, inputs: Float[np.ndarray, "*batch in"]) -> Float[np.nd
         if isinstance(layer, Affine):
             inputs = inputs.dot(layer.weight.T)
             inputs += layer.bias
-        elif layer is Activation.TANH:
-            inputs = np.tanh(inputs)
-        elif layer is Activation.SQUARE:
-            inputs = inputs * inputs
         else:
-            inputs = inputs * _sigmoid(inputs)
+            inputs = FUNCTIONS[layer](inputs)
     return inputs
 
 
-@dataclass(frozen=True, eq=False)
-class _Bend:
-    """An activation at every row: its first two derivatives."""
+class _Bend(NamedTuple):
+    """An activation at every row, and the weight that its outputs meet next."""
 
     slope: Float[np.ndarray, "batch width"]
-    curvature: Float[np.ndarray, "batch width"]
+    curvature: Callable[[], Float[np.ndarray, "batch width"]]
+    weight: Float[np.ndarray, "out width"]
 
 
 class Derivatives:
@@ -40,84 +38,102 @@ class Derivatives:
     """
 
     def __init__(self, layers: Layers, inputs: Float[np.ndarray, "batch in"]) -> None:
-        self._inputs = inputs.shape[1]
-        self._parts: list[Affine | _Bend] = []
-        for layer in layers:
-            if isinstance(layer, Affine):
-                self._parts.append(layer)
-                inputs = value((layer,), inputs)
-            else:
-                inputs, bend = _bent(layer, inputs)
-                self._parts.append(bend)
+        """Run `layers`, of which every second one, the first and the last among them, is affine."""
+        first, *later = layers
+        assert isinstance(first, Affine)
+        self._first = first.weight
+        inputs = inputs.dot(first.weight.T)
+        inputs += first.bias
+        self._bends: list[_Bend] = []
+        for activation, affine in zip(later[::2], later[1::2], strict=True):
+            assert isinstance(activation, Activation)
+            assert isinstance(affine, Affine)
+            inputs, slope, curvature = _bent(activation, inputs)
+            self._bends.append(_Bend(slope, curvature, affine.weight))
+            inputs = inputs.dot(affine.weight.T)
+            inputs += affine.bias
         self.value: Float[np.ndarray, "batch out"] = inputs
 
     @property
     def jacobian(self) -> Float[np.ndarray, "batch out in"]:
         """First derivatives."""
         tangent = self._tangents[-1].swapaxes(1, 2)
-        return np.broadcast_to(tangent, (len(self.value), *tangent.shape[1:]))
+        return tangent if self._bends else np.broadcast_to(tangent, (len(self.value), *tangent.shape[1:]))
 
     @cached_property
     def _tangents(self) -> list[Float[np.ndarray, "_ in width"]]:
-        """Derivatives of every layer's inputs, and of the outputs, by the network's inputs.
+        """Derivatives of every activation's inputs, and of the outputs, by the network's inputs.
 
-        The first axis has length 1 as long as all rows have the same.
+        The first axis of the first has length 1, as all rows have the same.
 
         Swept from inputs to outputs, which is what `curvature` needs too; every product has a constant
         factor, so that the whole batch is one matrix product.
         """
-        size = self._inputs
-        tangents = [np.eye(size)[None]]
-        for part in self._parts:
-            before = tangents[-1]
-            if isinstance(part, _Bend):
-                tangents.append(before * part.slope[:, None, :])
-            else:
-                tangents.append(
-                    (before.reshape(-1, before.shape[2]) @ part.weight.T).reshape(-1, size, len(part.bias))
-                )
+        size = self._first.shape[1]
+        tangents = [self._first.T[None]]
+        for slope, _, weight in self._bends:
+            bent = tangents[-1] * slope[:, None, :]
+            tangents.append(bent.reshape(-1, weight.shape[1]).dot(weight.T).reshape(-1, size, len(weight)))
         return tangents
 
-    def pullback(self, row: int, by_output: Float[np.ndarray, " out"]) -> Float[np.ndarray, " in"]:
-        """Gradient by the inputs of `by_output @ value[row]`."""
-        for part in reversed(self._parts):
-            by_output = (
-                by_output.dot(part.weight) if isinstance(part, Affine) else by_output * part.slope[row]
-            )
-        return by_output
+    @property
+    def slopes(self) -> list[Float[np.ndarray, "batch width"]]:
+        """First derivatives of the hidden layers' activations, first layer first."""
+        return [bend.slope for bend in self._bends]
 
-    def pullback_all(self, by_output: Float[np.ndarray, "batch out"]) -> Float[np.ndarray, "batch in"]:
-        """`pullback` at every row."""
-        for part in reversed(self._parts):
-            by_output = by_output @ part.weight if isinstance(part, Affine) else by_output * part.slope
-        return by_output
+    def pullback(self, by_output: Float[np.ndarray, "batch out"]) -> Float[np.ndarray, "batch in"]:
+        """Gradient by the inputs of `by_output @ value`, at every row."""
+        for slope, _, weight in reversed(self._bends):
+            by_output = by_output.dot(weight)
+            by_output *= slope
+        return np.asarray(by_output.dot(self._first))
 
     def curvature(self, by_output: Float[np.ndarray, "batch out"]) -> Float[np.ndarray, "batch in in"]:
         """Second derivatives by the inputs of `by_output @ value`, at every row."""
-        total = np.zeros((len(self.value), self._inputs, self._inputs))
-        for part, tangent in zip(reversed(self._parts), reversed(self._tangents[:-1]), strict=True):
-            if isinstance(part, Affine):
-                by_output = by_output @ part.weight
-            else:
-                bent = by_output * part.curvature
-                total += (tangent * bent[:, None, :]) @ tangent.swapaxes(1, 2)
-                by_output = by_output * part.slope
+        size = self._first.shape[1]
+        total = np.zeros((len(self.value), size, size))
+        for (slope, curvature, weight), tangent in zip(
+            reversed(self._bends), reversed(self._tangents[:-1]), strict=True
+        ):
+            by_output = by_output.dot(weight)
+            bent = by_output * curvature()
+            total += (tangent * bent[:, None, :]) @ tangent.swapaxes(1, 2)
+            by_output *= slope
         return total
 
 
 def _bent(
     activation: Activation, inputs: Float[np.ndarray, "batch width"]
-) -> tuple[Float[np.ndarray, "batch width"], _Bend]:
+) -> tuple[
+    Float[np.ndarray, "batch width"],
+    Float[np.ndarray, "batch width"],
+    Callable[[], Float[np.ndarray, "batch width"]],
+]:
+    """Value, first derivative, and how to get the second."""
     if activation is Activation.TANH:
         t = np.tanh(inputs)
         slope = 1.0 - t * t
-        return t, _Bend(slope, -2.0 * t * slope)
+        return t, slope, lambda: -2.0 * t * slope
     if activation is Activation.SQUARE:
-        return inputs * inputs, _Bend(2.0 * inputs, np.full_like(inputs, 2.0))
+        return inputs * inputs, 2.0 * inputs, lambda: np.full_like(inputs, 2.0)
     s = _sigmoid(inputs)
     bent = s * (1.0 - s)
-    return inputs * s, _Bend(s + inputs * bent, bent * (2.0 + inputs * (1.0 - 2.0 * s)))
+    return inputs * s, s + inputs * bent, lambda: bent * (2.0 + inputs * (1.0 - 2.0 * s))
 
 
 def _sigmoid(inputs: Float[np.ndarray, "*batch width"]) -> Float[np.ndarray, "*batch width"]:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * inputs)))  # exp(-x) would overflow
+
+
+def _square(inputs: Float[np.ndarray, "*batch width"]) -> Float[np.ndarray, "*batch width"]:
+    return np.asarray(inputs * inputs)
+
+
+def _silu(inputs: Float[np.ndarray, "*batch width"]) -> Float[np.ndarray, "*batch width"]:
+    return np.asarray(inputs * _sigmoid(inputs))
+
+
+FUNCTIONS: Mapping[Activation, Callable[..., Float[np.ndarray, "*batch width"]]] = MappingProxyType(
+    {Activation.TANH: np.tanh, Activation.SQUARE: _square, Activation.SILU: _silu}
+)
+"""What each activation does to every number."""

@@ -1,9 +1,10 @@
 """What a plan costs, in engineering units: tracking, zones, softened limits and moves."""
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from procwm.planning.problem import ControlProblem
 
@@ -45,45 +46,70 @@ class Objective:
     rest: Float[np.ndarray, " mv"]
     rest_weight: Float[np.ndarray, "horizon mv"]
 
+    @cached_property
+    def _intervals(self) -> tuple[Float[np.ndarray, "2 horizon cv"], ...]:
+        """Low ends, high ends and weights of goals, and then of limits."""
+        low, high, weight = np.empty((3, 2, *self.goal_weight.shape))
+        low[0], high[0], weight[0] = self.goal_low, self.goal_high, self.goal_weight
+        low[1], high[1], weight[1] = self.low, self.high, self.limit_weight
+        return low, high, weight
+
+    @cached_property
+    def draws(self) -> bool:
+        """Whether an MV is drawn anywhere."""
+        return bool(self.rest_weight.any())
+
     def cost(
         self, cv: Float[np.ndarray, "*batch horizon cv"], mv: Float[np.ndarray, "*batch horizon mv"]
     ) -> Float[np.ndarray, "*batch"]:
         """Cost of each trajectory; non-finite where its outputs are."""
-        goal = self.goal_weight * excess(cv, self.goal_low, self.goal_high) ** 2
-        limits = self.limit_weight * excess(cv, self.low, self.high) ** 2
-        first = self.move_weight * (mv[..., 0, :] - self.last_mv) ** 2
-        later = self.move_weight * np.diff(mv, axis=-2) ** 2
-        total: np.ndarray = (goal + limits).sum(axis=(-1, -2)) + first.sum(axis=-1) + later.sum(axis=(-1, -2))
-        total += (self.rest_weight * (mv - self.rest) ** 2).sum(axis=(-1, -2))
-        return np.asarray(total)
+        low, high, weight = self._intervals
+        away = excess(cv[..., None, :, :], low, high)
+        away *= away
+        away *= weight
+        moved = mv.copy()
+        moved[..., 1:, :] -= mv[..., :-1, :]
+        moved[..., 0, :] -= self.last_mv
+        moved *= moved
+        moved *= self.move_weight
+        if self.draws:
+            moved += self.rest_weight * (mv - self.rest) ** 2
+        return np.asarray(away.sum(axis=(-3, -2, -1)) + moved.sum(axis=(-2, -1)))
 
     def cv_slope(self, cv: Float[np.ndarray, "*batch horizon cv"]) -> Float[np.ndarray, "*batch horizon cv"]:
         """Derivative of the cost by every output."""
-        goal = self.goal_weight * excess(cv, self.goal_low, self.goal_high)
-        return np.asarray(2.0 * (goal + self.limit_weight * excess(cv, self.low, self.high)))
+        low, high, weight = self._intervals
+        slope = excess(cv[..., None, :, :], low, high)
+        slope *= weight
+        return np.asarray(2.0 * slope.sum(axis=-3))
 
     def cv_curvature(
         self, cv: Float[np.ndarray, "*batch horizon cv"]
     ) -> Float[np.ndarray, "*batch horizon cv"]:
         """Second derivative of the cost by every output; it jumps where an output leaves an interval."""
-        point = self.goal_low == self.goal_high
-        goal = point | (cv < self.goal_low) | (cv > self.goal_high)
-        limits = (cv < self.low) | (cv > self.high)
-        return np.asarray(
-            2.0 * (np.where(goal, self.goal_weight, 0.0) + np.where(limits, self.limit_weight, 0.0))
-        )
+        low, high, weight = self._intervals
+        at = cv[..., None, :, :]
+        outside = (at < low) | (at > high)
+        outside[..., 0, :, :] |= self._point
+        return np.asarray(2.0 * (outside * weight).sum(axis=-3))
+
+    @cached_property
+    def _point(self) -> Bool[np.ndarray, "horizon cv"]:
+        """Goals that are intervals of no width."""
+        return np.asarray(self.goal_low == self.goal_high)
 
 
 def excess(
     value: Float[np.ndarray, "*rows cv"],
     low: Float[np.ndarray, "..."],
     high: Float[np.ndarray, "..."],
-) -> Float[np.ndarray, "*rows cv"]:
-    """Signed distance of `value` to the interval `[low, high]`, which is broadcast; 0 inside."""
+) -> Float[np.ndarray, "..."]:
+    """Signed distance of `value` to the interval `[low, high]`; 0 inside. All three are broadcast."""
     distance: np.ndarray = value - np.minimum(np.maximum(value, low), high)
     return distance
 
 
+@lru_cache
 def row_weights(horizon: int) -> Float[np.ndarray, " horizon"]:
     """1 for every row, more for the last: it also stands for what comes after the horizon.
 
@@ -92,6 +118,7 @@ def row_weights(horizon: int) -> Float[np.ndarray, " horizon"]:
     """
     weights = np.ones(horizon)
     weights[-1] += horizon / 8.0
+    weights.setflags(write=False)
     return weights
 
 
@@ -100,7 +127,7 @@ def objective(problem: ControlProblem) -> Objective:
     tracked = np.isfinite(problem.target)
     goal_low = np.where(tracked, problem.target, problem.zone_low)
     goal_high = np.where(tracked, problem.target, problem.zone_high)
-    has_goal = np.isfinite(goal_low) | np.isfinite(goal_high)
+    has_goal = tracked | np.isfinite(problem.zone_low) | np.isfinite(problem.zone_high)
     has_limits = np.isfinite(problem.low) | np.isfinite(problem.high)
     rows = row_weights(problem.horizon)[:, None]
     rest = np.full(problem.last_mv.shape, np.nan) if problem.rest is None else problem.rest

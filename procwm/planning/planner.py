@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -87,12 +88,12 @@ class MpcPlanner:
         began = time.perf_counter()
         solvers = self._built(problem.horizon)
         # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
-        with np.errstate(over="ignore", invalid="ignore"), _BLAS.limit(limits=1):
+        with np.errstate(over="ignore", invalid="ignore"), _one_thread():
             steady = self._steady(solvers, problem, warm_start, began + _STEADY_SHARE * deadline_s)
             cycle = self._cycle(solvers, problem, steady, began, deadline_s)
             best = cycle.best_on_levels if problem.discrete else cycle.best
             plan = cycle.plan(best(warm_start))
-        return replace(plan, cv=plan.cv[:, : problem.target.shape[1]])
+        return plan if self._trust is None else replace(plan, cv=plan.cv[:, : problem.target.shape[1]])
 
     def _steady(
         self, solvers: Solvers, problem: ControlProblem, warm_start: Plan | None, deadline: float
@@ -132,7 +133,7 @@ class MpcPlanner:
             names=(self._mv_names, self._guard_names),
             foresight=Foresight(self._planned, MoveSpace(solvers.blocks, problem), objective(problem)),
             solvers=solvers,
-            generator=np.random.default_rng(self._seed),
+            seed=self._seed,
             sampling=self._sampling,
             notes=notes,
         )
@@ -156,6 +157,13 @@ def _trust_region(model: WorldModel) -> TrustRegion:
             "train it again, or leave trust_region out"
         )
     return TrustRegion.of(model.cloud)
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    if all(library.num_threads == 1 for library in _BLAS.lib_controllers):
+        return nullcontext()
+    limited: AbstractContextManager[object] = _BLAS.limit(limits=1)
+    return limited
 
 
 def _check_axes(model: WorldModel, problem: ControlProblem) -> None:

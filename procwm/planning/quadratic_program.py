@@ -1,10 +1,11 @@
 """Dense convex quadratic programs, solved by DAQP, whose answers are checked."""
 
+import math
 from dataclasses import dataclass
 
 import daqp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 _KKT_TOLERANCE = 1e-6
 _NO_BOUND = 1e30
@@ -21,11 +22,10 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class QuadraticProgram:
-    """`min x'Hx/2 + g'x` under `bounds` on `x` and `limits` on `Ax`; H is positive definite."""
+    """`min x'Hx/2 + g'x` under `limits` on `x` and then on `Ax`; H is positive definite."""
 
     hessian: Float[np.ndarray, "variable variable"]
     gradient: Float[np.ndarray, " variable"]
-    bounds: Interval
     matrix: Float[np.ndarray, "row variable"]
     limits: Interval
 
@@ -36,12 +36,12 @@ class Minimiser:
 
     Attributes:
         x: the point.
-        by_bound, by_row: multipliers, above 0 where an upper limit pushes and below 0 where a lower one does.
+        multipliers: of the limits on `x` and then on `Ax`; above 0 where an upper limit pushes and below 0
+            where a lower one does.
     """
 
     x: Float[np.ndarray, " variable"]
-    by_bound: Float[np.ndarray, " variable"]
-    by_row: Float[np.ndarray, " row"]
+    multipliers: Float[np.ndarray, " limit"]
 
 
 def minimiser(program: QuadraticProgram) -> Minimiser | None:
@@ -50,49 +50,51 @@ def minimiser(program: QuadraticProgram) -> Minimiser | None:
     A solver's own word for success is not taken: the Karush-Kuhn-Tucker conditions are.
     """
     hessian, gradient, matrix = program.hessian, program.gradient, program.matrix
-    if not (np.isfinite(hessian).all() and np.isfinite(gradient).all() and np.isfinite(matrix).all()):
+    if not math.isfinite(hessian.sum() + gradient.sum() + matrix.sum()):
         return None
-    low = np.concatenate((program.bounds.low, program.limits.low))
-    high = np.concatenate((program.bounds.high, program.limits.high))
     x, _, _, info = daqp.solve(
         hessian,
         gradient,
         matrix,
-        high.clip(-_NO_BOUND, _NO_BOUND),
-        low.clip(-_NO_BOUND, _NO_BOUND),
+        np.minimum(program.limits.high, _NO_BOUND),
+        np.maximum(program.limits.low, -_NO_BOUND),
         primal_tol=1e-9,
     )
-    by_bound, by_row = np.split(np.asarray(info["lam"]), [len(gradient)])
-    answer = Minimiser(np.asarray(x), by_bound, by_row)
+    answer = Minimiser(np.asarray(x), np.asarray(info["lam"]))
     return answer if _optimal(program, answer) else None
 
 
 def _optimal(program: QuadraticProgram, answer: Minimiser) -> bool:
-    """Whether `answer` is stationary, keeps limits, and is pushed by active limits only, and inwards."""
-    slope = program.hessian @ answer.x + program.gradient
-    pushed = answer.by_bound + program.matrix.T @ answer.by_row
+    """Whether `answer` is stationary, keeps limits, and is pushed by active limits only, and inwards.
+
+    An answer that is not finite has no comparison that holds.
+    """
+    x, limits, multipliers = answer.x, program.limits, answer.multipliers
+    slope = program.hessian.dot(x)
+    slope += program.gradient
+    slope += multipliers[: len(x)]
+    slope += multipliers[len(x) :].dot(program.matrix)
     scale = 1.0 + float(np.abs(program.gradient).max())
-    return bool(
-        np.isfinite(answer.x).all()
-        and np.abs(slope + pushed).max() <= _KKT_TOLERANCE * scale
-        and _complementary(answer.x, program.bounds, answer.by_bound / scale)
-        and _complementary(program.matrix @ answer.x, program.limits, answer.by_row / scale)
-    )
-
-
-def _complementary(
-    value: Float[np.ndarray, " row"], limits: Interval, multiplier: Float[np.ndarray, " row"]
-) -> bool:
-    room = room_for(value, limits, multiplier)
-    slack = np.minimum(np.abs(multiplier), np.abs(room))
-    kept = min((value - limits.low).min(initial=np.inf), (limits.high - value).min(initial=np.inf))
-    return bool(kept >= -_KKT_TOLERANCE and slack.max(initial=0.0) <= _KKT_TOLERANCE)
+    if not np.abs(slope).max() <= _KKT_TOLERANCE * scale:
+        return False
+    value = np.concatenate((x, program.matrix.dot(x)))
+    if not min((value - limits.low).min(), (limits.high - value).min()) >= -_KKT_TOLERANCE:
+        return False
+    pushed = multipliers.nonzero()[0]
+    if not len(pushed):
+        return True
+    force = np.abs(multipliers[pushed]) / scale
+    room = np.abs(room_for(value, limits, multipliers, pushed))
+    return bool(np.minimum(force, room).max() <= _KKT_TOLERANCE)
 
 
 def room_for(
-    value: Float[np.ndarray, "*rows"], limits: Interval, multiplier: Float[np.ndarray, "*rows"]
-) -> Float[np.ndarray, "*rows"]:
-    """Distance of `value` to the limit that `multiplier` says it pushes against; 0 where to none."""
-    return np.where(
-        multiplier > 0.0, limits.high - value, np.where(multiplier < 0.0, value - limits.low, 0.0)
-    )
+    value: Float[np.ndarray, " row"],
+    limits: Interval,
+    multiplier: Float[np.ndarray, " row"],
+    pushed: Int[np.ndarray, " pushed"],
+) -> Float[np.ndarray, " pushed"]:
+    """Distance of `value` to the limit that `multiplier` says it pushes against, in rows `pushed`."""
+    upper = multiplier[pushed] > 0.0
+    limit = np.where(upper, limits.high[pushed], limits.low[pushed])
+    return np.asarray(np.where(upper, 1.0, -1.0) * (limit - value[pushed]))

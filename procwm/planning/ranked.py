@@ -118,16 +118,14 @@ class Freedom:
         kept = np.hstack((self._kept @ self._basis, np.zeros((len(self._kept), unknowns - free))))
         value = self._kept @ self.x
         low, high = np.minimum(self._room.low - value, 0.0), np.maximum(self._room.high - value, 0.0)
+        # Steps are free but for what is kept, and slacks are positive.
+        least, most = np.where(np.arange(unknowns) < free, -np.inf, 0.0), np.full(unknowns, np.inf)
         answer = minimiser(
             QuadraticProgram(
                 hessian,
                 gradient,
-                Interval(
-                    np.concatenate((np.full(free, -np.inf), np.zeros(unknowns - free))),
-                    np.full(unknowns, np.inf),
-                ),
                 np.vstack((kept, matrix)),
-                Interval(np.concatenate((low, limits.low)), np.concatenate((high, limits.high))),
+                Interval(np.concatenate((least, low, limits.low)), np.concatenate((most, high, limits.high))),
             )
         )
         if answer is None:

@@ -12,10 +12,11 @@ import time
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg.lapack import dposv
 
 from procwm.planning.foresight import Foresight, Point
 from procwm.planning.local_model import BACK_OFF, LocalModel, Step, mv_slope
-from procwm.planning.problem import Optimality
+from procwm.planning.problem import Multipliers, Optimality
 from procwm.planning.quadratic_program import Interval, room_for
 from procwm.planning.solution import Solution, Stop
 
@@ -65,7 +66,7 @@ class SequentialProgram:
                 if following is not None or damping >= _DAMPING[1]:
                     break
                 damping = max(_DAMPING[0], 10.0 * damping)
-            guards = step.multipliers.guard
+            guards = step.multipliers[2 * start.size :].reshape(guards.shape)
             if following is None:
                 optimality = search.optimality(point, step, search.costate(point, guards, sweep=False))
                 stop = Stop.OPTIMAL if search.finished(point, optimality) else Stop.STALLED
@@ -94,7 +95,7 @@ class _Search:
 
     def along(self, point: Point, step: Step) -> Point | None:
         """A point along `step` that is good enough; `None` where there is none."""
-        self._price = max(self._price, 2.0 * float(step.multipliers.guard.max(initial=0.0)))
+        self._price = max(self._price, 2.0 * float(step.multipliers[2 * point.knots.size :].max(initial=0.0)))
         promised = step.decrease + self._price * step.repaired * point.broken
         if promised <= 0.0:
             return None
@@ -121,27 +122,36 @@ class _Search:
         self, point: Point, step: Step, costate: Float[np.ndarray, "horizon latent"]
     ) -> Optimality:
         """The conditions at `point`, with the multipliers and the Hessian of `step`."""
-        foresight, multipliers = self._foresight, step.multipliers
-        space, span = foresight.space, foresight.space.problem.mv_span
-        pushed = multipliers.range + multipliers.move
-        pushed[:-1] -= multipliers.move[1:]
-        by_mv = mv_slope(foresight.objective, space, point.at.mv)
-        slope = point.at.knot_slope(costate) + by_mv + pushed.ravel()
-        room = (
-            (multipliers.range, point.knots / span, Interval(space.low / span, space.high / span)),
-            (
-                multipliers.move,
-                space.moves(point.knots) / span,
-                Interval(-space.reach / span, space.reach / span),
+        space, multipliers, size = self._foresight.space, step.multipliers, point.knots.size
+        by_bound, by_move, by_guard = (
+            multipliers[:size],
+            multipliers[size : 2 * size],
+            multipliers[2 * size :],
+        )
+        slope = point.at.knot_slope(costate) + mv_slope(self._foresight.objective, space, point.at.mv)
+        pushed = multipliers.nonzero()[0]
+        if len(pushed):
+            slope += by_bound + by_move.dot(space.blocks.of(point.knots.shape[1]).moves)
+        _, solved, indefinite = dposv(step.hessian, slope)
+        gap = np.inf if indefinite else 0.5 * float(slope.dot(solved))
+        if len(pushed):
+            value = np.concatenate((point.hard_values, point.guard.ravel()))
+            room = room_for(value, self._limits(point), multipliers, pushed)
+            gap += float(np.abs(multipliers[pushed]).dot(np.abs(room)))
+        return Optimality(
+            float(np.abs(slope).max()),
+            gap,
+            Multipliers(
+                by_bound.reshape(point.knots.shape),
+                by_move.reshape(point.knots.shape),
+                by_guard.reshape(point.guard.shape),
             ),
-            (multipliers.guard, point.guard, _below(point.guard)),
         )
-        gap = 0.5 * float(slope @ np.linalg.solve(step.hessian, slope)) + sum(
-            float((np.abs(multiplier) * np.abs(room_for(values, limits, multiplier))).sum())
-            for multiplier, values, limits in room
+
+    def _limits(self, point: Point) -> Interval:
+        """Hard limits, and then those of guardrails at every row."""
+        hard, guards = self._foresight.space.hard, point.guard.size
+        return Interval(
+            np.concatenate((hard.low, np.full(guards, -np.inf))),
+            np.concatenate((hard.high, np.full(guards, -BACK_OFF))),
         )
-        return Optimality(float(np.abs(slope).max()), gap, multipliers)
-
-
-def _below(guard: Float[np.ndarray, "horizon guard"]) -> Interval:
-    return Interval(np.full(guard.shape, -np.inf), np.full(guard.shape, -BACK_OFF))

@@ -1,6 +1,6 @@
 """Torch layers read once into plain matrices, and written as CasADi expressions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import singledispatch
@@ -94,12 +94,34 @@ def array(value: Tensor) -> Float[np.ndarray, "..."]:
 
 
 def read_layers(network: nn.Module) -> Layers:
-    """The layers of `network`.
+    """The layers of `network`; every second one, the first and the last among them, is affine.
 
     Raises:
-        SpecError: it has a layer other than Linear, Tanh, SiLU, Sequential or ScheduledNetwork.
+        SpecError: it has a layer other than Linear, Tanh, SiLU, Sequential or ScheduledNetwork, or begins
+            with one that is not affine.
     """
-    return tuple(_read(network))
+    return _in_turn(_read(network))
+
+
+def _in_turn(layers: Iterable[Affine | Activation]) -> Layers:
+    """`layers` with neighbours that are affine as one, and the identity where one is missing."""
+    merged: list[Affine | Activation] = []
+    for layer in layers:
+        before = merged[-1] if merged else None
+        if isinstance(layer, Affine) and isinstance(before, Affine):
+            merged[-1] = Affine(layer.weight @ before.weight, layer.weight @ before.bias + layer.bias)
+        elif isinstance(layer, Activation) and isinstance(before, Activation):
+            merged += [_identity(merged), layer]
+        else:
+            merged.append(layer)
+    if not isinstance(merged[0], Affine):
+        raise SpecError(f"a network begins with {merged[0]}; for a plan it must begin with Linear")
+    return tuple(merged) if isinstance(merged[-1], Affine) else (*merged, _identity(merged))
+
+
+def _identity(after: Sequence[Affine | Activation]) -> Affine:
+    width = next(len(layer.bias) for layer in reversed(after) if isinstance(layer, Affine))
+    return Affine(np.eye(width), np.zeros(width))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +181,8 @@ def transcribe(model: WorldModel) -> Transcript:
 
 
 def _guard_layers(head: GuardHead) -> Layers:
-    layers = read_layers(head.network)
     margin = Affine(np.eye(1), np.array([head.margin]))
-    return (*layers, margin)
+    return _in_turn((*read_layers(head.network), margin))
 
 
 def expression(layers: Layers, inputs: Any) -> Any:

@@ -145,15 +145,13 @@ def test_a_quadratic_program_by_hand() -> None:
         QuadraticProgram(
             2.0 * np.eye(2),
             np.array([-4.0, -2.0]),
-            Interval(np.zeros(2), np.full(2, 1.6)),
             np.ones((1, 2)),
-            Interval(np.array([-np.inf]), np.array([2.0])),
+            Interval(np.array([0.0, 0.0, -np.inf]), np.array([1.6, 1.6, 2.0])),
         )
     )
     assert answer is not None
     assert answer.x == pytest.approx([1.5, 0.5])
-    assert answer.by_row == pytest.approx([1.0])
-    assert answer.by_bound == pytest.approx([0.0, 0.0])
+    assert answer.multipliers == pytest.approx([0.0, 0.0, 1.0])
 
 
 class Liar:
@@ -185,9 +183,8 @@ def test_a_wrong_answer_is_refused_whatever_the_solver_says(
     program = QuadraticProgram(
         np.eye(1),
         np.array([-2.0]),
-        Interval(np.zeros(1), np.ones(1)),
         np.ones((1, 1)),
-        Interval(np.array([-9.0]), np.array([9.0])),
+        Interval(np.array([0.0, -9.0]), np.array([1.0, 9.0])),
     )
     monkeypatch.setattr(quadratic_program, "daqp", Liar(1.0, by_bound=1.0))
     assert minimiser(program) is not None
@@ -196,12 +193,11 @@ def test_a_wrong_answer_is_refused_whatever_the_solver_says(
 
 
 def test_limits_that_contradict_each_other_have_no_answer() -> None:
-    bounds = Interval(np.zeros(1), np.ones(1))
-    apart = Interval(np.array([2.0]), np.array([3.0]))
-    assert minimiser(QuadraticProgram(np.eye(1), np.zeros(1), bounds, np.ones((1, 1)), apart)) is None
+    apart = Interval(np.array([0.0, 2.0]), np.array([1.0, 3.0]))
+    assert minimiser(QuadraticProgram(np.eye(1), np.zeros(1), np.ones((1, 1)), apart)) is None
 
 
 def test_numbers_that_are_not_finite_have_no_answer() -> None:
-    bounds = Interval(np.zeros(1), np.ones(1))
+    limits = Interval(np.zeros(2), np.ones(2))
     nothing = np.array([np.nan])
-    assert minimiser(QuadraticProgram(np.eye(1), nothing, bounds, np.ones((1, 1)), bounds)) is None
+    assert minimiser(QuadraticProgram(np.eye(1), nothing, np.ones((1, 1)), limits)) is None

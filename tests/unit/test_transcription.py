@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from procwm.errors import SpecError
+from procwm.planning.foresight import Foresight
 from procwm.planning.linearisation import Trajectory, imagine, outputs
 from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.network import Derivatives, value
+from procwm.planning.objective import objective
 from procwm.planning.prediction import Evaluator
 from procwm.planning.transcription import expression, guard_values, next_latent, read_layers, transcribe
 from procwm.plant.tags import PlantSpec, Role, Tag
@@ -73,6 +75,42 @@ def test_value_and_jacobian_agree_with_torch(activation: nn.Module) -> None:
         assert np.abs(symbolic_jacobian - exact_jacobian[row]).max() < 1e-12
     assert np.abs(value(layers, x.numpy()) - exact).max() < 1e-12
     assert np.abs(Derivatives(layers, x.numpy()).jacobian - exact_jacobian).max() < 1e-12
+
+
+def test_layers_that_do_not_take_turns_agree_with_torch_all_the_same() -> None:
+    torch.manual_seed(1)
+    affine = [nn.Linear(3, 4), nn.Linear(4, 5)]
+    network = nn.Sequential(*affine, nn.Tanh(), nn.SiLU(), nn.Linear(5, 2), nn.Tanh()).double()
+    x = torch.randn(7, 3, dtype=torch.float64)
+    layers = read_layers(network)
+    derivatives, exact = Derivatives(layers, x.numpy()), network(x).detach().numpy()
+    assert np.abs(value(layers, x.numpy()) - exact).max() < 1e-12
+    assert np.abs(derivatives.value - exact).max() < 1e-12
+    with pytest.raises(SpecError, match="begins with tanh"):
+        read_layers(nn.Sequential(nn.Tanh(), nn.Linear(2, 2)))
+
+
+@pytest.mark.parametrize("hidden", [(), (6,), (6, 5, 4)])
+def test_every_depth_of_network_is_rolled_out_and_swept_back_as_its_derivatives_say(
+    hidden: tuple[int, ...],
+) -> None:
+    model = nonlinear_model()
+    predictor = ResidualPredictor(latent=2, mv=2, dv=1, hidden=hidden).double()
+    for parameter in predictor.parameters():
+        parameter.data = 0.3 * torch.randn_like(parameter)
+    model.predictor = predictor
+    problem = control_problem(model, latent=np.array([0.3, -0.2]), last_mv=np.array([5.0, 2.0]))
+    space = MoveSpace(move_blocks(12), problem)
+    foresight = Foresight(transcribe(model), space, objective(problem))
+    one, other = space.hold, space.clip(space.hold + 0.3)
+    alone = foresight.points(one[None])[0]
+    assert foresight.points(np.stack((other, one)))[1].at.cv == pytest.approx(alone.at.cv, rel=1e-12)
+    prediction = Evaluator(model, problem).predict(space.expand(one)[None])
+    assert alone.at.cv == pytest.approx(prediction.cv[0], rel=1e-9)
+    by_cv = np.random.default_rng(0).standard_normal(alone.at.cv.shape)
+    by_guard = np.ones(alone.guard.shape)
+    swept, chained = (alone.at.pulled_back(by_cv, by_guard, sweep=sweep) for sweep in (True, False))
+    assert swept == pytest.approx(chained, rel=1e-9)
 
 
 def test_predictor_and_guardrail_agree_with_torch() -> None:
