@@ -10,7 +10,7 @@ from scipy.linalg import block_diag
 
 from procwm.errors import SpecError
 from procwm.planning.problem import ControlProblem
-from procwm.planning.transcription import Activation, Affine, Layers, Transcript
+from procwm.planning.transcription import Affine, Layers, Transcript, affine, side_by_side
 
 
 def apart(problem: ControlProblem, many: int) -> ControlProblem:
@@ -49,7 +49,10 @@ def joined(members: Sequence[Transcript]) -> Transcript:
         first,
         latent=sum(latents),
         linear=_driven([member.linear for member in members], first.latent),
-        network=_side_by_side([member.network for member in members], first.latent),
+        network=side_by_side(
+            [member.network for member in members],
+            _driven([affine(member.network[0]) for member in members], first.latent),
+        ),
         readout=Affine(
             block_diag(*(member.readout.weight for member in members)),
             np.concatenate([member.readout.bias for member in members]),
@@ -85,24 +88,6 @@ def _driven(layers: Sequence[Affine], latent: int) -> Affine:
     own = block_diag(*(layer.weight[:, :latent] for layer in layers))
     shared = np.vstack([layer.weight[:, latent:] for layer in layers])
     return Affine(np.hstack((own, shared)), np.concatenate([layer.bias for layer in layers]))
-
-
-def _side_by_side(networks: Sequence[Layers], latent: int) -> Layers:
-    together: list[Affine | Activation] = []
-    for place, layers in enumerate(zip(*networks, strict=True)):
-        affine = [layer for layer in layers if isinstance(layer, Affine)]
-        if not affine:
-            together.append(layers[0])
-        elif place == 0:
-            together.append(_driven(affine, latent))
-        else:
-            together.append(
-                Affine(
-                    block_diag(*(layer.weight for layer in affine)),
-                    np.concatenate([layer.bias for layer in affine]),
-                )
-            )
-    return tuple(together)
 
 
 def _of_own_latent(layers: Layers, begin: int, size: int) -> Layers:

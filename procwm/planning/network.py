@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from procwm.planning.transcription import Activation, Affine, Layers
+from procwm.planning.transcription import Abreast, Activation, Affine, Layers
 
 
 def value(layers: Layers, inputs: Float[np.ndarray, "*batch in"]) -> Float[np.ndarray, "*batch out"]:
@@ -18,7 +18,7 @@ def value(layers: Layers, inputs: Float[np.ndarray, "*batch in"]) -> Float[np.nd
             inputs = inputs.dot(layer.weight.T)
             inputs += layer.bias
         else:
-            inputs = FUNCTIONS[layer](inputs)
+            inputs = function_of(layer)(inputs)
     return inputs
 
 
@@ -46,7 +46,7 @@ class Derivatives:
         inputs += first.bias
         self._bends: list[_Bend] = []
         for activation, affine in zip(later[::2], later[1::2], strict=True):
-            assert isinstance(activation, Activation)
+            assert not isinstance(activation, Affine)
             assert isinstance(affine, Affine)
             inputs, slope, curvature = _bent(activation, inputs)
             self._bends.append(_Bend(slope, curvature, affine.weight))
@@ -103,19 +103,25 @@ class Derivatives:
 
 
 def _bent(
-    activation: Activation, inputs: Float[np.ndarray, "batch width"]
+    activation: Activation | Abreast, inputs: Float[np.ndarray, "batch width"]
 ) -> tuple[
     Float[np.ndarray, "batch width"],
     Float[np.ndarray, "batch width"],
     Callable[[], Float[np.ndarray, "batch width"]],
 ]:
     """Value, first derivative, and how to get the second."""
+    if isinstance(activation, Abreast):
+        each = [_bent(own, inputs[:, place]) for own, place in activation.places]
+        values, slopes, curvatures = zip(*each, strict=True)
+        return np.hstack(values), np.hstack(slopes), lambda: np.hstack([second() for second in curvatures])
     if activation is Activation.TANH:
         t = np.tanh(inputs)
         slope = 1.0 - t * t
         return t, slope, lambda: -2.0 * t * slope
     if activation is Activation.SQUARE:
         return inputs * inputs, 2.0 * inputs, lambda: np.full_like(inputs, 2.0)
+    if activation is Activation.SAME:
+        return inputs, np.ones_like(inputs), lambda: np.zeros_like(inputs)
     s = _sigmoid(inputs)
     bent = s * (1.0 - s)
     return inputs * s, s + inputs * bent, lambda: bent * (2.0 + inputs * (1.0 - 2.0 * s))
@@ -133,7 +139,24 @@ def _silu(inputs: Float[np.ndarray, "*batch width"]) -> Float[np.ndarray, "*batc
     return np.asarray(inputs * _sigmoid(inputs))
 
 
-FUNCTIONS: Mapping[Activation, Callable[..., Float[np.ndarray, "*batch width"]]] = MappingProxyType(
-    {Activation.TANH: np.tanh, Activation.SQUARE: _square, Activation.SILU: _silu}
+Function = Callable[..., Float[np.ndarray, "*batch width"]]
+_FUNCTIONS: Mapping[Activation, Function] = MappingProxyType(
+    {
+        Activation.TANH: np.tanh,
+        Activation.SQUARE: _square,
+        Activation.SILU: _silu,
+        Activation.SAME: np.positive,
+    }
 )
-"""What each activation does to every number."""
+
+
+def function_of(activation: Activation | Abreast) -> Function:
+    """What it does to every number; `inputs` and results have their numbers along the last axis."""
+    if isinstance(activation, Activation):
+        return _FUNCTIONS[activation]
+    places = [(_FUNCTIONS[own], place) for own, place in activation.places]
+
+    def abreast(inputs: Float[np.ndarray, "*batch width"]) -> Float[np.ndarray, "*batch width"]:
+        return np.concatenate([own(inputs[..., place]) for own, place in places], axis=-1)
+
+    return abreast

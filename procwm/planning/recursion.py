@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from procwm.planning.network import FUNCTIONS
-from procwm.planning.transcription import Activation, Affine, Transcript
+from procwm.planning.network import function_of
+from procwm.planning.transcription import Affine, Transcript
 
 
 class Recursion:
@@ -23,7 +23,7 @@ class Recursion:
     def __init__(self, transcript: Transcript) -> None:
         size, mvs, linear = transcript.latent, transcript.mv, transcript.linear
         first, *later = (layer for layer in transcript.network if isinstance(layer, Affine))
-        functions = [FUNCTIONS[layer] for layer in transcript.network if isinstance(layer, Activation)]
+        functions = [function_of(layer) for layer in transcript.network if not isinstance(layer, Affine)]
         if not later:
             # A network without hidden layers has one that changes nothing.
             later, functions = [Affine(np.eye(size), np.zeros(size))], [np.positive]

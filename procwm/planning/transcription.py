@@ -3,18 +3,20 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import Any
 
 import casadi as ca
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import block_diag
 from torch import Tensor, nn
 
 from procwm.errors import SpecError
 from procwm.plant.tags import names_of
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
+from procwm.world.predictors.mean import MeanNetwork
 from procwm.world.predictors.scheduled import NEARLY_LINEAR, ScheduledNetwork
 
 
@@ -32,44 +34,62 @@ class Activation(StrEnum):
     TANH = "tanh"
     SILU = "silu"
     SQUARE = "square"
+    SAME = "same"
 
 
-Layers = tuple[Affine | Activation, ...]
+@dataclass(frozen=True)
+class Abreast:
+    """Activations side by side, each of so many numbers."""
+
+    parts: tuple[tuple[Activation, int], ...]
+
+    @cached_property
+    def places(self) -> tuple[tuple[Activation, slice], ...]:
+        """Where the numbers of each are."""
+        ends = np.cumsum([width for _, width in self.parts]).tolist()
+        return tuple(
+            (own, slice(end - width, end)) for (own, width), end in zip(self.parts, ends, strict=True)
+        )
+
+
+Layer = Affine | Activation | Abreast
+Layers = tuple[Layer, ...]
 """A feed-forward network, first layer first."""
 
 
 @singledispatch
-def _read(layer: nn.Module) -> Iterator[Affine | Activation]:
+def _read(layer: nn.Module) -> Iterator[Layer]:
     raise SpecError(
         f"a plan cannot be computed through a layer {type(layer).__name__}; "
-        "predictors, read-outs and guardrails may use Linear, Tanh, SiLU, Sequential and ScheduledNetwork"
+        "predictors, read-outs and guardrails may use Linear, Tanh, SiLU, Sequential, ScheduledNetwork "
+        "and MeanNetwork"
     )
 
 
 @_read.register
-def _(layer: nn.Linear) -> Iterator[Affine | Activation]:
+def _(layer: nn.Linear) -> Iterator[Layer]:
     bias = array(layer.bias) if layer.bias is not None else np.zeros(layer.out_features)
     yield Affine(array(layer.weight), bias)
 
 
 @_read.register
-def _(layer: nn.Tanh) -> Iterator[Affine | Activation]:
+def _(layer: nn.Tanh) -> Iterator[Layer]:
     yield Activation.TANH
 
 
 @_read.register
-def _(layer: nn.SiLU) -> Iterator[Affine | Activation]:
+def _(layer: nn.SiLU) -> Iterator[Layer]:
     yield Activation.SILU
 
 
 @_read.register
-def _(layer: nn.Sequential) -> Iterator[Affine | Activation]:
+def _(layer: nn.Sequential) -> Iterator[Layer]:
     for part in layer:
         yield from _read(part)
 
 
 @_read.register
-def _(layer: ScheduledNetwork) -> Iterator[Affine | Activation]:
+def _(layer: ScheduledNetwork) -> Iterator[Layer]:
     """Products as bends of single numbers: `ab = ((a + b) / 2)^2 - ((a - b) / 2)^2`."""
     gates, inputs = layer.gates, layer.inputs
     gate = np.hstack((array(layer.gate.weight), np.zeros((gates, inputs - layer.scheduling))))
@@ -88,6 +108,64 @@ def _(layer: ScheduledNetwork) -> Iterator[Affine | Activation]:
     yield Affine(np.hstack((mix, -mix)), array(layer.mix.bias))
 
 
+@_read.register
+def _(layer: MeanNetwork) -> Iterator[Layer]:
+    each = [read_layers(network) for network in layer.networks]
+    first = [affine(layers[0]) for layers in each]
+    yield from side_by_side(
+        each,
+        Affine(np.vstack([part.weight for part in first]), np.concatenate([part.bias for part in first])),
+    )
+    outputs = len(affine(each[0][-1]).bias)
+    yield Affine(np.tile(np.eye(outputs) / len(each), len(each)), np.zeros(outputs))
+
+
+def side_by_side(networks: Sequence[Layers], first: Affine) -> Layers:
+    """`networks` as one that has all of their outputs.
+
+    Args:
+        first: their first maps in one, whatever inputs they share.
+    """
+    depth = max(len(layers) for layers in networks)
+    together: list[Layer] = [first]
+    widths = [len(affine(layers[0]).bias) for layers in networks]
+    for rank in list(zip(*(_deepened(layers, depth) for layers in networks), strict=True))[1:]:
+        if isinstance(rank[0], Affine):
+            maps = [affine(part) for part in rank]
+            widths = [len(part.bias) for part in maps]
+            together.append(
+                Affine(
+                    block_diag(*(part.weight for part in maps)), np.concatenate([part.bias for part in maps])
+                )
+            )
+        elif isinstance(rank[0], Activation) and len(set(rank)) == 1:
+            together.append(rank[0])
+        else:
+            together.append(Abreast(tuple(_in_parts(rank, widths))))
+    return tuple(together)
+
+
+def _in_parts(rank: Sequence[Layer], widths: Sequence[int]) -> Iterator[tuple[Activation, int]]:
+    for part, width in zip(rank, widths, strict=True):
+        if isinstance(part, Abreast):
+            yield from part.parts
+        elif isinstance(part, Activation):
+            yield part, width
+
+
+def _deepened(layers: Layers, depth: int) -> Layers:
+    """`layers` followed by ones that change nothing; maps and activations take turns."""
+    outputs = len(affine(layers[-1]).bias)
+    nothing = (Activation.SAME, Affine(np.eye(outputs), np.zeros(outputs)))
+    return layers + nothing * ((depth - len(layers)) // 2)
+
+
+def affine(layer: Layer) -> Affine:
+    """`layer`, which is known to be a map."""
+    assert isinstance(layer, Affine)
+    return layer
+
+
 def array(value: Tensor) -> Float[np.ndarray, "..."]:
     """A tensor's numbers in double precision."""
     return value.detach().cpu().numpy().astype(np.float64)
@@ -97,20 +175,20 @@ def read_layers(network: nn.Module) -> Layers:
     """The layers of `network`; every second one, the first and the last among them, is affine.
 
     Raises:
-        SpecError: it has a layer other than Linear, Tanh, SiLU, Sequential or ScheduledNetwork, or begins
-            with one that is not affine.
+        SpecError: it has a layer other than Linear, Tanh, SiLU, Sequential, ScheduledNetwork or MeanNetwork,
+            or begins with one that is not affine.
     """
     return _in_turn(_read(network))
 
 
-def _in_turn(layers: Iterable[Affine | Activation]) -> Layers:
+def _in_turn(layers: Iterable[Layer]) -> Layers:
     """`layers` with neighbours that are affine as one, and the identity where one is missing."""
-    merged: list[Affine | Activation] = []
+    merged: list[Layer] = []
     for layer in layers:
         before = merged[-1] if merged else None
         if isinstance(layer, Affine) and isinstance(before, Affine):
             merged[-1] = Affine(layer.weight @ before.weight, layer.weight @ before.bias + layer.bias)
-        elif isinstance(layer, Activation) and isinstance(before, Activation):
+        elif before is not None and not isinstance(layer, Affine) and not isinstance(before, Affine):
             merged += [_identity(merged), layer]
         else:
             merged.append(layer)
@@ -119,7 +197,7 @@ def _in_turn(layers: Iterable[Affine | Activation]) -> Layers:
     return tuple(merged) if isinstance(merged[-1], Affine) else (*merged, _identity(merged))
 
 
-def _identity(after: Sequence[Affine | Activation]) -> Affine:
+def _identity(after: Sequence[Layer]) -> Affine:
     width = next(len(layer.bias) for layer in reversed(after) if isinstance(layer, Affine))
     return Affine(np.eye(width), np.zeros(width))
 
@@ -160,9 +238,7 @@ def transcribe(model: WorldModel) -> Transcript:
     """
     plant, scaler, predictor = model.plant, model.scaler, model.predictor
     cv_center, cv_width = scaler.part(model.output_names)
-    (linear,), (readout,) = read_layers(predictor.linear), read_layers(model.readout)
-    assert isinstance(linear, Affine)
-    assert isinstance(readout, Affine)
+    linear, readout = (affine(read_layers(part)[0]) for part in (predictor.linear, model.readout))
     mv_center, mv_width = scaler.part(names_of(plant.mvs))
     dv_center, dv_width = scaler.part(names_of(plant.dvs))
     return Transcript(
@@ -191,13 +267,19 @@ def expression(layers: Layers, inputs: Any) -> Any:
     for layer in layers:
         if isinstance(layer, Affine):
             value = ca.mtimes(ca.DM(layer.weight), value) + ca.repmat(ca.DM(layer.bias), 1, value.shape[1])
-        elif layer is Activation.TANH:
-            value = ca.tanh(value)
-        elif layer is Activation.SQUARE:
-            value = value * value
+        elif isinstance(layer, Abreast):
+            value = ca.vertcat(*(_activated(own, value[place, :]) for own, place in layer.places))
         else:
-            value = value / (1.0 + ca.exp(-value))
+            value = _activated(layer, value)
     return value
+
+
+def _activated(activation: Activation, value: Any) -> Any:
+    if activation is Activation.TANH:
+        return ca.tanh(value)
+    if activation is Activation.SQUARE:
+        return value * value
+    return value if activation is Activation.SAME else value / (1.0 + ca.exp(-value))
 
 
 def next_latent(transcript: Transcript, latent: Any, mv: Any, dv: Any) -> Any:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from procwm.errors import TrainingError
 from procwm.world.encoders.encoder import ENCODERS
-from procwm.world.predictors.residual import PREDICTORS
+from procwm.world.predictors.residual import ALONE, MEAN, PREDICTORS
 
 
 class Others(StrEnum):
@@ -63,7 +63,8 @@ class TrainingConfig:
         encoder: architecture of the encoder's network, one of `ENCODERS`.
         encoder_hidden, predictor_hidden: widths of the hidden layers; every encoder but the MLP has one.
         predictor: architecture of the predictor's network, one of `PREDICTORS`; of those that improve on the
-            linear start the one that foresees held-out time best.
+            linear start the one that foresees held-out time best. The networks of a mean learn beside each
+            other.
         predictor_gates: of a scheduled predictor.
         rate: largest learning rate of the predictor's network; it warms up over a tenth of the steps and then
             follows a cosine to zero. A scheduled network, which multiplies what it learns, takes a third.
@@ -146,10 +147,10 @@ class TrainingConfig:
 
     @property
     def predictor_widths(self) -> tuple[int, ...]:
-        """Of the predictor's network, or its count of gates."""
-        return (self.predictor_gates,) if self.predictor == "scheduled" else self.predictor_hidden
+        """Of the predictor's network, its count of gates, or both."""
+        widths = {ALONE[0]: self.predictor_hidden, ALONE[1]: (self.predictor_gates,)}
+        return widths.get(self.predictor or MEAN, (*self.predictor_hidden, self.predictor_gates))
 
-    @property
-    def network_rate(self) -> float:
-        """Largest learning rate of the predictor's network."""
-        return self.rate / 3.0 if self.predictor == "scheduled" else self.rate
+    def rate_of(self, kind: str) -> float:
+        """Largest learning rate of a network of the predictor that learns by itself."""
+        return self.rate / 3.0 if kind == ALONE[1] else self.rate

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from procwm.errors import TrainingError
 from procwm.training.config import TrainingConfig
@@ -126,7 +126,7 @@ def _train(
     """Fit every member to its own moments, all in one pass; `members` are changed."""
     log, horizon = material.part.tensors, material.horizon
     weights = stacked(members)
-    optimizer = _optimizer(weights, config)
+    optimizer = _optimizer(members[0], weights, config)
     for step in range(steps):
         picked = [own[torch.randint(len(own), (_BATCH,), generator=generator)] for own in drawn]
         moments = torch.stack(picked)
@@ -172,15 +172,27 @@ def _read_out(
     return loss + config.companion_weight * missed.sum() / valid.sum().clamp(min=1.0) / scale.companion
 
 
-def _optimizer(weights: Mapping[str, Tensor], config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW at the rates of the trained predictor's own parts."""
-    identified = [value for name, value in weights.items() if name.startswith("linear.")]
-    networks = [value for name, value in weights.items() if not name.startswith("linear.")]
+def _optimizer(
+    member: ResidualPredictor, weights: Mapping[str, Tensor], config: TrainingConfig
+) -> torch.optim.AdamW:
+    """AdamW at the rates of the trained predictor's own parts; `member` says whose the weights are."""
+    names = {id(parameter): name for name, parameter in member.named_parameters()}
+
+    def of(part: nn.Module) -> list[Tensor]:
+        return [weights[names[id(parameter)]] for parameter in part.parameters()]
+
     return torch.optim.AdamW(
         [
-            {"params": networks, "peak": config.network_rate, "weight_decay": config.decay},
-            {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
+            *(
+                {
+                    "params": of(member.only(kind).network),
+                    "peak": config.rate_of(kind),
+                    "weight_decay": config.decay,
+                }
+                for kind in member.parts
+            ),
+            {"params": of(member.linear), "peak": config.linear_rate, "weight_decay": 0.0},
         ],
-        lr=config.network_rate,
+        lr=config.rate,
         betas=(0.9, 0.99),
     )

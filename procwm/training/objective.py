@@ -1,5 +1,6 @@
 """The whole objective: foresee outputs and latents, and keep the latents from collapsing."""
 
+import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,7 +16,7 @@ from procwm.world.collapse import barlow_twins, info_nce, random_directions, sig
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.encoders.features import window_features
 from procwm.world.losses import inverse_dynamics, latent_prediction, output_loss
-from procwm.world.predictors.residual import PREDICTORS, ResidualPredictor
+from procwm.world.predictors.residual import MEAN, ResidualPredictor
 
 _INVERSE_HIDDEN = 32
 
@@ -81,7 +82,7 @@ class Trainee(nn.Module):
             mv=mv,
             dv=dv,
             hidden=config.predictor_widths,
-            kind=config.predictor or PREDICTORS[0],
+            kind=config.predictor or MEAN,
             scheduling=outputs,
         )
         self.readout = nn.Linear(latent, outputs)
@@ -95,6 +96,12 @@ class Trainee(nn.Module):
         else:
             # A latent that starts at 0 everywhere has collapsed before the first step.
             self.encoder.linear.reset_parameters()
+
+    def only(self, kind: str) -> "Trainee":
+        """A copy with that network of the predictor alone."""
+        trainee = copy.deepcopy(self)
+        trainee.predictor = trainee.predictor.only(kind)
+        return trainee
 
     @torch.no_grad()
     def _start_linear(self, material: Material) -> None:
@@ -119,11 +126,17 @@ class Trainee(nn.Module):
         latent: Float[Tensor, "batch latent"],
         mv: Float[Tensor, "batch step mv"],
         dv: Float[Tensor, "batch step dv"],
+        kind: str | None = None,
     ) -> Float[Tensor, "batch step latent"]:
-        """Latents ahead; row 0 is the end of the first interval."""
+        """Latents ahead; row 0 is the end of the first interval.
+
+        Args:
+            kind: of the predictor's networks the one that is asked; `None` for the predictor as it is.
+        """
+        predictor = self.predictor if kind is None else self.predictor.only(kind)
         states = []
         for k in range(mv.shape[1]):
-            latent = self.predictor(latent, mv[:, k], dv[:, k])
+            latent = predictor(latent, mv[:, k], dv[:, k])
             states.append(latent)
         return torch.stack(states, dim=1)
 
@@ -139,6 +152,8 @@ def losses(
     scales: Scales,
 ) -> Losses:
     """All terms on a batch of moments; `horizon` rows are imagined and all of their outputs compared.
+
+    Every network of the predictor foresees by itself, and the terms are means over them.
 
     Latents are compared, and kept from collapsing, at a few random steps ahead: encoding what followed is
     the costly part.
@@ -157,7 +172,10 @@ def losses(
     target = trainee.encoder if config.collapse is not Collapse.EMA else average.encoder
     encoded = target(log.windows(later.flatten())).unflatten(0, tuple(later.shape))
     future = log.future(moments, horizon)
-    imagined = trainee.imagine(present, future.mv, future.dv)
+    # One after the other along the batch: means over it are means over the predictor's networks, too.
+    kinds = trainee.predictor.parts
+    imagined = torch.cat([trainee.imagine(present, future.mv, future.dv, kind) for kind in kinds])
+    future, targets = future.repeated(len(kinds)), encoded.repeat(len(kinds), 1, 1)
     read = imagined if config.joint_readout else imagined.detach()
     foreseen = imagined[:, ahead - 1]
     last = int(ahead[-1])
@@ -168,9 +186,9 @@ def losses(
             future.outputs_valid,
             scales.output[:horizon],
         ).mean(),
-        latent=_latent_error(foreseen, encoded, scales, config),
-        collapse=_collapse(present, foreseen, encoded, config, generator),
-        inverse=inverse_dynamics(recovered, future.mv[:, :last]),
+        latent=_latent_error(foreseen, targets, scales, config),
+        collapse=_collapse(present, encoded, foreseen, targets, config, generator),
+        inverse=inverse_dynamics(recovered, future.mv[: len(moments), :last]),
         companion=_companion_error(trainee, read, future, config.huber) / scales.companion,
     )
 
@@ -188,8 +206,9 @@ def _latent_error(
 
 def _collapse(
     present: Float[Tensor, "batch latent"],
-    foreseen: Float[Tensor, "batch step latent"],
     encoded: Float[Tensor, "batch step latent"],
+    foreseen: Float[Tensor, "prediction step latent"],
+    targets: Float[Tensor, "prediction step latent"],
     config: TrainingConfig,
     generator: torch.Generator,
 ) -> Float[Tensor, ""]:
@@ -200,9 +219,9 @@ def _collapse(
     if config.collapse is Collapse.VICREG:
         return vicreg(latents)
     if config.collapse is Collapse.BARLOW:
-        return barlow_twins(foreseen.flatten(0, 1), encoded.flatten(0, 1))
+        return barlow_twins(foreseen.flatten(0, 1), targets.flatten(0, 1))
     if config.collapse is Collapse.INFONCE:
-        return info_nce(foreseen, encoded)
+        return info_nce(foreseen, targets)
     return latents.new_zeros(())
 
 
@@ -260,11 +279,11 @@ def relative_error(
 
 @torch.no_grad()
 def prediction_loss(
-    trainee: Trainee, log: LogTensors, moments: Int[Tensor, " moment"], horizon: int, huber: float
+    trainee: Trainee, kind: str, log: LogTensors, moments: Int[Tensor, " moment"], horizon: int, huber: float
 ) -> tuple[Float[Tensor, "moment step cv"], Float[Tensor, "moment step cv"]]:
-    """Output loss of every moment, and where it is valid."""
+    """Output loss of every moment with that network, and where it is valid."""
     future = log.future(moments, horizon)
-    imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)
+    imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv, kind)
     return output_loss(
         trainee.readout(imagined), future.outputs, future.outputs_valid, huber
     ), future.outputs_valid

@@ -126,16 +126,23 @@ def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
     identified = [*trainee.predictor.linear.parameters(), *trainee.readout.parameters()]
     encoder = list(trainee.encoder.linear.parameters())
     seeing = list(trainee.encoder.network.parameters())
-    known = {id(parameter) for parameter in (*identified, *encoder, *seeing)}
-    networks = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
+    foreseeing = {
+        kind: list(trainee.predictor.only(kind).network.parameters()) for kind in trainee.predictor.parts
+    }
+    known = {id(own) for part in (identified, encoder, seeing, *foreseeing.values()) for own in part}
+    heads = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
     return torch.optim.AdamW(
         [
-            {"params": networks, "peak": config.network_rate, "weight_decay": config.decay},
+            *(
+                {"params": own, "peak": config.rate_of(kind), "weight_decay": config.decay}
+                for kind, own in foreseeing.items()
+            ),
+            {"params": heads, "peak": config.rate, "weight_decay": config.decay},
             {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
             {"params": seeing, "peak": config.encoder_network_rate, "weight_decay": config.decay},
             {"params": encoder, "peak": config.encoder_rate, "weight_decay": 0.0},
         ],
-        lr=config.network_rate,
+        lr=config.rate,
         betas=(0.9, 0.99),
     )
 

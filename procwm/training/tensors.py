@@ -1,7 +1,7 @@
 """A log on the control grid as scaled tensors, gathered by moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -28,6 +28,11 @@ class Future:
     outputs_valid: Float[Tensor, "batch step cv"]
     others: Float[Tensor, "batch step pv"]
     others_valid: Float[Tensor, "batch step pv"]
+
+    def repeated(self, times: int) -> "Future":
+        """The whole batch so often, one after the other."""
+        parts = (getattr(self, field.name) for field in fields(self))
+        return Future(*(part.repeat(times, 1, 1) for part in parts))
 
 
 @dataclass(frozen=True, eq=False)

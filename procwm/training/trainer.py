@@ -32,9 +32,9 @@ from procwm.training.uncertainty import learned_uncertainty
 from procwm.world.calibration import band
 from procwm.world.cloud import cloud_of
 from procwm.world.model import WorldModel
-from procwm.world.predictors.residual import PREDICTORS, ResidualPredictor
+from procwm.world.predictors.residual import ResidualPredictor
 
-_FINAL = "final run"
+_TRIAL, _FINAL = "trial", "final run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,9 @@ def train(
 ) -> WorldModel:
     """Learn a world model of `plant` from `log`.
 
-    A trial of every predictor leaves out the end of the log and finds how many steps foresee it best; the
-    best of them takes so many steps on all of the log. The same log, plant, seed and configuration give
-    the same weights, interrupted or not.
+    A trial leaves out the end of the log and finds which network, and how many steps, foresee it best; the
+    final weights come from so many steps on all of the log. The same log, plant, seed and configuration
+    give the same weights, interrupted or not.
 
     Args:
         passive: a log of the same plant in which the MVs hardly move. It cannot teach what they do, but how
@@ -106,18 +106,17 @@ def train(
 
 
 class _Training:
-    """A trial of every predictor, and the final run of the one that foresees held-out time best."""
+    """A trial, and the final run of what foresees held-out time best."""
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int, watch: Stopwatch) -> None:
-        self._prepared, self._seed, self._watch = prepared, seed, watch
-        kinds = PREDICTORS if config.predictor is None else (config.predictor,)
-        self._trials = tuple(self._tried(replace(config, predictor=kind)) for kind in kinds)
-        self._config = config
+        self._prepared, self._config, self._seed, self._watch = prepared, config, seed, watch
+        with watch.phase(_TRIAL):
+            self._trial = Trial(prepared, config, seed)
 
     @property
     def finished(self) -> bool:
         """Whether the final weights are there."""
-        return self._trial is None and self._final.step >= self._chosen.kept.step
+        return self._trial.finished and self._final.step >= self._trial.kept.step
 
     @property
     def checked(self) -> bool:
@@ -127,30 +126,27 @@ class _Training:
     @property
     def progress(self) -> Progress:
         """How far it has come."""
-        trials = sum(trial.steps for trial in self._trials)
-        if self._trial is not None:
-            return Progress(step=self._done, steps=trials + self._config.steps, error=self._trial.last.error)
-        kept = self._chosen.kept
-        return Progress(step=self._done, steps=trials + kept.step, error=kept.error)
+        trial = self._trial
+        if not trial.finished:
+            return Progress(step=self._done, steps=2 * trial.steps, error=trial.last.error)
+        return Progress(step=self._done, steps=trial.steps + trial.kept.step, error=trial.kept.error)
 
     def advance(self) -> None:
         """One step of the run that is due."""
-        trial = self._trial
-        run = trial or self._final
-        with self._watch.phase(_trial_of(trial.config) if trial else _FINAL):
-            run.advance()
+        trying = not self._trial.finished
+        with self._watch.phase(_TRIAL if trying else _FINAL):
+            (self._trial if trying else self._final).advance()
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
-        parts = {f"trial {place}": trial.tensors() for place, trial in enumerate(self._trials)}
-        if self._trial is None:
+        parts = {"trial": self._trial.tensors()}
+        if self._trial.finished:
             parts["final"] = self._final.tensors()
         return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `tensors` was taken."""
-        for place, trial in enumerate(self._trials):
-            trial.restore(part_of(tensors, f"trial {place}"))
+        self._trial.restore(part_of(tensors, "trial"))
         if final := part_of(tensors, "final"):
             self._final.restore(final)
 
@@ -159,14 +155,16 @@ class _Training:
 
         Where the final weights run away when left alone, those of the linear start are taken.
         """
-        prepared, chosen, final = self._prepared, self._chosen, self._final.average
-        whole, notes, kept, config = prepared.whole, prepared.notes, chosen.kept, chosen.config
+        prepared, trial, kept = self._prepared, self._trial, self._trial.kept
+        whole, notes = prepared.whole, prepared.notes
         phase = self._watch.phase
         with phase(_FINAL):
-            if chosen.ran_away or runs_away(final, whole.reference, whole.part, whole.horizon):
-                kept, final = chosen.start, Run(whole, config, seed).average
+            final = self._final.average.only(kept.kind)
+            if trial.ran_away or runs_away(final, whole.reference, whole.part, whole.horizon):
+                kept = trial.start
+                final = Run(whole, self._config, seed).average.only(kept.kind)
                 notes += ("what training came to runs away when left alone: the linear start is kept",)
-        steps, learner = chosen.best.step, chosen.weighted(kept)
+        config, steps, learner = replace(self._config, predictor=kept.kind), trial.most, trial.weighted(kept)
         with phase("ensembles"):
             ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
             doubting = learned_members(prepared.training, learner, steps=steps, config=config, seed=seed)
@@ -212,32 +210,16 @@ class _Training:
         }
         return model
 
-    def _tried(self, config: TrainingConfig) -> Trial:
-        """A trial that has not begun."""
-        with self._watch.phase(_trial_of(config)):
-            return Trial(self._prepared, config, self._seed)
-
-    @property
-    def _trial(self) -> Trial | None:
-        """The one that is due."""
-        return next((trial for trial in self._trials if not trial.finished), None)
-
     @property
     def _done(self) -> int:
         """Steps taken."""
-        final = 0 if self._trial else self._final.step
-        return sum(trial.step for trial in self._trials) + final
-
-    @cached_property
-    def _chosen(self) -> Trial:
-        """The trial that is gone on with, once all of them are finished."""
-        return min(self._trials, key=lambda trial: trial.kept.error)
+        return self._trial.step + (self._final.step if self._trial.finished else 0)
 
     @cached_property
     def _final(self) -> Run:
         """The run on all of the log, once it is known of what."""
         with self._watch.phase(_FINAL):
-            whole, config = self._prepared.whole, self._chosen.config
+            whole, config = self._prepared.whole, self._config
             return Run(whole, config, self._seed, pretrained(whole, config, self._seed))
 
 
@@ -256,11 +238,6 @@ def assembled(
         reference=material.reference,
         ensemble=ensemble,
     ).finished()
-
-
-def _trial_of(config: TrainingConfig) -> str:
-    """The phase in which a predictor is tried."""
-    return f"trial, {config.predictor}"
 
 
 def _identity(plant: PlantSpec, log: Log, passive: Log | None, seed: int, config: TrainingConfig) -> str:

@@ -1,9 +1,9 @@
-"""How long to train one predictor, and what that comes to on held-out time."""
+"""How long to train, with which network, and what that comes to on held-out time."""
 
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -17,6 +17,7 @@ from procwm.training.pretraining import pretrained
 from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
 from procwm.training.tensors import MOST_CHECKED, spread
+from procwm.world.predictors.residual import MEAN
 
 _LEAST_STRETCHES = 3
 """Held-out time of fewer than these, each a horizon long, cannot show that training helped."""
@@ -25,11 +26,12 @@ _CONFIDENCE = 0.9
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """Averaged weights after `step` steps, and their errors at the held-out moments.
+    """Averaged weights after `step` steps with one network for the predictor's, and their held-out errors.
 
-    Errors are relative to those of the linear start.
+    Errors are by moment, relative to those of the linear start.
     """
 
+    kind: str
     step: int
     errors: Tensor
     weights: dict[str, Tensor]
@@ -43,21 +45,27 @@ class Check:
 class Trial:
     """A run that leaves out the end of the log, and what checks found on it.
 
+    Where `config` names no kind of predictor, both networks are looked at by themselves and their mean, too.
+
     Attributes:
-        config: of the run.
         steps: that it takes; 0 where held-out time is too short to show whether they help.
-        start, best, last: checks of the linear start, of the best weights and of the last ones looked at.
+        start: check of the linear start.
+        best: of the best weights, by the kind of the network.
+        last: of the last ones looked at, the best kind.
     """
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
-        self._prepared, self.config = prepared, config
+        self._prepared, self._config = prepared, config
         self._run = Run(prepared.training, config, seed, pretrained(prepared.training, config, seed))
+        predictor = self._run.average.predictor
+        self._kinds = (predictor.kind,) if config.predictor else (*predictor.parts, predictor.kind)
         self._checked = spread(prepared.validation.moments, MOST_CHECKED)
         self.steps = config.steps if self._stretches >= _LEAST_STRETCHES else 0
-        loss, valid = self._validated()
+        loss, valid = self._validated(predictor.kind)
         # The identified linear model is the one to beat: its errors are the unit of all others.
         self._scale = mean_loss(loss, valid).clamp(min=1e-12)
-        self.start = self.best = self.last = self._check()
+        self.start = self.last = self._check(predictor.parts[0])
+        self.best = {kind: replace(self.start, kind=kind) for kind in self._kinds}
 
     @property
     def step(self) -> int:
@@ -72,57 +80,71 @@ class Trial:
     def advance(self) -> None:
         """One step, and now and then a check."""
         self._run.advance()
-        if self._run.step % self.config.check_every == 0 or self.finished:
-            self.last = self._check()
-            if self.last.error < self.best.error:
-                self.best = self.last
+        if self._run.step % self._config.check_every == 0 or self.finished:
+            found = [self._check(kind) for kind in self._kinds]
+            self.last = min(found, key=lambda check: check.error)
+            for check in found:
+                if check.error < self.best[check.kind].error:
+                    self.best[check.kind] = check
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
-        parts = {
-            "run": self._run.tensors(),
-            "best": self.best.weights,
-            "check": {
-                "best_step": torch.tensor(self.best.step),
-                "best_errors": self.best.errors,
-                "last_errors": self.last.errors.clone(),
-            },
-        }
+        parts = {"run": self._run.tensors(), "last": {"errors": self.last.errors.clone()}}
+        for kind, best in self.best.items():
+            # At first all kinds have the same, which a file keeps for each of them.
+            parts[f"best {kind}"] = {name: value.clone() for name, value in best.weights.items()}
+            parts[f"check {kind}"] = {"step": torch.tensor(best.step), "errors": best.errors.clone()}
         return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `tensors` was taken."""
         self._run.restore(part_of(tensors, "run"))
-        check = part_of(tensors, "check")
-        self.best = Check(int(check["best_step"]), check["best_errors"], part_of(tensors, "best"))
-        self.last = Check(self._run.step, check["last_errors"], {})
+        self.last = Check(self.last.kind, self._run.step, part_of(tensors, "last")["errors"], {})
+        for kind in self._kinds:
+            check = part_of(tensors, f"check {kind}")
+            weights = part_of(tensors, f"best {kind}")
+            self.best[kind] = Check(kind, int(check["step"]), check["errors"], weights)
 
     @cached_property
     def kept(self) -> Check:
-        """The best weights, where they surely help and stay put when left alone; else the start.
+        """The best of the checks that surely help and stay put when left alone; else the start.
 
         Surely: by a paired one-sided t-test at 90 % between stretches of held-out time, each as long as the
-        horizon. What is not shown to help is left out, since the next day may differ from this one.
+        horizon. What is not shown to help is left out, since the next day may differ from this one. For the
+        same reason the mean of the networks gives way only to one that is surely better.
         """
-        return self.best if self._helped and not self.ran_away else self.start
+        staying = [check for check in self._helping if not self._runs_away(check)]
+        mean = next((check for check in staying if check.kind == MEAN), None)
+        better = [
+            check
+            for check in staying
+            if mean is None or check is mean or self._surely(mean.errors - check.errors)
+        ]
+        return min(better, key=lambda check: check.error, default=self.start)
 
-    @cached_property
+    @property
     def ran_away(self) -> bool:
-        """Whether the best weights leave for where the plant cannot be when left alone."""
-        material = self._prepared.training
-        best = self.weighted(self.best)
-        return self._helped and runs_away(best, material.reference, material.part, material.horizon)
+        """Whether the start is kept because all that helps leaves for where the plant cannot be."""
+        return bool(self._helping) and self.kept is self.start
+
+    @property
+    def most(self) -> int:
+        """Steps to the best weights, sure to help or not."""
+        return min(self.best.values(), key=lambda check: check.error).step
 
     @cached_property
-    def _helped(self) -> bool:
-        """Whether the best weights are surely better than the start."""
+    def _helping(self) -> list[Check]:
+        """Those of the best weights that are surely better than the start."""
+        return [check for check in self.best.values() if self._surely(self.start.errors - check.errors)]
+
+    def _surely(self, gain: Tensor) -> bool:
+        """Whether a gain at every held-out moment is surely one."""
         if not self.steps:
             return False
         count = self._stretches
-        gain = self.start.errors - self.best.errors
-        stretches = torch.stack([part.mean() for part in gain.tensor_split(count)])
-        needed = student_t.ppf(_CONFIDENCE, count - 1) * float(stretches.std()) / math.sqrt(count)
-        return bool(float(stretches.mean()) > needed)
+        means = torch.stack([part.mean() for part in gain.tensor_split(count)])
+        needed = student_t.ppf(_CONFIDENCE, count - 1) * float(means.std()) / math.sqrt(count)
+        return bool(float(means.mean()) > needed)
 
     @property
     def _stretches(self) -> int:
@@ -131,24 +153,29 @@ class Trial:
         held_out = len(self._prepared.validation.grid) - training.rule.history
         return min(held_out // training.horizon, len(self._checked))
 
+    def _runs_away(self, check: Check) -> bool:
+        material = self._prepared.training
+        return runs_away(self.weighted(check), material.reference, material.part, material.horizon)
+
     def weighted(self, check: Check) -> Trainee:
-        """The trainee with the weights of `check`."""
+        """The trainee with the weights of `check`, and its network alone."""
         trainee = copy.deepcopy(self._run.average)
         trainee.load_state_dict(check.weights)
-        return trainee
+        return trainee.only(check.kind)
 
-    def _check(self) -> Check:
+    def _check(self, kind: str) -> Check:
         """The averaged weights on held-out time."""
         weights = {name: value.clone() for name, value in self._run.average.state_dict().items()}
-        return Check(self._run.step, relative_error(*self._validated(), self._scale), weights)
+        return Check(kind, self._run.step, relative_error(*self._validated(kind), self._scale), weights)
 
-    def _validated(self) -> tuple[Tensor, Tensor]:
+    def _validated(self, kind: str) -> tuple[Tensor, Tensor]:
         """Output loss on held-out time, and where it is valid."""
         prepared = self._prepared
         return prediction_loss(
             self._run.average,
+            kind,
             prepared.validation.tensors,
             self._checked,
             prepared.training.horizon,
-            self.config.huber,
+            self._config.huber,
         )

@@ -1,5 +1,6 @@
 """A residual step in latent space: a linear part plus a small smooth network of some architecture."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -7,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from procwm.errors import SpecError
+from procwm.world.predictors.mean import MeanNetwork
 from procwm.world.predictors.scheduled import ScheduledNetwork
 from procwm.world.predictors.stability import stable
 
@@ -23,8 +25,11 @@ def smooth_network(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Seque
     return nn.Sequential(*layers, last)
 
 
-PREDICTORS = ("mlp", "scheduled")
+ALONE = ("mlp", "scheduled")
 """Architectures of the network."""
+MEAN = "mean"
+"""One of each, and their mean."""
+PREDICTORS = (*ALONE, MEAN)
 
 
 class ResidualPredictor(nn.Module):
@@ -36,7 +41,8 @@ class ResidualPredictor(nn.Module):
 
     Attributes:
         linear: the part that a linear identification can set.
-        network: one of `PREDICTORS`: a perceptron, or a `ScheduledNetwork` on the first `scheduling` latents.
+        network: one of `PREDICTORS`: a perceptron, a `ScheduledNetwork` on the first `scheduling` latents, or
+            the mean of these two.
     """
 
     def __init__(
@@ -50,7 +56,8 @@ class ResidualPredictor(nn.Module):
         scheduling: int = 0,
     ) -> None:
         """Args:
-            hidden: widths of a perceptron's hidden layers; of a scheduled network its count of gates.
+            hidden: widths of a perceptron's hidden layers; of a scheduled network its count of gates; of a
+                mean the former and then the latter.
             scheduling: latents that a scheduled network hangs on; a perceptron hangs on all alike.
 
         Raises:
@@ -74,6 +81,27 @@ class ResidualPredictor(nn.Module):
         step: Tensor = self.linear(inputs) + self.network(inputs)
         return latent + step
 
+    def only(self, kind: str) -> "ResidualPredictor":
+        """This predictor with that part of its network alone; the weights are the same tensors.
+
+        Raises:
+            SpecError: its network has no such part.
+        """
+        if kind == self.kind:
+            return self
+        if not isinstance(self.network, MeanNetwork) or kind not in ALONE:
+            raise SpecError(f"a predictor {self.kind} has no part {kind}")
+        alone = copy.copy(self)
+        alone.kind = kind
+        alone.hidden = self.hidden[:-1] if kind == ALONE[0] else self.hidden[-1:]
+        alone._modules = {"linear": self.linear, "network": self.network.networks[ALONE.index(kind)]}
+        return alone
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Kinds of the networks that learn to foresee by themselves."""
+        return ALONE if self.kind == MEAN else (self.kind,)
+
     @torch.no_grad()
     def keep_stable(self) -> None:
         """Draw the linear part back where it has become unstable."""
@@ -88,6 +116,9 @@ class ResidualPredictor(nn.Module):
 def _network(kind: str, inputs: int, hidden: tuple[int, ...], scheduling: int, outputs: int) -> nn.Module:
     if kind not in PREDICTORS:
         raise SpecError(f"there is no predictor {kind}; there are {', '.join(PREDICTORS)}")
+    if kind == MEAN:
+        parts = zip(ALONE, (hidden[:-1], hidden[-1:]), strict=True)
+        return MeanNetwork(_network(alone, inputs, widths, scheduling, outputs) for alone, widths in parts)
     if kind == "mlp":
         return smooth_network(inputs, hidden, outputs)
     if len(hidden) != 1:
