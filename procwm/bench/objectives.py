@@ -42,7 +42,7 @@ HOURS = 10.0
 EXTRA_TAGS = (0, 20, 60)
 LABELS = 16
 _LOG_SEED, _TEST_SEED = 1000, 3000
-_SAME = TrainingConfig(history=8, latent=8, horizon=20, steps=200, predictor="mlp", members=0)
+_SAME = TrainingConfig(history=8, latent=8, horizon=20, steps=200, members=0)
 """Sizes and training time, the same for all of them; without the ensemble, which changes no prediction."""
 ORDER = ("procwm", "jepa", "supervised", "generative")
 

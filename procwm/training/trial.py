@@ -22,6 +22,9 @@ from procwm.world.predictors.residual import MEAN
 _LEAST_STRETCHES = 3
 """Held-out time of fewer than these, each a horizon long, cannot show that training helped."""
 _CONFIDENCE = 0.9
+"""That training helped."""
+_LEFT_FOR = 0.99
+"""Confidence that one network is better than the mean of both, where it is left for that one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +114,14 @@ class Trial:
 
         Surely: by a paired one-sided t-test at 90 % between stretches of held-out time, each as long as the
         horizon. What is not shown to help is left out, since the next day may differ from this one. For the
-        same reason the mean of the networks gives way only to one that is surely better.
+        same reason the mean of the networks gives way only to one that is better at 99 %.
         """
         staying = [check for check in self._helping if not self._runs_away(check)]
         mean = next((check for check in staying if check.kind == MEAN), None)
         better = [
             check
             for check in staying
-            if mean is None or check is mean or self._surely(mean.errors - check.errors)
+            if mean is None or check is mean or self._surely(mean.errors - check.errors, _LEFT_FOR)
         ]
         return min(better, key=lambda check: check.error, default=self.start)
 
@@ -135,15 +138,19 @@ class Trial:
     @cached_property
     def _helping(self) -> list[Check]:
         """Those of the best weights that are surely better than the start."""
-        return [check for check in self.best.values() if self._surely(self.start.errors - check.errors)]
+        return [
+            check
+            for check in self.best.values()
+            if self._surely(self.start.errors - check.errors, _CONFIDENCE)
+        ]
 
-    def _surely(self, gain: Tensor) -> bool:
+    def _surely(self, gain: Tensor, confidence: float) -> bool:
         """Whether a gain at every held-out moment is surely one."""
         if not self.steps:
             return False
         count = self._stretches
         means = torch.stack([part.mean() for part in gain.tensor_split(count)])
-        needed = student_t.ppf(_CONFIDENCE, count - 1) * float(means.std()) / math.sqrt(count)
+        needed = student_t.ppf(confidence, count - 1) * float(means.std()) / math.sqrt(count)
         return bool(float(means.mean()) > needed)
 
     @property
