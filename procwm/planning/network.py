@@ -61,7 +61,7 @@ class Derivatives:
         return tangent if self._bends else np.broadcast_to(tangent, (len(self.value), *tangent.shape[1:]))
 
     @cached_property
-    def _tangents(self) -> list[Float[np.ndarray, "_ in width"]]:
+    def _tangents(self) -> list[Float[np.ndarray, "_ in _"]]:
         """Derivatives of every activation's inputs, and of the outputs, by the network's inputs.
 
         The first axis of the first has length 1, as all rows have the same.
@@ -77,7 +77,7 @@ class Derivatives:
         return tangents
 
     @property
-    def slopes(self) -> list[Float[np.ndarray, "batch width"]]:
+    def slopes(self) -> list[Float[np.ndarray, "batch _"]]:
         """First derivatives of the hidden layers' activations, first layer first."""
         return [bend.slope for bend in self._bends]
 

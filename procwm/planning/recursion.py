@@ -80,7 +80,7 @@ class Recursion:
     def pulled_back(
         self,
         own: Float[np.ndarray, "horizon latent"],
-        slopes: Sequence[Float[np.ndarray, "horizon width"]],
+        slopes: Sequence[Float[np.ndarray, "horizon _"]],
     ) -> None:
         """Add to each row of `own`, gradients by the states, what it is worth through later states.
 
