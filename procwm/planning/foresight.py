@@ -12,6 +12,9 @@ from procwm.planning.objective import Objective
 from procwm.planning.prediction import GUARD_TOLERANCE
 from procwm.planning.transcription import Transcript
 
+BACK_OFF = 3e-5
+"""Guardrails are kept by this much, so that what is left of their curvature does not break them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Point:
@@ -40,6 +43,11 @@ class Point:
     def hard_values(self) -> Float[np.ndarray, " two_knot_mv"]:
         """What hard limits limit, relative to `mv_span`."""
         return self.at.space.hard_values(self.knots)
+
+    @cached_property
+    def excess(self) -> float:
+        """Sum over the horizon of what guardrails exceed the value by which a program keeps them."""
+        return float(np.maximum(self.guard + BACK_OFF, 0.0).sum())
 
     @cached_property
     def violation(self) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg.lapack import dpotrf
 
-from procwm.planning.foresight import Point
+from procwm.planning.foresight import BACK_OFF, Point
 from procwm.planning.linearisation import Trajectory
 from procwm.planning.moves import MoveSpace
 from procwm.planning.objective import Objective
@@ -17,8 +17,6 @@ _PIECES = 8
 """Quadratic programs at most: outputs enter and leave zones and limits within the linear model."""
 _REPAIRS = (1.0, 0.5, 0.1, 0.0)
 """Share of what guardrails are exceeded by that a step is to remove; the next where one cannot be had."""
-BACK_OFF = 3e-5
-"""Guardrails are kept by this much, so that what is left of their curvature does not break them."""
 _FLATTEST = 1e-8
 """Least curvature relative to the mean one; without a price on moves it may vanish."""
 

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg.lapack import dposv
 
-from procwm.planning.foresight import Foresight, Point
-from procwm.planning.local_model import BACK_OFF, LocalModel, Step, mv_slope
+from procwm.planning.foresight import BACK_OFF, Foresight, Point
+from procwm.planning.local_model import LocalModel, Step, mv_slope
 from procwm.planning.problem import Multipliers, Optimality
 from procwm.planning.quadratic_program import Interval, room_for
 from procwm.planning.solution import Solution, Stop
@@ -96,7 +96,7 @@ class _Search:
     def along(self, point: Point, step: Step) -> Point | None:
         """A point along `step` that is good enough; `None` where there is none."""
         self._price = max(self._price, 2.0 * float(step.multipliers[2 * point.knots.size :].max(initial=0.0)))
-        promised = step.decrease + self._price * step.repaired * point.broken
+        promised = step.decrease + self._price * step.repaired * point.excess
         if promised <= 0.0:
             return None
         before = self._merit(point)
@@ -112,7 +112,7 @@ class _Search:
         return min(good, key=self._merit, default=None)
 
     def _merit(self, point: Point) -> float:
-        return point.cost + self._price * point.broken if point.finite else np.inf
+        return point.cost + self._price * point.excess if point.finite else np.inf
 
     def finished(self, point: Point, optimality: Optimality) -> bool:
         """Whether `point` keeps every limit and nothing worth having can be gained."""

@@ -80,6 +80,25 @@ def test_a_guardrail_is_an_active_limit_at_every_row() -> None:
     assert guard.max() == pytest.approx(0.0, abs=1.1e-4)
 
 
+def test_a_start_nearer_to_a_guardrail_than_plans_may_end_is_no_dead_end() -> None:
+    """The only way from there to a proven optimum costs a little more."""
+    model = lag(guard_above=4.5)
+    problem = control_problem(model, latent=latent(model, 4.5), last_mv=np.array([-0.25]))
+    problem = replace(problem, target=np.full((20, 1), 4.52))
+    space = MoveSpace(move_blocks(20), problem)
+    foresight = Foresight(transcribe(model), space, objective(problem))
+    optimum = SequentialProgram().solve(foresight, space.hold, deadline=np.inf)
+    assert optimum.converged
+    at, raised = (foresight.point(optimum.knots + up) for up in (0.0, 1e-3))
+    slope = (raised.guard.max() - at.guard.max()) / 1e-3
+    start = foresight.point(optimum.knots + (-1e-6 - at.guard.max()) / slope)
+    assert start.broken == 0.0
+    assert start.cost < at.cost
+    again = SequentialProgram().solve(foresight, start.knots, deadline=np.inf)
+    assert again.converged
+    assert again.knots == pytest.approx(optimum.knots, abs=1e-5)
+
+
 def test_soft_limits_give_way_at_their_price() -> None:
     model = lag(limits=True, move_weight=0.0)
     problem = control_problem(model, latent=latent(model, 6.0), last_mv=np.array([0.0]))
