@@ -289,6 +289,7 @@ class Controller:
             bias=state.disturbance.bias,
             notes=(*seen.measured.notes, *seen.doubts, *filter(None, (seen.surprised,))),
             surprise=seen.surprise,
+            sensed=seen.sensed,
             step_s=wall.perf_counter() - began,
             time_ns=seen.time_ns,
         )

@@ -43,6 +43,7 @@ class Decision:
         notes: what an operator should know besides the reason, such as a CV that is not measured.
         surprise: how far readings are from what the model expected, 1 being what ordinary operation reaches
             once a day; NaN where unknown. It is told, and moves nothing.
+        sensed: what the model's soft sensors read, by name; none where this interval had its step already.
         step_s: wall time of the whole step.
         time_ns: of the tick, UTC.
     """
@@ -64,6 +65,7 @@ class Decision:
     bias: Float[np.ndarray, "horizon cv"] | None = None
     notes: tuple[str, ...] = ()
     surprise: float = math.nan
+    sensed: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     step_s: float = 0.0
     time_ns: int = 0
 

@@ -1,14 +1,16 @@
 """From samples to what is known at a tick: measurements, the latent state, the disturbance."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
 from procwm.control.admission import admitted
+from procwm.control.decision import NOTHING
 from procwm.control.disturbance import Disturbance, DisturbanceEstimator
 from procwm.control.measurement import Measurements, measurements
 from procwm.control.modes import Mode
@@ -33,6 +35,7 @@ class Seen:
         doubts: why reported values are not believed, a sentence each.
         surprise: how far readings are from what was expected (`world.surprise`); NaN where unknown.
         surprised: what surprises most, a sentence; empty where ordinary operation could bring it.
+        sensed: what the model's soft sensors read, by name.
     """
 
     time_ns: int
@@ -41,6 +44,7 @@ class Seen:
     doubts: tuple[str, ...] = ()
     surprise: float = math.nan
     surprised: str = ""
+    sensed: Mapping[str, float] = field(default_factory=lambda: NOTHING)
 
 
 class Perception:
@@ -102,10 +106,20 @@ class Perception:
         window = replace(window, measured=window.measured & ~overdue)
         with torch.inference_mode():
             encoded = self._model.encode(self._model.model_input([filled]))
+            sensed = self._model.sense(encoded)[0].tolist()
         latent = encoded[0].cpu().numpy().astype(np.float64)
         state = self._learned(state, window, measured, latent, now_ns)
         surprise, surprised = self._surprise(state, window, measured)
-        return state, Seen(now_ns, measured, latent, surprise=surprise, surprised=surprised)
+        names = (head.name for head in self._model.sensor_heads)
+        readings = {name: value for name, value in zip(names, sensed, strict=True) if math.isfinite(value)}
+        return state, Seen(
+            now_ns,
+            measured,
+            latent,
+            surprise=surprise,
+            surprised=surprised,
+            sensed=MappingProxyType(readings),
+        )
 
     def _foreseen(self, state: ControllerState, measured: Measurements, now_ns: int) -> ControllerState:
         """`state` with what was foreseen for this tick."""

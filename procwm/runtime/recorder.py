@@ -68,6 +68,7 @@ DECISION_SCHEMA = pa.schema(
         ("plan_guard", _ROWS),
         ("bias", _ROWS),
         ("surprise", pa.float64()),
+        ("sensed", _BY_TAG),
         ("held", pa.map_(pa.string(), pa.string())),
         ("events", pa.list_(pa.string())),
         ("inputs", pa.binary()),
@@ -212,7 +213,7 @@ def read_decisions(directory: str | Path) -> pd.DataFrame:
 def _decisions(path: Path) -> pa.Table:
     tables = [DECISION_SCHEMA.empty_table()]
     if path.exists():
-        tables.append(pq.read_table(path).cast(DECISION_SCHEMA))
+        tables.append(_with_all_columns(pq.read_table(path)))
     if parts_of(path).is_dir():
         tables += [_segment(part) for part in sorted(parts_of(path).iterdir()) if _SEGMENT.match(part.name)]
     table = pa.concat_tables(tables)
@@ -231,7 +232,15 @@ def _segment(path: Path) -> pa.Table:
                 batches.append(batch)  # noqa: PERF402 - what came before a torn row is kept
         except (pa.ArrowInvalid, OSError):
             pass
-    return pa.Table.from_batches(batches, DECISION_SCHEMA)
+    return _with_all_columns(pa.Table.from_batches(batches)) if batches else DECISION_SCHEMA.empty_table()
+
+
+def _with_all_columns(table: pa.Table) -> pa.Table:
+    """`table` with the columns of `DECISION_SCHEMA`; a recording of an earlier version has not got all."""
+    for field in DECISION_SCHEMA:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(DECISION_SCHEMA.names).cast(DECISION_SCHEMA)
 
 
 def _row(cycle: Cycle) -> dict[str, Any]:
@@ -254,6 +263,7 @@ def _row(cycle: Cycle) -> dict[str, Any]:
         "step_s": decision.step_s,
         "bias": _rows(decision.bias),
         "surprise": decision.surprise,
+        "sensed": _pairs(decision.sensed),
         "held": list(decision.held.items()),
         "events": list(cycle.events),
         "inputs": None if cycle.inputs is None else inputs_to_bytes(cycle.inputs),

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import torch
 from linear_loop import HISTORY, LinearPlant, model_of, plant_spec
 from stub_planners import StubPlanner, stepping
 
@@ -13,7 +15,8 @@ from procwm.data.log import read_log
 from procwm.errors import LogError
 from procwm.runtime.cycle import CycleSink
 from procwm.runtime.loop import run
-from procwm.runtime.recorder import Recorder, read_decisions
+from procwm.runtime.recorder import DECISION_SCHEMA, Recorder, read_decisions
+from procwm.world.heads import SensorHead
 
 CYCLES = HISTORY + 3
 
@@ -42,6 +45,36 @@ async def test_a_run_can_be_read_back_cycle_by_cycle(tmp_path: Path) -> None:
     assert np.stack(last["plan_mv"]).shape == (10, 2)
     assert (last["rung"], last["mode"], last["plan_status"]) == ("stub", "auto", "optimal")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["decisions.parquet", "samples.parquet"]
+
+
+async def test_what_soft_sensors_read_is_in_every_decision_that_looked_at_the_plant(tmp_path: Path) -> None:
+    spec = plant_spec()
+    model = model_of(spec)
+    # Reads the first output off the latent, in its own unit.
+    network = torch.nn.Sequential(torch.nn.Linear(model.readout.in_features, 1)).double()
+    center, width = (float(part[0]) for part in model.scaler.part(model.output_names))
+    with torch.no_grad():
+        network[0].weight.copy_(width * model.readout.weight[:1])
+        network[0].bias.copy_(width * model.readout.bias[:1] + center)
+    sensing = model.with_sensor(SensorHead(name="seen", network=network, half_width=1.0, coverage=0.9))
+    controller = Controller(spec, sensing, planner=StubPlanner(stepping(1.0, 0.0)), deadline_s=5.0)
+    plant = LinearPlant(spec)
+    with Recorder(tmp_path, spec) as recorder:
+        await run(plant, plant, controller, intervals=CYCLES, recorder=recorder)
+    last = read_decisions(tmp_path).iloc[-1]
+    assert dict(last["sensed"]) == {"seen": pytest.approx(dict(last["measured"])["L1"], abs=1e-6)}
+
+
+async def test_a_recording_of_an_earlier_version_lacks_only_what_that_did_not_know(tmp_path: Path) -> None:
+    await record(tmp_path)
+    path = tmp_path / "decisions.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["sensed"]), path)
+    with Recorder(tmp_path, plant_spec()):
+        pass
+    decisions = read_decisions(tmp_path)
+    assert list(decisions.columns) == DECISION_SCHEMA.names
+    assert len(decisions) == CYCLES
+    assert decisions["sensed"].isna().all()
 
 
 async def test_a_recording_is_a_log_to_train_on(tmp_path: Path) -> None:
