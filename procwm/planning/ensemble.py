@@ -16,7 +16,8 @@ from procwm.planning.objective import Objective, objective
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.solution import Stop
 from procwm.planning.sqp import SequentialProgram
-from procwm.planning.transcription import transcribe
+from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyTargets
+from procwm.planning.transcription import Affine, transcribe
 from procwm.planning.warm_start import shifted
 from procwm.world.model import WorldModel
 
@@ -36,6 +37,9 @@ class EnsemblePlanner:
     which are ordinary programs, are made in turn with the worst weights for all plans so far, a linear
     program (Kelley, J. SIAM 8(4), 1960). No plan can be better than the program for any weights, which tells
     how far from optimal the best plan is, where costs are convex.
+
+    Ranks, prices and resting values are seen to by the layer for steady states first: where the first model
+    leads, under the guardrails of all.
     """
 
     def __init__(
@@ -58,6 +62,13 @@ class EnsemblePlanner:
                 "model and a tail between 0 and 1"
             )
         self._transcript = joined([transcribe(model) for model in models])
+        # Where to rest is where the first model, whose outputs are known best, and the guardrails of all say.
+        own = transcribe(models[0]).readout
+        read = np.hstack(
+            (own.weight, np.zeros((len(own.bias), self._transcript.latent - own.weight.shape[1])))
+        )
+        self._resting = replace(self._transcript, readout=Affine(read, own.bias))
+        self._steady: dict[int, SteadyTargets] = {}
         self._models, self._blocks = models, blocks
         self._most = 1.0 / max(1.0, tail * len(models))
         self._program = SequentialProgram()
@@ -85,8 +96,9 @@ class EnsemblePlanner:
         began = time.perf_counter()
         deadline = began + (1.0 - _RESERVE) * deadline_s
         many = len(self._models)
-        space = MoveSpace(move_blocks(problem.horizon, self._blocks), apart(problem, many))
         with np.errstate(over="ignore", invalid="ignore"):
+            problem, notes = self._at_rest(problem, warm_start, began + STEADY_SHARE * deadline_s)
+            space = MoveSpace(move_blocks(problem.horizon, self._blocks), apart(problem, many))
             best, bound = self._search(space, objective(problem), warm_start, deadline)
         finite, cost = best.finite, float(self._risk(best, objective(problem)))
         elapsed_s = time.perf_counter() - began
@@ -107,8 +119,23 @@ class EnsemblePlanner:
             cost=cost if status.usable else np.inf,
             solve_s=elapsed_s,
             rung="ensemble",
-            note="" if problem.priorities is None else "ranks, prices and resting values are left out",
+            note="; ".join(notes),
         )
+
+    def _at_rest(
+        self, problem: ControlProblem, warm_start: Plan | None, deadline: float
+    ) -> tuple[ControlProblem, Sequence[str]]:
+        """`problem` with targets that can be had, and what there is to say about that."""
+        if problem.priorities is None:
+            return problem, ()
+        layer = self._steady.setdefault(problem.horizon, SteadyTargets(self._resting, problem.horizon))
+        several = replace(problem, latent=np.tile(problem.latent, len(self._models)))
+        found = layer.sought(several, warm_start, deadline=deadline)
+        if found is None:
+            return problem, (LEFT_OUT,)
+        unsafe = np.asarray(found.unsafe.reshape(len(self._models), -1).any(axis=0))
+        names = self._models[0].output_names, self.guard_names
+        return found.laid_over(problem), tuple(replace(found, unsafe=unsafe).notes(*names))
 
     def _search(
         self, space: MoveSpace, wanted: Objective, warm_start: Plan | None, deadline: float

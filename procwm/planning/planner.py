@@ -18,14 +18,12 @@ from procwm.planning.prediction import in_single_precision
 from procwm.planning.problem import ControlProblem, Plan
 from procwm.planning.sampling import SamplingConfig
 from procwm.planning.sqp import SequentialProgram
-from procwm.planning.steady_state import SteadyState, SteadyTargets
+from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyState, SteadyTargets
 from procwm.planning.transcription import transcribe
 from procwm.planning.trust import TrustRegion
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
 
-_STEADY_SHARE = 0.25
-"""Share of the deadline that the steady-state targets may take."""
 _BLAS = ThreadpoolController()
 """More threads than one make small matrix products slower, and wait for each other on a busy machine."""
 
@@ -89,26 +87,11 @@ class MpcPlanner:
         solvers = self._built(problem.horizon)
         # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
         with np.errstate(over="ignore", invalid="ignore"), _one_thread():
-            steady = self._steady(solvers, problem, warm_start, began + _STEADY_SHARE * deadline_s)
+            steady = solvers.steady.sought(problem, warm_start, deadline=began + STEADY_SHARE * deadline_s)
             cycle = self._cycle(solvers, problem, steady, began, deadline_s)
             best = cycle.best_on_levels if problem.discrete else cycle.best
             plan = cycle.plan(best(warm_start))
         return plan if self._trust is None else replace(plan, cv=plan.cv[:, : problem.target.shape[1]])
-
-    def _steady(
-        self, solvers: Solvers, problem: ControlProblem, warm_start: Plan | None, deadline: float
-    ) -> SteadyState | None:
-        """Where the plant is to rest, sought from where the last plan ends."""
-        if problem.priorities is None:
-            return None
-        previous = None if warm_start is None else warm_start.mv[-1:]
-        known = (
-            previous is not None
-            and previous.shape == (1, len(problem.last_mv))
-            and np.isfinite(previous).all()
-        )
-        start = previous[0] if previous is not None and known else problem.last_mv
-        return solvers.steady.targets(problem, start, deadline=deadline)
 
     def _cycle(
         self,
@@ -123,7 +106,7 @@ class MpcPlanner:
             notes = tuple(steady.notes(self._model.output_names, self._guard_names))
             problem = steady.laid_over(problem)
         elif problem.priorities is not None:
-            notes = ("ranks, prices and resting values are left out: no steady state was found in time",)
+            notes = (LEFT_OUT,)
         if self._trust is not None:
             problem = self._trust.laid_over(problem)
         return Cycle(

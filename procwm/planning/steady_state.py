@@ -20,11 +20,14 @@ from jaxtyping import Bool, Float
 
 from procwm.planning.linearisation import Trajectory, imagine, outputs
 from procwm.planning.moves import MoveBlocks, MoveSpace
-from procwm.planning.problem import ControlProblem, Priorities
+from procwm.planning.problem import ControlProblem, Plan, Priorities
 from procwm.planning.quadratic_program import Interval
 from procwm.planning.ranked import Freedom, UnsolvedError
 from procwm.planning.transcription import Transcript
 
+STEADY_SHARE = 0.25
+"""Share of a plan's deadline that steady-state targets may take."""
+LEFT_OUT = "ranks, prices and resting values are left out: no steady state was found in time"
 _HORIZONS = 3
 _ITERATIONS = 4
 """Of linearisation; a linear plant needs one, and one more to see that."""
@@ -95,6 +98,14 @@ class SteadyTargets:
     def __init__(self, transcript: Transcript, horizon: int) -> None:
         self._transcript, self._rows = transcript, _HORIZONS * horizon
         self._longest_s = 0.0
+
+    def sought(
+        self, problem: ControlProblem, warm_start: Plan | None, *, deadline: float
+    ) -> SteadyState | None:
+        """`targets`, sought from where the last plan ends."""
+        previous = np.zeros(0) if warm_start is None or not len(warm_start.mv) else warm_start.mv[-1]
+        known = previous.shape == problem.last_mv.shape and np.isfinite(previous).all()
+        return self.targets(problem, previous if known else problem.last_mv, deadline=deadline)
 
     def targets(
         self, problem: ControlProblem, start: Float[np.ndarray, " mv"], *, deadline: float

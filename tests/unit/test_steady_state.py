@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from procwm.planning.ensemble import EnsemblePlanner
 from procwm.planning.objective import objective
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.prediction import Evaluator
@@ -191,6 +192,31 @@ def test_prices_do_not_buy_a_guardrail() -> None:
     assert rest(model, posed(model, [5.0], [0.0])).mv == pytest.approx([0.5], abs=1e-3)
     _, plan = run(model, posed(model, [5.0], [0.0]), 30)
     assert plan.worst_guard <= 1e-6
+
+
+def test_several_models_rest_where_the_guardrail_of_every_one_is_kept() -> None:
+    """5 + a is worth having, and may be 6, which has a = 1; the second model says 5 + 2 a, so a = 0.5."""
+    guards = {"high": (np.ones(1), -6.0)}
+    tags = (cv("Y", zone=(4.0, 8.0), price=-1.0), mv("A"))
+    models = [plant(tags, [[gain]], guards=guards) for gain in (1.0, 2.0)]
+    _, alone = run(models[0], posed(models[0], [5.0], [0.0]), 20)
+    assert alone.mv[-1] == pytest.approx([1.0], abs=1e-2)
+    planner = EnsemblePlanner(models, tail=1.0)
+    plan = planner.plan(posed(models[0], [5.0], [0.0]), warm_start=None, deadline_s=AMPLE_S)
+    assert plan.mv[-1] == pytest.approx([0.5], abs=1e-2)
+    assert plan.worst_guard <= 1e-6
+    assert plan.note == ""
+
+
+def test_several_models_give_way_by_the_ranks_too() -> None:
+    """5 + a is to be at 6 and 5 + 2 a, which comes first, at 9."""
+    tags = (cv("X", setpoint=6.0, rank=2), cv("Y", setpoint=9.0, rank=1), mv("A"))
+    model = plant(tags, [[1.0], [2.0]])
+    plan = EnsemblePlanner([model, model]).plan(
+        posed(model, [7.0, 9.0], [2.0]), warm_start=None, deadline_s=AMPLE_S
+    )
+    assert plan.cv[-1] == pytest.approx([7.0, 9.0], abs=2e-3)
+    assert plan.note == "X cannot rest at its target: 1 above"
 
 
 def test_an_mv_that_is_held_stays_and_the_others_make_up_for_it() -> None:
