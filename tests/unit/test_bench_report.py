@@ -78,11 +78,25 @@ def test_the_control_report_has_mean_and_spread_offset_and_coverage() -> None:
 
 def test_the_model_report_has_a_line_for_every_model_and_a_column_for_every_lead() -> None:
     rows = [
-        {"plant": "a", "hours": 20.0, "seed": 0, "model": kind, "horizon": lead, "nrmse": lead * factor}
-        for kind, factor in (("procwm", 0.01), ("linear", 0.02), ("persistence", 0.03))
+        {
+            "plant": "a",
+            "hours": 20.0,
+            "seed": 0,
+            "model": kind,
+            "horizon": lead,
+            "nrmse": lead * factor,
+            "train_s": train_s,
+        }
+        for kind, factor, train_s in (
+            ("procwm", 0.01, 60.0),
+            ("linear", 0.02, 0.0),
+            ("persistence", 0.03, 0.0),
+        )
         for lead in (1, 5, 20)
     ]
+    rows[0]["phases"] = {"trial": 40.0, "final run": 15.5}
     text = model.report(rows, "procwm bench model --out DIR")
     assert "## a, 20.00 h of log" in text
-    assert "| procwm | 0.010 | 0.050 | 0.200 |" in text
-    assert "| persistence | 0.030 | 0.150 | 0.600 |" in text
+    assert "| procwm | 0.010 | 0.050 | 0.200 | 60 | – |" in text
+    assert "| persistence | 0.030 | 0.150 | 0.600 | – | – |" in text
+    assert "| final run | 15.5 |\n| all of it | 60.0 |" in text
