@@ -62,9 +62,9 @@ class TrainingConfig:
         batch: windows a step.
         encoder: architecture of the encoder's network, one of `ENCODERS`.
         encoder_hidden, predictor_hidden: widths of the hidden layers; every encoder but the MLP has one.
-        predictor: architecture of the predictor's network, one of `PREDICTORS`; of those that improve on the
-            linear start the one that foresees held-out time best. The networks of a mean learn beside each
-            other.
+        predictor: architecture of the predictor's network, one of `PREDICTORS`; the mean of a perceptron and
+            a scheduled network, which learn beside each other, or one of the two where held-out time is sure
+            that it is better.
         predictor_gates: of a scheduled predictor.
         rate: largest learning rate of the predictor's network; it warms up over a tenth of the steps and then
             follows a cosine to zero. A scheduled network, which multiplies what it learns, takes a third.
