@@ -61,9 +61,10 @@ class EnsemblePlanner:
                 f"an ensemble of {len(models)} models and a tail of {tail}; it needs at least one "
                 "model and a tail between 0 and 1"
             )
-        self._transcript = joined([transcribe(model) for model in models])
+        transcripts = [transcribe(model) for model in models]
+        self._transcript = joined(transcripts)
         # Where to rest is where the first model, whose outputs are known best, and the guardrails of all say.
-        own = transcribe(models[0]).readout
+        own = transcripts[0].readout
         read = np.hstack(
             (own.weight, np.zeros((len(own.bias), self._transcript.latent - own.weight.shape[1])))
         )
@@ -128,7 +129,9 @@ class EnsemblePlanner:
         """`problem` with targets that can be had, and what there is to say about that."""
         if problem.priorities is None:
             return problem, ()
-        layer = self._steady.setdefault(problem.horizon, SteadyTargets(self._resting, problem.horizon))
+        if problem.horizon not in self._steady:
+            self._steady[problem.horizon] = SteadyTargets(self._resting, problem.horizon)
+        layer = self._steady[problem.horizon]
         several = replace(problem, latent=np.tile(problem.latent, len(self._models)))
         found = layer.sought(several, warm_start, deadline=deadline)
         if found is None:

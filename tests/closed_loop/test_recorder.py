@@ -8,10 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from linear_loop import HISTORY, LinearPlant, model_of, plant_spec
+from pyarrow import ipc
 from stub_planners import StubPlanner, stepping
 
 from procwm.control.controller import Controller
 from procwm.data.log import read_log
+from procwm.data.writer import parts_of
 from procwm.errors import LogError
 from procwm.runtime.cycle import CycleSink
 from procwm.runtime.loop import run
@@ -75,6 +77,17 @@ async def test_a_recording_of_an_earlier_version_lacks_only_what_that_did_not_kn
     assert list(decisions.columns) == DECISION_SCHEMA.names
     assert len(decisions) == CYCLES
     assert decisions["sensed"].isna().all()
+
+
+async def test_what_an_earlier_version_left_behind_when_it_died_is_read_too(tmp_path: Path) -> None:
+    await record(tmp_path / "run", killed=tmp_path / "killed")
+    (segment,) = parts_of(tmp_path / "killed" / "decisions.parquet").iterdir()
+    written = pq.read_table(tmp_path / "run" / "decisions.parquet").drop_columns(["sensed"])
+    with ipc.new_stream(segment, written.schema) as stream:
+        stream.write_table(written)
+    decisions = read_decisions(tmp_path / "killed")
+    assert list(decisions.columns) == DECISION_SCHEMA.names
+    assert len(decisions) == CYCLES
 
 
 async def test_a_recording_is_a_log_to_train_on(tmp_path: Path) -> None:

@@ -1,12 +1,10 @@
 """The mean of networks that learn beside each other, and plans through it."""
 
-import numpy as np
 import pytest
 import torch
+from network_cases import check_against_torch
 
 from procwm.errors import SpecError
-from procwm.planning.network import Derivatives, value
-from procwm.planning.transcription import expression, read_layers
 from procwm.world.predictors.mean import MeanNetwork
 from procwm.world.predictors.residual import ALONE, MEAN, ResidualPredictor
 
@@ -48,18 +46,4 @@ def test_a_part_that_is_not_there_cannot_be_alone() -> None:
 
 @pytest.mark.parametrize("widths", [(6,), (5, 6), (5, 6, 4)])
 def test_programs_and_derivatives_agree_with_torch_whatever_the_depths(widths: tuple[int, ...]) -> None:
-    network = _predictor(*widths).network
-    inputs = torch.randn((5, 7), dtype=torch.float64)
-    layers, wanted = read_layers(network), network(inputs).detach().numpy()
-    np.testing.assert_allclose(value(layers, inputs.numpy()), wanted, atol=1e-12)
-    np.testing.assert_allclose(np.array(expression(layers, inputs.numpy().T)).T, wanted, atol=1e-12)
-    derivatives = Derivatives(layers, inputs.numpy())
-    by_output = np.random.default_rng(0).normal(size=(5, 4))
-    pulled = derivatives.pullback(by_output)
-    for row, at in enumerate(inputs):
-        jacobian = torch.autograd.functional.jacobian(lambda x: network(x[None])[0], at)
-        np.testing.assert_allclose(derivatives.jacobian[row], jacobian, atol=1e-12)
-        np.testing.assert_allclose(pulled[row], by_output[row] @ jacobian.numpy(), atol=1e-12)
-        weight = torch.as_tensor(by_output[row])
-        bend = torch.autograd.functional.hessian(lambda x, w=weight: w @ network(x[None])[0], at)
-        np.testing.assert_allclose(derivatives.curvature(by_output)[row], bend, atol=1e-12)
+    check_against_torch(_predictor(*widths).network, torch.randn((5, 7), dtype=torch.float64))

@@ -2,9 +2,8 @@
 
 import numpy as np
 import torch
+from network_cases import check_against_torch
 
-from procwm.planning.network import Derivatives, value
-from procwm.planning.transcription import expression, read_layers
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.predictors.scheduled import ScheduledNetwork
 
@@ -47,16 +46,4 @@ def test_the_scheduling_inputs_change_what_the_others_do() -> None:
 
 
 def test_programs_and_derivatives_agree_with_torch() -> None:
-    network = _network()
-    inputs = torch.randn((7, 5), dtype=torch.float64)
-    layers, wanted = read_layers(network), network(inputs).detach().numpy()
-    np.testing.assert_allclose(value(layers, inputs.numpy()), wanted, atol=1e-13)
-    np.testing.assert_allclose(np.array(expression(layers, inputs.numpy().T)).T, wanted, atol=1e-13)
-    derivatives = Derivatives(layers, inputs.numpy())
-    by_output = np.random.default_rng(0).normal(size=(7, 2))
-    for row, at in enumerate(inputs):
-        jacobian = torch.autograd.functional.jacobian(lambda x: network(x[None])[0], at)
-        np.testing.assert_allclose(derivatives.jacobian[row], jacobian, atol=1e-13)
-        weight = torch.as_tensor(by_output[row])
-        bends = torch.autograd.functional.hessian(lambda x, w=weight: (network(x[None])[0] * w).sum(), at)
-        np.testing.assert_allclose(derivatives.curvature(by_output)[row], bends, atol=1e-13)
+    check_against_torch(_network(), torch.randn((7, 5), dtype=torch.float64))
