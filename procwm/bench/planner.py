@@ -13,22 +13,34 @@ from threadpoolctl import threadpool_limits
 from procwm.bench import Progress
 from procwm.bench.planner_plot import growth_page
 from procwm.bench.planner_problems import Case, Cycles, default_cases
-from procwm.bench.planner_solvers import AMPLE_S, SOLVERS, Answer, Cycle, Solver, missing
+from procwm.bench.planner_solvers import (
+    AMPLE_S,
+    SOLVERS,
+    Answer,
+    Cycle,
+    Solver,
+    missing,
+    real_time_planner,
+)
 from procwm.bench.planner_text import planner_text
 from procwm.bench.results import command_line, write_results, write_text
 from procwm.errors import SpecError
 from procwm.planning.moves import MoveSpace, move_blocks
+from procwm.planning.objective import objective
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.prediction import Evaluator
 from procwm.planning.warm_start import shifted
+from procwm.world.model import WorldModel
 
 _CYCLES = 100
 """Of each case, as far as time allows."""
-_BUDGET_S = {"procwm": 3.0, "ipopt": 4.0, "do_mpc": 4.0}
+_BUDGET_S = {"procwm": 3.0, "real_time": 3.0, "ipopt": 4.0, "do_mpc": 4.0}
 """Processor time of each solver in each case; it solves at least `_FEWEST` cycles all the same."""
 _FEWEST = 2
 _WARMED = 3
 """Cycles before the first that is counted: the first of them start cold."""
+_WARM_UP_MS = 100.0
+"""For which a solver answers the first cycle before its answers count, so that caches hold what it needs."""
 
 
 def run_planner(
@@ -107,25 +119,47 @@ def _broken(mv: np.ndarray, cycle: Cycle) -> float:
 
 
 def measure(case: Case, solvers: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of one case. The plant follows procwm's plans; every solver answers the same cycles."""
+    """Rows of one case. Cycles are those that follow procwm's plans; each solver answers them by itself."""
     cycles = Cycles(case)
-    planner, blocks = MpcPlanner(cycles.model), move_blocks(case.horizon)
-    built: Mapping[str, Solver] = {name: SOLVERS[name](cycles.model) for name in solvers}
-    records = {name: _Record() for name in solvers}
-    plan = None
+    model, (asked, cost) = cycles.model, followed(cycles, MpcPlanner(cycles.model))
+    real_time = followed(Cycles(case), real_time_planner(model))[1] if "real_time" in solvers else cost
+    records = {name: _answered(SOLVERS[name](model), asked, model, _BUDGET_S[name]) for name in solvers}
+    return [
+        _row(case, name, record, records) | {"followed": real_time if name == "real_time" else cost}
+        for name, record in records.items()
+    ]
+
+
+def followed(cycles: Cycles, planner: MpcPlanner) -> tuple[list[Cycle], float]:
+    """The cycles where a plant follows `planner`, and the mean cost of an interval."""
+    blocks = move_blocks(cycles.problem.horizon)
+    asked, costs, plan = [], [], None
     for number in range(_WARMED + _CYCLES):
         problem = cycles.problem
         if plan is not None and number >= _WARMED:
             space = MoveSpace(blocks, problem)
             start = shifted(plan, space)
             assert start is not None
-            cycle = Cycle(problem, space, plan, start)
-            for name, record in records.items():
-                if len(record.ms) < _FEWEST or 1e-3 * sum(record.ms) < _BUDGET_S[name]:
-                    record.add(built[name](cycle), cycle, Evaluator(cycles.model, problem))
+            asked.append(Cycle(problem, space, plan, start))
         plan = planner.plan(problem, warm_start=plan, deadline_s=AMPLE_S)
+        if number >= _WARMED:
+            ahead = replace(problem, dv=problem.dv[:1], bias=problem.bias[:1], target=problem.target[:1])
+            costs.append(float(objective(ahead).cost(plan.cv[:1], plan.mv[:1])))
         cycles.follow(plan)
-    return [_row(case, name, record, records) for name, record in records.items()]
+    return asked, float(np.mean(costs))
+
+
+def _answered(solver: Solver, asked: Sequence[Cycle], model: WorldModel, budget_s: float) -> _Record:
+    """What `solver` does with as many cycles as `budget_s` of processor time allows."""
+    warmed_ms = 0.0
+    while warmed_ms < _WARM_UP_MS:
+        warmed_ms += solver(asked[0]).ms
+    record = _Record()
+    for cycle in asked:
+        if len(record.ms) >= _FEWEST and 1e-3 * sum(record.ms) >= budget_s:
+            break
+        record.add(solver(cycle), cycle, Evaluator(model, cycle.problem))
+    return record
 
 
 def _row(case: Case, name: str, record: _Record, records: Mapping[str, _Record]) -> dict[str, Any]:

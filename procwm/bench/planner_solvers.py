@@ -19,6 +19,8 @@ from procwm.planning.transcription import transcribe
 from procwm.world.model import WorldModel
 
 AMPLE_S = 600.0
+REAL_TIME = 3
+"""Iterations of a real-time plan."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +57,17 @@ class Solver(Protocol):
         ...
 
 
+def real_time_planner(model: WorldModel) -> MpcPlanner:
+    """One that leaves to the next cycle what a few iterations do not finish."""
+    return MpcPlanner(model, iterations=REAL_TIME)
+
+
 def procwm_solver(model: WorldModel) -> Solver:
     """The whole planner: start, programs, checks and all."""
-    planner = MpcPlanner(model)
+    return _planned_by(MpcPlanner(model))
+
+
+def _planned_by(planner: MpcPlanner) -> Solver:
 
     def solve(cycle: Cycle) -> Answer:
         began = time.process_time()
@@ -91,7 +101,12 @@ def _do_mpc_solver(model: WorldModel) -> Solver:
 
 
 SOLVERS: Mapping[str, Callable[[WorldModel], Solver]] = MappingProxyType(
-    {"procwm": procwm_solver, "ipopt": ipopt_solver, "do_mpc": _do_mpc_solver}
+    {
+        "procwm": procwm_solver,
+        "real_time": lambda model: _planned_by(real_time_planner(model)),
+        "ipopt": ipopt_solver,
+        "do_mpc": _do_mpc_solver,
+    }
 )
 """In the order of the tables."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from procwm.bench.planner_solvers import REAL_TIME
 from procwm.bench.results import Row, table
 
 _SAME_OPTIMUM = 1e-3
@@ -29,15 +30,53 @@ def planner_text(rows: Sequence[Row], absent: Mapping[str, str], command: str) -
         "# Planning time\n\n"
         f"`{command}`\n\n"
         "Medians of processor time on one thread, warm: every solver answers the same cycles from the same "
-        "start, the last plan shifted. procwm is its whole planner, checks included; IPOPT is the solver "
-        "alone on the same transcription, with exact derivatives; do-mpc has the same network, cost and "
-        "limits, and every interval's MVs free. Costs of a plan are compared as the model predicts them.\n\n"
+        "start, the last plan shifted, and all of them before the next solver begins. procwm is its whole "
+        "planner, checks included; IPOPT is the solver alone on the same transcription, with exact "
+        "derivatives; do-mpc has the same network, cost and limits, and every interval's MVs free. Costs "
+        "of a plan are compared as the model predicts them.\n\n"
         + table(header, [_line(found) for found in problems])
         + "\n"
         + "".join(f"- {solver} is not in the table: {why}.\n" for solver, why in absent.items())
         + "- l4casadi is not in the table: it compiles C++ when it is installed and when it runs.\n\n"
         + table(["bar", "problems that meet it"], [_verdict(name, met, problems) for name, met in _BARS])
+        + _real_time_text(problems)
     )
+
+
+def _real_time_text(problems: Sequence[Mapping[str, Row]]) -> str:
+    header = [
+        "MVs x CVs, horizon, network",
+        "ms",
+        "p99 / median",
+        "IPOPT: times faster",
+        "do-mpc: times faster",
+        "cost against IPOPT, mean",
+        "violation",
+        "closed loop, cost against plans that are finished",
+    ]
+    lines = [_real_time_line(found) for found in problems if "real_time" in found]
+    if not lines:
+        return ""
+    return (
+        "\n## Real-time iteration\n\n"
+        f"The same cycles with `MpcPlanner(model, iterations={REAL_TIME})`, and what it costs in closed loop "
+        "to follow its plans: tracking and moves, relative to those of plans that end at an optimum.\n\n"
+        + table(header, lines)
+    )
+
+
+def _real_time_line(found: Mapping[str, Row]) -> list[str]:
+    own, ipopt, other = found["real_time"], found.get("ipopt"), found.get("do_mpc")
+    return [
+        own["problem"],
+        f"{own['ms_median']:.2f}",
+        f"{own['ms_p99'] / own['ms_median']:.1f}",
+        f"{_ratio(own, ipopt):.0f}" if ipopt else "–",
+        f"{_ratio(own, other):.0f}" if other else "–",
+        f"{own['excess_mean']:+.3%}" if ipopt else "–",
+        f"{own['violation']:.1g}",
+        f"{own['followed'] / found['procwm']['followed'] - 1.0:+.1%}",
+    ]
 
 
 def _line(found: Mapping[str, Row]) -> list[str]:

@@ -20,7 +20,7 @@ from procwm.planning.prediction import GUARD_TOLERANCE, Evaluator
 from procwm.planning.problem import Multipliers, Optimality, Plan, PlanStatus
 from procwm.planning.sampling import SamplingConfig, Search, search
 from procwm.planning.solution import Solution, Stop
-from procwm.planning.sqp import SequentialProgram
+from procwm.planning.sqp import ITERATIONS, SequentialProgram, negligible
 from procwm.planning.steady_state import SteadyTargets
 from procwm.planning.warm_start import following, shifted, unexpected
 from procwm.world.model import WorldModel
@@ -76,12 +76,21 @@ class Candidate:
         violation = self.point.violation
         return not self.safe, round(violation, 3) if violation < np.inf else np.inf, self.point.cost
 
+    def replaces(self, other: "Candidate") -> bool:
+        """Whether this one is no worse; a proof outweighs what it says need not be gained."""
+        if self.safe and other.safe and self.proven != other.proven:
+            least = negligible(max(self.point.cost, other.point.cost))
+            return self.point.cost <= other.point.cost + (least if self.proven else -least)
+        return self.rank <= other.rank
+
 
 @dataclass(kw_only=True, eq=False)
 class Cycle:
     """One call of the planner: the rungs of its ladder, each tried while there is time.
 
     `quick` is a copy of the model that candidates are rolled out with; what comes of them is predicted again.
+    With `iterations`, that many of the program are all there is after a plan, where they lead to one that is
+    safe and no surprise.
     """
 
     began: float
@@ -92,6 +101,7 @@ class Cycle:
     solvers: Solvers
     seed: int
     sampling: SamplingConfig
+    iterations: int | None
     notes: tuple[str, ...]
     check_s: float = 0.0
     searched: Search | None = None
@@ -103,10 +113,15 @@ class Cycle:
     def best(self, warm_start: Plan | None) -> Candidate:
         """The best candidate in the time there is."""
         start = self._start(warm_start)
+        if warm_start is not None and self.iterations is not None:
+            best = self._better(start, self._sqp(start, self.iterations))
+            if best.safe and not unexpected(warm_start, best.point.cost):
+                return best
+            start = best
         best = self._better(start, self._sqp(start))
         if warm_start is None or not best.proven or unexpected(warm_start, best.point.cost):
             found = self._search(best)
-            if found is not None:
+            if found is not None and found.point is not best.point:
                 best = self._better(self._better(best, found), self._sqp(found))
         if not best.proven:
             best = self._better(best, self._ipopt(best))
@@ -161,9 +176,14 @@ class Cycle:
         return min(found, key=lambda candidate: candidate.rank)
 
     def _start(self, warm_start: Plan | None) -> Candidate:
-        """The better of the last plan and of resting."""
+        """The last plan; the better of that and of resting where it is unsafe or a surprise."""
         previous = shifted(warm_start, self.space) if warm_start is not None else None
-        return self._checked({"hold": self.space.hold} | ({} if previous is None else {"previous": previous}))
+        if warm_start is None or previous is None:
+            return self._checked({"hold": self.space.hold})
+        start = self._checked({"previous": previous})
+        if start.safe and not unexpected(warm_start, start.point.cost):
+            return start
+        return min(start, self._checked({"hold": self.space.hold}), key=lambda candidate: candidate.rank)
 
     def _checked(
         self, knots: Mapping[str, Float[np.ndarray, "knot mv"]], solution: Solution | None = None
@@ -187,7 +207,7 @@ class Cycle:
 
     def _better(self, best: Candidate, other: Candidate) -> Candidate:
         """`other` where it keeps hard limits and is no worse, else `best`."""
-        return other if self.space.admits(other.point.at.mv) and other.rank <= best.rank else best
+        return other if self.space.admits(other.point.at.mv) and other.replaces(best) else best
 
     def _search(self, best: Candidate) -> Candidate | None:
         """What sampling finds around `best`; `None` where no prediction is finite."""
@@ -202,11 +222,13 @@ class Cycle:
         )
         return self._checked({"sampling": self.searched.knots}) if self.searched.finite else None
 
-    def _sqp(self, start: Candidate) -> Candidate:
+    def _sqp(self, start: Candidate, iterations: int = ITERATIONS) -> Candidate:
         """What `start` leads to."""
         if not start.point.finite:
             return start
-        solution = self.solvers.sqp.solve(self.foresight, start.point.knots, deadline=self._deadline)
+        solution = self.solvers.sqp.solve(
+            self.foresight, start.point.knots, deadline=self._deadline, iterations=iterations
+        )
         if solution.iterations == 0:
             return replace(start, stopped=solution.stopped, optimality=solution.optimality)
         return self._checked({"sqp": solution.knots}, solution)

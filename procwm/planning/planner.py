@@ -42,6 +42,7 @@ class MpcPlanner:
         blocks: Sequence[int] | None = None,
         sampling: SamplingConfig | None = None,
         trust_region: bool = False,
+        iterations: int | None = None,
     ) -> None:
         """Read the model and build its programs.
 
@@ -51,13 +52,18 @@ class MpcPlanner:
             blocks: intervals per block of moves; `block_lengths` of the horizon where `None`.
             sampling: how hard to search.
             trust_region: whether plans keep to where the model's log was.
+            iterations: of real-time plans: the last plan is improved by at most so many, and what is left to
+                gain is left to the next cycle, unless a guardrail would be broken or the cost is a surprise.
+                `None` goes on until the optimality conditions hold.
 
         Raises:
             SpecError: the model has a layer that a program cannot be written through, or does not know where
-                its log was; or `blocks` do not fit its horizon.
+                its log was; `blocks` do not fit its horizon; or `iterations` is below 1.
         """
+        if iterations is not None and iterations < 1:
+            raise SpecError(f"iterations is {iterations}; a plan takes at least 1")
         self._model, self._seed, self._lengths = model, seed, blocks
-        self._sampling = sampling or SamplingConfig()
+        self._sampling, self._iterations = sampling or SamplingConfig(), iterations
         self._transcript, self._quick = transcribe(model), in_single_precision(model)
         self._planned, self._trust = self._transcript, _trust_region(model) if trust_region else None
         if self._trust is not None:
@@ -118,6 +124,7 @@ class MpcPlanner:
             solvers=solvers,
             seed=self._seed,
             sampling=self._sampling,
+            iterations=self._iterations,
             notes=notes,
         )
 

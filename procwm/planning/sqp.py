@@ -20,7 +20,8 @@ from procwm.planning.problem import Multipliers, Optimality
 from procwm.planning.quadratic_program import Interval, room_for
 from procwm.planning.solution import Solution, Stop
 
-_ITERATIONS = 30
+ITERATIONS = 30
+"""At most."""
 _SHORTER = 0.5 ** np.arange(1, 7)
 """Step lengths tried where the full step is not good."""
 _DAMPING = (0.01, 100.0)
@@ -31,6 +32,11 @@ _RELATIVE, _ABSOLUTE = 1e-4, 1e-9
 """An optimum is where no more than this can be gained, relative to the cost and in all."""
 
 
+def negligible(cost: float) -> float:
+    """What need not be gained from a plan of `cost` before it is called optimal."""
+    return _RELATIVE * cost + _ABSOLUTE
+
+
 class SequentialProgram:
     """The program of `nlp.Program`, recovery excepted, with the knots as its only variables."""
 
@@ -38,7 +44,12 @@ class SequentialProgram:
         self._longest_s = 0.0
 
     def solve(
-        self, foresight: Foresight, start: Float[np.ndarray, "knot mv"], *, deadline: float
+        self,
+        foresight: Foresight,
+        start: Float[np.ndarray, "knot mv"],
+        *,
+        deadline: float,
+        iterations: int = ITERATIONS,
     ) -> Solution:
         """The best plan near `start`.
 
@@ -46,11 +57,12 @@ class SequentialProgram:
             foresight: the problem.
             start: knots to begin from, engineering units.
             deadline: of `time.perf_counter()`; no iteration is begun that would pass it.
+            iterations: after which a plan that keeps guardrails is good enough.
         """
         search = _Search(foresight)
         point, damping = foresight.point(start), 0.0
         optimality, guards, costate = None, np.zeros_like(point.guard), None
-        for iteration in range(_ITERATIONS):
+        for iteration in range(ITERATIONS):
             began = time.perf_counter()
             if began + self._longest_s > deadline:
                 # One slow iteration must not keep later cycles from trying.
@@ -75,9 +87,11 @@ class SequentialProgram:
             optimality = search.optimality(point, step, costate)
             if search.finished(point, optimality):
                 return Solution(point.knots, Stop.OPTIMAL, iteration + 1, optimality)
+            if iteration + 1 >= iterations and point.violation == 0.0:
+                return Solution(point.knots, Stop.ITERATIONS, iteration + 1, optimality)
             damping = damping / 10.0 if damping > _DAMPING[0] else 0.0
             self._longest_s = max(0.8 * self._longest_s, time.perf_counter() - began)
-        return Solution(point.knots, Stop.ITERATIONS, _ITERATIONS, optimality)
+        return Solution(point.knots, Stop.ITERATIONS, ITERATIONS, optimality)
 
 
 class _Search:
@@ -116,7 +130,7 @@ class _Search:
 
     def finished(self, point: Point, optimality: Optimality) -> bool:
         """Whether `point` keeps every limit and nothing worth having can be gained."""
-        return point.broken == 0.0 and optimality.gap <= _RELATIVE * point.cost + _ABSOLUTE
+        return point.broken == 0.0 and optimality.gap <= negligible(point.cost)
 
     def optimality(
         self, point: Point, step: Step, costate: Float[np.ndarray, "horizon latent"]

@@ -21,7 +21,8 @@ def test_a_run_writes_a_row_for_every_solver_and_a_page_with_plots(
     monkeypatch.setattr(planner, "missing", lambda solver: "it is away" if solver == "do_mpc" else None)
     path = study("planner")(tmp_path)
     rows = {row["solver"]: row for row in json.loads(path.read_text())}
-    assert rows.keys() == {"procwm", "ipopt"}
+    assert rows.keys() == {"procwm", "real_time", "ipopt"}
+    assert rows["real_time"]["followed"] == pytest.approx(rows["procwm"]["followed"], rel=0.1)
     assert {"problem", "n_mv", "n_cv", "horizon", "ms_median", "ms_p99", "violation"} <= rows["ipopt"].keys()
     assert rows["procwm"]["cost"] == pytest.approx(rows["ipopt"]["cost"], rel=1e-3)
     assert rows["procwm"]["violation"] <= 1e-5
