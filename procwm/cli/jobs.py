@@ -8,6 +8,7 @@ import typer
 from procwm.bench import STUDIES, study
 from procwm.cli.console import emit_table, progress
 from procwm.cli.simulation import Seed
+from procwm.plant.registry import shown_scenario
 
 
 def register(app: typer.Typer) -> None:
@@ -19,16 +20,20 @@ def register(app: typer.Typer) -> None:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the log, the model, summary.json and report.html.")],
     scenario: Annotated[
-        str, typer.Argument(metavar="SCENARIO", help="Name, as `procwm scenarios` lists it.")
-    ] = "quadruple_tank",
+        str | None,
+        typer.Argument(
+            metavar="SCENARIO", help="Name, as `procwm scenarios` lists it; one of them is shown without it."
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Record, learn, control and compare a simulated plant over OPC UA, from nothing to a report."""
     from procwm.demo.job import Demo
     from procwm.report import words
 
-    with progress(f"demo of {scenario}") as advance:
-        summary = Demo(scenario, out, seed=seed, tell=advance).run()
+    shown = scenario or shown_scenario()
+    with progress(f"demo of {shown}") as advance:
+        summary = Demo(shown, out, seed=seed, tell=advance).run()
     emit_table(*words.comparison(summary))
     for sentence in words.told(summary):
         typer.echo(sentence)

@@ -5,7 +5,8 @@ A package adds a link with the entry-point group `procwm.plants` (a class or fun
 `procwm.servers` (takes a `SimulatedPlant`), a clock that follows one with `procwm.clocks` (takes a link),
 a reader of a plant's historian with `procwm.histories` (takes a `PlantSpec`) and the certificates of a
 link with `procwm.certificates` (takes a folder), a server of the controller with `procwm.front_servers`
-(takes a `Desk`) and a client of one with `procwm.front_clients` (takes `OpcUaSettings`).
+(takes a `Desk`) and a client of one with `procwm.front_clients` (takes `OpcUaSettings`). A scenario offered
+to `procwm.demo`, too, is shown where none is asked for.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from procwm.plant.tags import PlantSpec
 
 LINKS = "procwm.plants"
 SCENARIOS = "procwm.scenarios"
+DEMO = "procwm.demo"
 SERVERS = "procwm.servers"
 CLOCKS = "procwm.clocks"
 HISTORIES = "procwm.histories"
@@ -51,6 +53,13 @@ def scenarios() -> dict[str, Scenario]:
 def scenario(name: str) -> Scenario:
     """The scenario called `name`; `SpecError` where none is installed."""
     return _scenario(_entry(SCENARIOS, "scenario", name))
+
+
+def shown_scenario() -> str:
+    """Name of the scenario that a demo shows where none is asked for; `SpecError` where none is installed."""
+    for offered in (*_entries(DEMO), *_entries(SCENARIOS)):
+        return offered
+    raise SpecError("there is no scenario to show; installed are none")
 
 
 def server(name: str) -> Callable[..., PlantServer]:

@@ -50,3 +50,18 @@ def test_an_entry_point_that_offers_no_scenario_is_named(monkeypatch, value):
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
     with pytest.raises(SpecError, match="broken"):
         registry.scenario("broken")
+
+
+def test_a_demo_without_a_name_shows_what_is_offered_for_it_else_the_first_scenario(monkeypatch):
+    offered = {registry.SCENARIOS: ["mill", "kiln"], registry.DEMO: ["mill"]}
+
+    def entries(group):
+        return [EntryPoint(name=name, value="nowhere:thing", group=group) for name in offered[group]]
+
+    monkeypatch.setattr(registry, "entry_points", entries)
+    assert registry.shown_scenario() == "mill"
+    offered[registry.DEMO] = []
+    assert registry.shown_scenario() == "kiln"
+    offered[registry.SCENARIOS] = []
+    with pytest.raises(SpecError, match="no scenario to show"):
+        registry.shown_scenario()
