@@ -214,12 +214,19 @@ class OpcUaLink:
 
     async def _look_again(self, unsubscribed: bool) -> tuple[PlantNode, ...]:
         """The nodes of the server that came back; it may number its namespaces differently now."""
-        nodes = await examine(self._client, self._spec)
+        nodes = await examine(self._client, self._spec, self._nodes)
         moved = [node.id for node in nodes] != [node.id for node in self._nodes]
         self._take(nodes)
         if moved or unsubscribed:
-            await self._subscription.reopen(self._told)
+            # The library has the old ids brought again, which may be those of other variables now.
+            await self._subscription.reopen(self._told, ended=self._forget if moved else lambda: None)
         return nodes
+
+    def _forget(self) -> None:
+        """What came since the loss is of other nodes."""
+        self._inbox.discard()
+        self._outlooks.clear()
+        self._reported.clear()
 
     async def _close(self) -> None:
         for task in self._tasks:

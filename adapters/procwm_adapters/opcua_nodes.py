@@ -48,6 +48,7 @@ class PlantNode:
         written: whether procwm writes it.
         id: its `NodeId` at this connection.
         kind: the built-in type (`VariantType`) of its values.
+        uri: of the namespace that `id` is in; empty where the server does not tell.
         history: whether the server keeps its past values and lets this user read them.
         ahead_of: the tag whose values to come this node holds, as an array; empty of any other node.
     """
@@ -59,6 +60,7 @@ class PlantNode:
     range: Interval | None = None
     id: Any = None
     kind: Any = None
+    uri: str = ""
     history: bool = False
     ahead_of: str = ""
 
@@ -103,8 +105,16 @@ def _parsed(node: PlantNode) -> Any:
         ) from None
 
 
-async def examine(client: Client, spec: PlantSpec) -> tuple[PlantNode, ...]:
+async def examine(
+    client: Client, spec: PlantSpec, before: Sequence[PlantNode] = ()
+) -> tuple[PlantNode, ...]:
     """The nodes of all tags and signals, in file order, as the server has them now.
+
+    Args:
+        client: the connection.
+        spec: the plant file.
+        before: what was found at the last connection. A namespace that has another index since then is
+            followed: what the plant file calls `ns=2` is what it was when the plant file was taken up.
 
     Raises:
         SpecError: the plant file gives another unit than the server, or names a node that is written twice.
@@ -115,7 +125,8 @@ async def examine(client: Client, spec: PlantSpec) -> tuple[PlantNode, ...]:
         client, [(ua.NodeId(ua.ObjectIds.Server_NamespaceArray), ua.AttributeIds.Value)]
     )
     uris = list(namespaces.Value.Value) if namespaces.Value is not None else []
-    nodes = [(node, _resolved(node, uris)) for node in named_nodes(spec)]
+    known = {node.name: node.uri for node in before}
+    nodes = [(node, _resolved(node, uris, known.get(node.name, ""))) for node in named_nodes(spec)]
     _check_apart(nodes)
     answers = await read(client, [(node_id, attribute) for _, node_id in nodes for attribute in _EXAMINED])
     kinds: dict[Any, Any] = {}
@@ -129,19 +140,25 @@ async def examine(client: Client, spec: PlantSpec) -> tuple[PlantNode, ...]:
         if node.written:
             _check_writable(node, spec, access, user_access)
         history = not node.ahead_of and bool(access & user_access & ua.AccessLevel.HistoryRead.mask)
-        found.append(replace(node, id=node_id, kind=kind, history=history))
+        uri = uris[node_id.NamespaceIndex] if node_id.NamespaceIndex < len(uris) else ""
+        found.append(replace(node, id=node_id, kind=kind, uri=uri, history=history))
     await _check_units(client, found)
     await _compare_ranges(client, found)
     return tuple(found)
 
 
-def _resolved(node: PlantNode, uris: Sequence[str]) -> Any:
-    """The `NodeId` at this connection: the namespace of `nsu=` may have another index at every start."""
+def _resolved(node: PlantNode, uris: Sequence[str], before: str) -> Any:
+    """The `NodeId` at this connection: a namespace may have another index at every start of the server.
+
+    `before` is the namespace that the node was in at the last connection, empty where there was none.
+    """
     parsed = _parsed(node)
-    if not isinstance(parsed, ua.ExpandedNodeId):
-        return parsed
     match = re.search(r"(?:^|;)nsu=([^;]*);", node.node)
-    uri = unquote(match[1]) if match else ""
+    # The first two have fixed places (Part 3, 8.2.2), and the second is called after the server itself.
+    follows = parsed.NamespaceIndex > 1
+    uri = unquote(match[1]) if match else before if follows else ""
+    if not isinstance(parsed, ua.ExpandedNodeId) and not uri:
+        return parsed
     if uri not in uris:
         raise LinkError(
             f"{node.name}: the server has no namespace {uri}; it has {', '.join(uris)}; correct node in the "

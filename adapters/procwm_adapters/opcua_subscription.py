@@ -85,14 +85,20 @@ class LinkSubscription:
         self._receiving = asyncio.create_task(self._receive(self._subscription))
         await self.add(items)
 
-    async def reopen(self, items: Sequence[Item]) -> None:
-        """Begin anew with `items`, and with all that others watch."""
+    async def reopen(self, items: Sequence[Item], *, ended: Callable[[], None] = lambda: None) -> None:
+        """Begin anew with `items`, and with all that others watch.
+
+        Args:
+            items: of the plant.
+            ended: called when nothing more comes of the old subscription, and nothing yet of the new one.
+        """
         while self._subscription is None or self._subscription.subscription_id is None:
             await asyncio.sleep(_POLL_S)  # the library is still restoring it
         names = {item.name for item in items}
         others = [item for item in self._items.values() if item.name not in names]
         if self._receiving is not None:
             self._receiving.cancel()
+        ended()
         with contextlib.suppress(*FAILURES):
             await self._subscription.delete()
         await self.open([*items, *others])

@@ -18,6 +18,7 @@ from procwm.plant.contract import ControlSettings
 from procwm.plant.samples import Quality
 from procwm.plant.tags import Role, Tag
 from procwm_adapters.opcua import OpcUaLink
+from procwm_adapters.opcua_nodes import examine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -251,14 +252,21 @@ async def test_a_server_may_choose_other_intervals_and_queues_than_it_is_asked_f
                 await asyncio.sleep(0.02)
 
 
-async def test_a_server_that_comes_back_with_its_namespaces_moved_is_looked_up_anew():
+async def test_a_server_that_comes_back_with_its_namespaces_moved_is_looked_up_anew(monkeypatch):
+    async def later(*arguments: Any) -> Any:
+        await asyncio.sleep(0.3)  # long enough for the old ids to bring values
+        return await examine(*arguments)
+
     server = await started([PLANT])
     await add(server, PLANT, "s=Double", 1.0, ua.VariantType.Double)
     await add(server, PLANT, "s=Setpoint", 3.0, ua.VariantType.Double, writable=True)
     async with running(server) as endpoint:
         port = server.bserver.port
-        link = await OpcUaLink(measured(endpoint), **QUICK, reconnect_delay_s=0.2).__aenter__()
+        mv = replace(PUMP, node="ns=2;s=Setpoint")
+        spec = measured(endpoint, pv("numbered", "ns=2;s=Double"), mv=mv)
+        link = await OpcUaLink(spec, **QUICK, reconnect_delay_s=0.2).__aenter__()
         await heard(link, {LEVEL.name})
+        monkeypatch.setattr("procwm_adapters.opcua.examine", later)
     try:
         moved = await started(["urn:other", PLANT], port)
         for uri, value in (("urn:other", 100.0), (PLANT, 1.0)):
@@ -267,14 +275,13 @@ async def test_a_server_that_comes_back_with_its_namespaces_moved_is_looked_up_a
         async with running(moved), asyncio.timeout(90):
             while not link.connected:
                 await asyncio.sleep(0.02)
-            link.drain()
+            seen = link.drain()
             assert await link.write({PUMP.name: 4.0}) == {PUMP.name: 4.0}
             assert await moved.get_node("ns=2;s=Setpoint").read_value() == 3.0
             assert await moved.get_node("ns=3;s=Setpoint").read_value() == 4.0
             await moved.get_node("ns=2;s=Double").write_value(101.0)
             await moved.get_node("ns=3;s=Double").write_value(2.0)
-            seen = []
-            while not [s for s in seen if s.value == 2.0]:
+            while {s.tag for s in seen if s.value == 2.0} != {LEVEL.name, "numbered"}:
                 seen += link.drain()
                 await asyncio.sleep(0.02)
             assert not [s for s in seen if s.value > 99.0]
