@@ -26,7 +26,7 @@ from procwm_adapters.opcua_nodes import (
 from procwm_adapters.opcua_requests import read
 from procwm_adapters.opcua_return import Return
 from procwm_adapters.opcua_subscription import Item, LinkSubscription
-from procwm_adapters.opcua_values import nanoseconds, outlook_of, overflowed, sample_of
+from procwm_adapters.opcua_values import WHOLE, nanoseconds, outlook_of, overflowed, sample_of
 from procwm_adapters.opcua_write import SetpointWriter
 
 _LOGGER = logging.getLogger(__name__)
@@ -138,6 +138,11 @@ class OpcUaLink:
     def trouble(self) -> str:
         """Why a lost server has not been taken up again, one sentence, or empty."""
         return self._client.trouble or self._return.trouble
+
+    @property
+    def whole_numbers(self) -> tuple[str, ...]:
+        """MVs whose nodes hold whole numbers."""
+        return tuple(name for name, node in self._mvs.items() if node.kind in WHOLE)
 
     @property
     def dropped(self) -> int:

@@ -14,7 +14,7 @@ from procwm.errors import LinkError, SpecError
 from procwm.plant.tags import Interval, PlantSpec
 from procwm_adapters.opcua_analog import RANGE, UNIT
 from procwm_adapters.opcua_requests import in_batches, read
-from procwm_adapters.opcua_values import NUMERIC, same_unit
+from procwm_adapters.opcua_values import NUMERIC, WHOLE, same_unit
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -105,9 +105,7 @@ def _parsed(node: PlantNode) -> Any:
         ) from None
 
 
-async def examine(
-    client: Client, spec: PlantSpec, before: Sequence[PlantNode] = ()
-) -> tuple[PlantNode, ...]:
+async def examine(client: Client, spec: PlantSpec, before: Sequence[PlantNode] = ()) -> tuple[PlantNode, ...]:
     """The nodes of all tags and signals, in file order, as the server has them now.
 
     Args:
@@ -117,7 +115,8 @@ async def examine(
             followed: what the plant file calls `ns=2` is what it was when the plant file was taken up.
 
     Raises:
-        SpecError: the plant file gives another unit than the server, or names a node that is written twice.
+        SpecError: the plant file gives another unit than the server, or names a node that is written twice,
+            or one that holds whole numbers for an MV that knows others only.
         LinkError: a node is absent, may not be read, does not hold one number, or is an MV that may
             not be written.
     """
@@ -139,6 +138,7 @@ async def examine(
         access, user_access = (_level(level) for level in levels)
         if node.written:
             _check_writable(node, spec, access, user_access)
+            _check_steps(node, spec, kind)
         history = not node.ahead_of and bool(access & user_access & ua.AccessLevel.HistoryRead.mask)
         uri = uris[node_id.NamespaceIndex] if node_id.NamespaceIndex < len(uris) else ""
         found.append(replace(node, id=node_id, kind=kind, uri=uri, history=history))
@@ -228,6 +228,22 @@ def _check_writable(node: PlantNode, spec: PlantSpec, access: int, user_access: 
             f"{node.name}: the server does not let {who} write node {node.node}; give the user that right, "
             "or set read_only = true in [opcua]"
         )
+
+
+def _check_steps(node: PlantNode, spec: PlantSpec, kind: Any) -> None:
+    """An MV that holds whole numbers must be able to go to another one."""
+    mv = next((tag for tag in spec.mvs if tag.name == node.name), None)
+    if mv is None or kind not in WHOLE:
+        return
+    holds = f"{mv.name}: node {node.node} holds whole numbers ({kind.name})"
+    if mv.max_move is not None and mv.max_move < 1:
+        raise SpecError(
+            f"{holds}, and max_move is {mv.max_move:g}: it could never move; name a node that holds Float or "
+            "Double, or let max_move be 1 or more"
+        )
+    beside = [level for level in mv.levels or () if level != round(level)]
+    if beside:
+        raise SpecError(f"{holds}; correct levels in the plant file, where {beside[0]:g} is none")
 
 
 async def _kind(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any]) -> Any:

@@ -25,8 +25,10 @@ _INTEGER_BITS = {
     ua.VariantType.UInt64: (64, False),
 }
 _FLOATING = (ua.VariantType.Float, ua.VariantType.Double)
-NUMERIC = frozenset({ua.VariantType.Boolean, *_INTEGER_BITS, *_FLOATING})
-"""Built-in types whose values are numbers to procwm."""
+WHOLE = frozenset({ua.VariantType.Boolean, *_INTEGER_BITS})
+"""Built-in types whose values are whole numbers to procwm, and"""
+NUMERIC = frozenset({*WHOLE, *_FLOATING})
+"""those whose values are numbers."""
 
 _LARGEST_FLOAT = 3.4028234663852886e38
 _QUEUE_OVERFLOWED = 0x0480

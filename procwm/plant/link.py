@@ -1,6 +1,6 @@
 """The seam between procwm and a plant: samples in, setpoints out, and time."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from procwm.plant.samples import Outlook, Sample, Setpoints
@@ -40,6 +40,16 @@ class ValidatingLink(Protocol):
             write_id: grows from write to write; below 2^32, where it begins again.
             until_ns: the plant is to take no setpoint of this write after that time, UTC.
         """
+        ...
+
+
+@runtime_checkable
+class WholeNumberLink(Protocol):
+    """A `PlantLink` to a plant some of whose MVs can hold whole numbers only."""
+
+    @property
+    def whole_numbers(self) -> Collection[str]:
+        """Names of these MVs."""
         ...
 
 

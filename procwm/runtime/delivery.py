@@ -3,13 +3,14 @@
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from procwm.errors import LinkError, OutcomeUnknownError
-from procwm.plant.link import PlantLink, ValidatingLink
+from procwm.plant.link import PlantLink, ValidatingLink, WholeNumberLink
 from procwm.plant.samples import Quality, Sample, Setpoints
-from procwm.plant.tags import names_of
+from procwm.plant.tags import Interval, Tag, names_of
 from procwm.runtime.patience import within
 
 _log = logging.getLogger(__name__)
@@ -109,7 +110,12 @@ class Delivery:
             self._leads.append(max(sample.source_ns for sample in reports) - now_ns)
 
     async def deliver(
-        self, setpoints: Setpoints, now_ns: Callable[[], int], *, tick_ns: int | None = None
+        self,
+        setpoints: Setpoints,
+        now_ns: Callable[[], int],
+        *,
+        tick_ns: int | None = None,
+        limits: Mapping[str, Interval] = MappingProxyType({}),
     ) -> Delivered:
         """Write `setpoints` and say what came of it; never raises for a lost link.
 
@@ -121,7 +127,10 @@ class Delivery:
             setpoints: engineering units, by MV.
             now_ns: tells the present, UTC.
             tick_ns: of the cycle that decided, UTC; now where `None`.
+            limits: in force, where they are not those of the plant file. An MV that can hold whole numbers
+                only goes to the nearest one within them and its largest move, else it stays.
         """
+        decided, setpoints = setpoints, self._possible(setpoints, limits)
         began_ns = now_ns()
         tick_ns = began_ns if tick_ns is None else tick_ns
         until_ns = tick_ns + self._interval_ns
@@ -159,7 +168,19 @@ class Delivery:
         self.written += 1
         self._failures = 0
         self._in_force.update(accepted)
+        if setpoints != decided:
+            self._correct()
         return self._compared(setpoints, accepted)
+
+    def _possible(self, setpoints: Setpoints, limits: Mapping[str, Interval]) -> Setpoints:
+        """`setpoints` as the MVs of the link can hold them."""
+        whole = self._link.whole_numbers if isinstance(self._link, WholeNumberLink) else ()
+        return {
+            name: _whole(value, self._in_force[name], self._mvs[name], limits)
+            if name in whole and name in self._in_force
+            else value
+            for name, value in setpoints.items()
+        }
 
     async def _sent(self, setpoints: Setpoints, write_id: int, until_ns: int) -> Setpoints:
         if isinstance(self._link, ValidatingLink):
@@ -193,3 +214,14 @@ class Delivery:
         self._corrections = tuple(
             Sample(name, value, Quality.GOOD, self._stamp_ns[name]) for name, value in self._in_force.items()
         )
+
+
+def _whole(value: float, held: float, mv: Tag, limits: Mapping[str, Interval]) -> float:
+    """The whole number next to `value` that `mv` may go to from `held`, the nearer one first; else `held`."""
+    low, high = limits.get(mv.name, mv.bounds)
+    # Over an hour moves add up, so there none may be larger than was decided.
+    hourly = math.inf if mv.max_move_per_hour is None else abs(value - held)
+    reach = min(math.inf if mv.max_move is None else mv.max_move, hourly) + _ROUNDING * mv.span
+    near = sorted((math.floor(value), math.ceil(value)), key=lambda whole: abs(whole - value))
+    allowed = (whole for whole in near if low <= whole <= high and abs(whole - held) <= reach)
+    return float(next(allowed, held))

@@ -108,6 +108,7 @@ class _Run:
                 decision.setpoints,
                 lambda: time_ns + time.perf_counter_ns() - began_ns,
                 tick_ns=time_ns,
+                limits=decision.limits,
             )
         self.tally.add(decision)
         cycle = Cycle(

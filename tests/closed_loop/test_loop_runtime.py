@@ -17,6 +17,7 @@ from procwm.plant.scenario import TargetChange
 from procwm.runtime.cycle import Cycle, CycleSink
 from procwm.runtime.heartbeat import Heartbeat
 from procwm.runtime.loop import run
+from procwm.runtime.operator import Operator, Request
 from procwm.runtime.tally import RunSummary
 
 
@@ -98,6 +99,24 @@ async def test_nothing_starts_before_every_mv_is_read_back() -> None:
     assert plant.writes[0][0] == 8, "what came while waiting fills the window"
     assert cycles[-1].decision.target["L1"] == 60.0, "a setpoint asked for meanwhile is not forgotten"
     assert summary.cycles == 12
+
+
+async def test_a_whole_number_does_not_leave_the_limits_that_an_operator_has_tightened() -> None:
+    plant = FaultyPlant(lambda tick: "")
+    vars(plant)["whole_numbers"] = ("V1",)
+    operator = Operator()
+    operator.ask(Request(who="console", limits={"V1": (40.0, 52.8)}))
+    beats: list[int] = []
+
+    async def send(count: int) -> None:
+        beats.append(count)
+
+    planner = StubPlanner(stepping(0.7, 0.0))
+    _, cycles = await go(plant, HISTORY + 8, planner=planner, operator=operator, heartbeat=Heartbeat(send))
+    written = [setpoints["V1"] for _, setpoints in plant.writes]
+    assert written == sorted(written)
+    assert written[-1] == 52.0
+    assert len(beats) == len(cycles), "rounding is no fault"
 
 
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.SHADOW, Mode.ADVISORY])

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -129,3 +130,56 @@ async def test_the_plant_is_told_which_write_it_is_and_until_when_it_is_valid() 
         await delivery.deliver({"V1": 41.0}, partial(int, now_ns + 5), tick_ns=now_ns)
     assert [write_id for write_id, _ in link.valid] == [7, 8, 1]
     assert link.valid[0][1] == 8 * INTERVAL_NS
+
+
+class WholeLink(AnsweringLink):
+    """A plant whose valve holds whole numbers, from 10 to 90, and moves by at most 2.5 at once."""
+
+    spec = PlantSpec(
+        name="whole",
+        interval_s=0.05,
+        tags=(
+            SilentLink.spec.tags[0],
+            Tag(name="V1", role=Role.MV, unit="%", range=(0.0, 100.0), limits=(10.0, 90.0), max_move=2.5),
+        ),
+    )
+    whole_numbers = ("V1",)
+
+
+@pytest.mark.parametrize(
+    ("held", "decided", "written"),
+    [
+        (40.0, 41.4, 41.0),
+        (40.0, 41.6, 42.0),
+        (40.0, 42.5, 42.0),
+        (40.0, 37.5, 38.0),
+        (89.0, 89.8, 89.0),
+        (8.0, 10.0, 10.0),
+    ],
+)
+async def test_an_mv_that_holds_whole_numbers_goes_to_the_nearest_within_its_limits(
+    held: float, decided: float, written: float
+) -> None:
+    link = WholeLink()
+    delivery = Delivery(link)
+    delivery.observe([Sample("V1", held, Quality.GOOD, 7)], 7)
+    delivered = await delivery.deliver({"V1": decided}, lambda: 7, limits={"V1": (10.0, 89.9)})
+    assert link.asked == [{"V1": written}]
+    # Rounding is no fault, so the heartbeat goes on; the controller is told what is in force.
+    assert delivered == Delivered({"V1": written})
+    told = (Sample("V1", written, Quality.GOOD, 8),)
+    assert delivery.corrections() == (told if written != decided else ())
+
+
+async def test_rounding_adds_nothing_to_what_an_mv_may_move_in_an_hour() -> None:
+    class Hourly(WholeLink):
+        spec = replace(
+            WholeLink.spec,
+            tags=(WholeLink.spec.tags[0], replace(WholeLink.spec.tags[1], max_move_per_hour=5.0)),
+        )
+
+    link = Hourly()
+    delivery = Delivery(link)
+    delivery.observe([Sample("V1", 40.0, Quality.GOOD, 7)], 7)
+    await delivery.deliver({"V1": 41.6}, lambda: 7)
+    assert link.asked == [{"V1": 41.0}]

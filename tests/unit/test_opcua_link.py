@@ -173,6 +173,21 @@ async def test_a_setpoint_for_an_integer_node_is_rounded_and_the_answer_says_so(
     spec = tank(fresh[1], tags=(LEVEL, other_node(PUMP, "Steps")))
     async with OpcUaLink(spec, **QUICK) as link:
         assert await link.write({PUMP.name: 4.6}) == {PUMP.name: 5.0}
+        assert link.whole_numbers == (PUMP.name,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"max_move": 0.5}, "and max_move is 0.5: it could never move; name a node"),
+        ({"levels": (1.0, 2.5)}, "correct levels in the plant file, where 2.5 is none"),
+    ],
+)
+async def test_an_mv_that_no_whole_number_can_move_is_refused_at_the_start(fresh, changes, sentence):
+    spec = tank(fresh[1], tags=(LEVEL, replace(other_node(PUMP, "Steps"), **changes)))
+    with pytest.raises(SpecError, match=rf"^P1\.SP: node .* holds whole numbers \(Byte\).*{sentence}"):
+        async with OpcUaLink(spec, **QUICK):
+            pass
 
 
 @pytest.mark.parametrize("setpoints", [{LEVEL.name: 1.0}, {"Open": 1.0}, {PUMP.name: float("nan")}])
