@@ -195,6 +195,8 @@ class OpcUaLink:
         """Call `receive` with every `DataValue` of another node, in order with the tags' samples."""
         with linked(self._endpoint, f"watching {node_id}"):
             await self._subscription.add([Item(str(node_id), node_id, receive)])
+        if str(node_id) in self._subscription.left_out:
+            raise LinkError(f"{self._endpoint}: the server has no room to watch {node_id.to_string()}")
 
     async def _open(self) -> None:
         self._take(await examine(self._client, self._spec))
@@ -262,16 +264,18 @@ class OpcUaLink:
         while True:
             await asyncio.sleep(half_s)
             before = time.monotonic() - half_s
-            silent = [
-                node
-                for node in self._nodes
-                if _read(node) and not node.ahead_of and self._heard.get(node.name, before) <= before
-            ]
+            silent = [node for node in self._nodes if _read(node) and self._silent(node, before)]
             if self.reaffirms and silent and self.connected:
                 try:
                     await self._confirm(silent)
                 except FAILURES as error:
                     _LOGGER.warning("%s: reading silent tags failed: %s", self._endpoint, error)
+
+    def _silent(self, node: PlantNode, before: float) -> bool:
+        """Whether `node` has said nothing since `before`, and was expected to; an array may stay as it is."""
+        if node.ahead_of:
+            return node.name in self._subscription.left_out
+        return self._heard.get(node.name, before) <= before
 
     async def _confirm(self, silent: Sequence[PlantNode]) -> None:
         """Read `silent` tags with the server's clock; a value still Good holds at that time."""
@@ -280,12 +284,16 @@ class OpcUaLink:
         received_ns = time.time_ns()
         server_ns = nanoseconds(clock.Value.Value if clock.Value is not None else None) or received_ns
         for node, value in zip(silent, values, strict=True):
+            if node.ahead_of:
+                self._receiver(node)(value)
+                continue
             if _awaited(value):
                 continue
             sample = sample_of(node.name, value, server_ns)
             self._inbox.put(sample, reported=False)
             if sample.quality is Quality.GOOD:
-                if sample.value != self._reported.get(node.name):
+                brought = node.name not in self._subscription.left_out
+                if brought and sample.value != self._reported.get(node.name):
                     self._withheld.setdefault(node.name, time.monotonic())
                 self._inbox.affirm(Sample(node.name, sample.value, sample.quality, server_ns))
         longest_s = max(_WITHHELD_S, 3.0 * self._spec.interval_s)

@@ -23,6 +23,8 @@ _KEEP_ALIVES = 3.0
 """Keep-alive intervals without a word after which a subscription is taken for dead, and"""
 _SILENT_S = 10.0
 """at least that long: a busy server is late, and nothing may be written while it is asked anew."""
+_FULL = frozenset({ua.StatusCodes.BadTooManyMonitoredItems, ua.StatusCodes.BadOutOfMemory})
+"""Answers to an item that say that there is room for no more of them."""
 _NEW_TIME = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
 
 
@@ -35,7 +37,11 @@ class Item(NamedTuple):
 
 
 class LinkSubscription:
-    """Brings the values of items; opened anew where the server has lost it."""
+    """Brings the values of items; opened anew where the server has lost it.
+
+    Attributes:
+        left_out: names of items that the server has no room for.
+    """
 
     def __init__(
         self, client: Client, endpoint: str, *, publishing_s: float, interval_s: float, server_queue: int
@@ -56,6 +62,7 @@ class LinkSubscription:
         self._receiving: asyncio.Task[None] | None = None
         self._items: dict[int, Item] = {}
         self._ended = False
+        self.left_out: frozenset[str] = frozenset()
         # The library would open it anew itself and tell nobody that there is a gap.
         client._stale_check_margin = float("inf")
 
@@ -78,6 +85,7 @@ class LinkSubscription:
     async def open(self, items: Sequence[Item]) -> None:
         """Have the server bring `items`, and nothing that was brought before."""
         self._items.clear()
+        self.left_out = frozenset()
         self._subscription = await self._client.create_subscription(self._parameters(), queue_maxsize=0)
         # Silence counts from here on, also of a server that never says anything.
         self._subscription.last_publish_at = time.monotonic()
@@ -110,7 +118,7 @@ class LinkSubscription:
             await asyncio.gather(self._receiving, return_exceptions=True)
 
     async def add(self, items: Sequence[Item]) -> None:
-        """Have the server bring `items`, too; `LinkError` where it refuses one."""
+        """Have the server bring `items`, too; `LinkError` where it refuses one for what it is."""
         numbered = dict(enumerate(items, start=len(self._items) + 1))
         self._items.update(numbered)
         refused = await self._create(numbered, _NEW_TIME)
@@ -118,10 +126,20 @@ class LinkSubscription:
         # Servers that cannot report a new time of an unchanged value say so; reading silent tags makes up.
         refused = {handle: refused[handle] for handle in refused.keys() - plain.keys()}
         refused |= await self._create(plain, None)
+        full = {numbered[handle].name for handle, status in refused.items() if status.value in _FULL}
         for handle, status in refused.items():
             item = numbered[handle]
-            raise LinkError(
-                f"{self._endpoint}: {item.name}: {item.id} cannot be subscribed to ({status.name})"
+            if item.name not in full:
+                raise LinkError(
+                    f"{self._endpoint}: {item.name}: {item.id.to_string()} cannot be subscribed to "
+                    f"({status.name})"
+                )
+        if full:
+            self.left_out |= full
+            _LOGGER.warning(
+                "%s: the server has no room for %d of the %d tags and signals in a subscription; they are "
+                "read, twice a control interval",
+                *(self._endpoint, len(self.left_out), len(self._items)),
             )
 
     def _parameters(self) -> Any:

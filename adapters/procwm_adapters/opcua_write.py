@@ -19,6 +19,16 @@ _POLL_S = 0.05
 _SAME = 1e-6
 """Relative difference below which a value read back is the value written; single precision has 6e-8."""
 
+_REFUSED = frozenset(
+    {
+        ua.StatusCodes.BadTooManyOperations,
+        ua.StatusCodes.BadServiceUnsupported,
+        ua.StatusCodes.BadNotSupported,
+        ua.StatusCodes.BadUserAccessDenied,
+    }
+)
+"""Answers to a whole request after which the server has carried out nothing of it."""
+
 
 class SetpointWriter:
     """Writes MVs, one service call at a time, and nothing else."""
@@ -75,7 +85,10 @@ class SetpointWriter:
                 sent = {**self._stamp(stamped), **wanted}
                 results = await self._client.uaclient.write(self._request(sent))
             except FAILURES as error:
-                return await self._after_doubt(wanted, link_error(self._endpoint, f"writing {text}", error))
+                failed = link_error(self._endpoint, f"writing {text}", error)
+                if getattr(error, "code", None) in _REFUSED:
+                    raise failed from error
+                return await self._after_doubt(wanted, failed)
             self._check(sent, results)
             return await self._read_back(wanted, text)
 

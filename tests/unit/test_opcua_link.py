@@ -219,6 +219,17 @@ async def test_a_write_that_the_server_refuses_names_the_tag_and_the_status(fres
             await link.write({PUMP.name: 2.0})
 
 
+async def test_a_write_that_a_server_refuses_as_a_whole_is_known_not_to_have_happened(fresh, monkeypatch):
+    async def refuse(request):
+        raise ua.uaerrors.BadTooManyOperations
+
+    async with OpcUaLink(tank(fresh[1]), **QUICK) as link:
+        monkeypatch.setattr(link.client.uaclient, "write", refuse)
+        with pytest.raises(LinkError, match=r"writing P1\.SP = 2 failed: .*too many operations") as caught:
+            await link.write({PUMP.name: 2.0})
+    assert not isinstance(caught.value, OutcomeUnknownError)
+
+
 def failing(after):
     async def write(request):
         if after is not None:

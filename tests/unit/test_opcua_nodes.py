@@ -136,6 +136,33 @@ async def test_hundreds_of_tags_share_one_subscription_whatever_a_server_takes_a
     assert max(sizes) > 100 >= sorted(sizes)[-4]
 
 
+async def test_tags_that_a_server_has_no_room_for_in_a_subscription_are_read(served, monkeypatch, caplog):
+    server, endpoint = served
+    service = server.iserver.subscription_service
+    create = service.create_monitored_items
+
+    async def full(parameters, *others):
+        answers = await create(parameters, *others)
+        for answer in answers[1:]:
+            answer.StatusCode = ua.StatusCode(ua.StatusCodes.BadTooManyMonitoredItems)
+        return answers
+
+    monkeypatch.setattr(service, "create_monitored_items", full)
+    flow = replace(pv("flow", f"nsu={PLANT};i=1000"), role=Role.DV, forecast_node=f"nsu={PLANT};s=Ahead")
+    await add(server, PLANT, "s=Ahead", [1.0, 2.0], ua.VariantType.Double)
+    node = server.get_node(f"ns={await server.get_namespace_index(PLANT)};i=1000")
+    async with OpcUaLink(measured(endpoint, flow), **QUICK) as link:
+        assert (await heard(link, {"flow", PUMP.name}))["flow"].value == 0.0
+        await node.write_value(5.0)
+        async with asyncio.timeout(60):
+            while not [s for s in link.drain() if (s.tag, s.value) == ("flow", 5.0)]:
+                await asyncio.sleep(0.02)
+        assert [outlook.values for outlook in link.outlooks()] == [(1.0, 2.0)]
+        assert not link._withheld, "a value that is read is not one that the subscription keeps back"
+    await node.write_value(0.0)
+    assert "the server has no room for 3 of the 4 tags and signals in a subscription" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("identifier", "sentence"),
     [
