@@ -10,6 +10,7 @@ from typing import Any, Self
 from asyncua import Client, ua
 from asyncua.client.ua_client import UaClientState
 
+from procwm.errors import LinkError
 from procwm.plant.samples import Outlook, Quality, Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
 from procwm_adapters.inbox import Inbox
