@@ -57,7 +57,10 @@ def _soundness(found: Mapping[str, Any]) -> Iterator[str]:
         f"{_times(shuffled['window'])} with the past in another order"
     )
     foretold = (f"{white['output']} {white['foretold']:.0%}" for white in found["whiteness"])
-    yield "share of the errors one ahead that those before foretell: " + ", ".join(foretold)
+    yield (
+        "share of the errors one ahead, corrected as the controller does, that those before foretell: "
+        + ", ".join(foretold)
+    )
 
 
 def _times(ratio: float | None) -> str:

@@ -30,8 +30,8 @@ class Gain:
         foreseen: change per unit that the MV was off its present value on average until then, as the model
             has it for the moves of the log.
         logged: the same as the log has it: what the output did beyond what the model foresees with MVs that
-            stay. NaN where the log is too short.
-        error: half-width of the 99 % interval of `logged`; NaN where the log is too short.
+            stay. NaN where the log is too short or the output hardly measured.
+        error: half-width of the 99 % interval of `logged`; NaN likewise.
         share: what the log's own moves of the MV do to the output by `logged`, as a share of the output's
             standard deviation.
         known: "+" or "-" where the plant file says that the MV raises or lowers the output, else `None`.
@@ -137,12 +137,12 @@ def _slopes(
 
     Windows of neighbouring moments overlap, so the deviation is that of fits that leave out one of up to 20
     stretches of the log (delete-a-group jackknife: Shao and Tu, The jackknife and bootstrap, 1995, 9.1); NaN
-    where there are too few.
+    where there are too few, or hardly a moment at which the output is known.
     """
     inputs = torch.cat((inputs, torch.ones_like(inputs[:, :1])), dim=1) * known[:, None]
     rows = int(moments[-1] - moments[0]) + 1
     stretches = min(_MOST_STRETCHES, rows // horizon)
-    if stretches < LEAST_STRETCHES:
+    if stretches < LEAST_STRETCHES or known.sum() <= inputs.shape[1]:
         return _solved(inputs.T @ inputs, inputs.T @ targets)[:-1], torch.full_like(inputs[0, 1:], torch.nan)
     part = (moments - moments[0]) * stretches // rows
     grams, crosses = [], []

@@ -16,9 +16,10 @@ from procwm.data.window import Grid, grid
 from procwm.errors import TrainingError
 from procwm.training.diagnostics import collapse, shuffled
 from procwm.training.effects import gains
+from procwm.training.feedback import corrected
 from procwm.training.scoring import LEADS, MOST_MOMENTS, Scoring, scoring
 from procwm.training.surprise import surprises
-from procwm.training.tensors import LogTensors
+from procwm.training.tensors import LogTensors, scattered
 from procwm.training.uncertainty import Doubts, doubts
 from procwm.training.verdict import Diagnosis, Fitness, judged
 from procwm.training.whiteness import Whiteness, whiteness
@@ -129,7 +130,7 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
         for name, by_lead in errors.items()
     }
     known_leads = [k for k in leads if k <= model.horizon and np.isfinite(model.half_width[k - 1]).all()]
-    few = moments[:: len(moments) // _DIAGNOSED + 1]
+    few = scattered(moments, _DIAGNOSED)
 
     def missed(predicted: Float[Tensor, "moment horizon cv"]) -> Float[Tensor, " lead"]:
         within = [lead for lead in leads if lead <= model.horizon]
@@ -187,12 +188,13 @@ def _covered(
 
 
 def _whiteness(model: WorldModel, tensors: LogTensors, rows: Int[Tensor, " moment"]) -> tuple[Whiteness, ...]:
-    """Of every output's errors one interval after each of `rows`, in order of time."""
+    """Of what the controller's correction leaves of errors one interval after `rows`, in order of time."""
     future = tensors.future(rows, 1)
     latent = model.encode(tensors.windows(rows))
     error = future.outputs[:, 0] - model.readout(model.imagine(latent, future.mv, future.dv))[:, 0]
     known = torch.where(future.outputs_valid[:, 0] > 0, error, torch.nan).double().numpy()
-    return tuple(whiteness(name, column) for name, column in zip(model.output_names, known.T, strict=True))
+    left = corrected(known, model.feedback[0].double().numpy())
+    return tuple(whiteness(name, column) for name, column in zip(model.output_names, left.T, strict=True))
 
 
 def _text_keys(errors: Mapping[int, float]) -> dict[str, float]:

@@ -49,6 +49,25 @@ def chosen_feedback(arriving: Float[np.ndarray, "row horizon cv"]) -> Float[Tens
     return torch.as_tensor(np.maximum(best, 1.0 - np.exp(-1.0 / (measured * horizon))))
 
 
+def corrected(
+    errors: Float[np.ndarray, "row cv"], share: Float[np.ndarray, " cv"]
+) -> Float[np.ndarray, "row cv"]:
+    """What is left of errors at one lead, in order of time, once each is foreseen from those before it.
+
+    As the controller does, the first of them are averaged. NaN where nothing was measured.
+
+    Args:
+        share: of a new error that is believed.
+    """
+    left = np.empty_like(errors)
+    bias, count = np.zeros(errors.shape[1]), np.zeros(errors.shape[1])
+    for row, error in enumerate(errors):
+        left[row] = error - bias
+        bias += np.maximum(share, 1.0 / (count + 1.0)) * np.nan_to_num(left[row])
+        count += np.isfinite(error)
+    return left
+
+
 @torch.no_grad()
 def arriving_errors(model: WorldModel, rows: Grid) -> Float[np.ndarray, "row horizon cv"]:
     """Scaled errors by the row they arrive at and their lead; NaN where nothing was predicted or measured."""

@@ -12,7 +12,7 @@ from procwm.data.dataset import anchors
 from procwm.data.series import TagSeries
 from procwm.data.window import Grid, held
 from procwm.errors import LogError
-from procwm.training.tensors import LogTensors, log_tensors
+from procwm.training.tensors import LogTensors, log_tensors, scattered
 from procwm.world.model import WorldModel
 
 LEADS = (1, 5, 20)
@@ -30,7 +30,7 @@ class Scoring:
         rows: the log.
         tensors: the same.
         found: every row that a prediction can be made at.
-        moments: those of them that are scored, evenly spread.
+        moments: those of them that are scored.
         horizon: rows of a prediction.
         target, known: values due by row and output, and where there is one.
         spread: standard deviation of each output in this log.
@@ -87,7 +87,7 @@ def scoring(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None
         rows=rows,
         tensors=tensors,
         found=found,
-        moments=found[:: len(found) // MOST_MOMENTS + 1],
+        moments=scattered(found, MOST_MOMENTS),
         horizon=horizon,
         target=target,
         known=known,

@@ -134,6 +134,18 @@ def spread(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"
     return moments[torch.linspace(0, len(moments) - 1, count).long()]
 
 
+def scattered(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"]:
+    """At most `count` of `moments`, in order, at distances that keep step with no cycle in the log.
+
+    Every second moment, say, may never be followed at an even lead by an analyser's answer, which comes every
+    fourth row.
+    """
+    if len(moments) <= count:
+        return moments
+    drawn = torch.randperm(len(moments), generator=torch.Generator().manual_seed(0))
+    return moments[drawn[:count].sort().values]
+
+
 def _between(grid: Grid, filled: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "row tag"]:
     """What is to be foreseen: a staircase of held values would teach that nothing moves."""
     known = filled.copy()

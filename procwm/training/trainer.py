@@ -177,7 +177,7 @@ class _Training:
         _, width = held_out.scaler.part(model.output_names)
         with phase("feedback and band"):
             errors = arriving_errors(held_out, prepared.validation.grid)
-            model.feedback = chosen_feedback(errors)
+            model.feedback = held_out.feedback = chosen_feedback(errors)
             model.with_band(band(errors) * width)
         with phase("uncertainty"):
             uncertainty = learned_uncertainty(held_out, prepared.validation.grid)

@@ -43,7 +43,7 @@ class Diagnosis:
         collapse: of the latent.
         gains: of every output for every MV.
         shuffled: how much worse it gets when what it is given is mixed up.
-        whiteness: of every output's errors one interval ahead.
+        whiteness: of what the controller's correction leaves of every output's errors one interval ahead.
     """
 
     collapse: Collapse

@@ -1,6 +1,7 @@
 """A model with one thing wrong is caught before it controls anything, and the verdict says what is wrong."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +52,10 @@ def model(gains: np.ndarray = INPUT, spec: PlantSpec | None = None) -> WorldMode
     """Right but for `gains`; its CVs lie where the log's do on average."""
     offset = np.array([0.0, -0.3]) + (INPUT - gains) @ [5.0, 5.0]
     return exact_model(spec or plant(), state_matrix=STATE, input_matrix=gains, offset=offset)
+
+
+def columns_of(series: TagSeries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return series.time_ns, series.value, series.quality
 
 
 def verdict(wrong: WorldModel) -> Evaluation:
@@ -111,14 +116,29 @@ def test_a_model_that_is_not_finite_is_refused_before_anything_is_said_of_it(par
         verdict(broken)
 
 
-def test_errors_that_last_are_fit_for_advice_only() -> None:
-    found = evaluate(model(), log(load=0.5))
+def test_errors_that_the_controllers_correction_leaves_for_long_are_fit_for_advice_only() -> None:
+    slow, quick = model(), model()
+    slow.feedback.fill_(0.02)
+    found = evaluate(slow, log(load=0.5))
     heat, level = found.diagnosis.whiteness
     assert heat.foretold > 0.8
     assert level.foretold < 0.1
     assert found.fitness is Fitness.ADVICE
     assert "errors of heat one interval ahead last" in found.reason
     assert "level" not in found.reason
+    quick.feedback.fill_(0.4)
+    assert evaluate(quick, log(load=0.5)).diagnosis.whiteness[0].foretold < 0.3
+
+
+def test_the_effect_on_a_cv_is_judged_however_its_analysers_cycle_falls_on_the_horizon() -> None:
+    seldom = log()
+    answers = seldom.series["level"]
+    for cycle, told in ((4, True), (300, False)):
+        series = {**seldom.series, "level": TagSeries(*(part[::cycle] for part in columns_of(answers)))}
+        found = evaluate(model(), Log(series=series, mv_names=MVS))
+        of_level = [gain for gain in found.diagnosis.gains if gain.output == "level"]
+        assert all(math.isfinite(gain.logged) is told for gain in of_level)
+        assert not told or all(abs(gain.logged) > 0.1 for gain in of_level)
 
 
 def test_the_plant_file_knows_better_than_a_model_with_another_sign() -> None:
