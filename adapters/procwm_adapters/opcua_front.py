@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from asyncua import Node, ua
 
-from procwm.errors import SpecError
 from procwm.plant.front import MODES, Desk, Facts
+from procwm.plant.settings import check_url
 from procwm_adapters.opcua_analog import add_analog
 from procwm_adapters.opcua_errors import linked
 from procwm_adapters.opcua_front_door import FrontDoor, split
@@ -66,15 +66,9 @@ class ControllerServer:
             viewers: the same of who may look alone.
             unsecured_writes: whether requests from other machines are taken without security.
         """
-        parts = urlsplit(url)
-        try:
-            valid = parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port is not None
-        except ValueError:
-            valid = False
-        if not valid:
-            raise SpecError(f'serve is "{url}"; it must be a URL such as "opc.tcp://127.0.0.1:4850"')
+        check_url("serve", url)
         self._desk, self._first, self._url = desk, facts, url
-        self._host = str(parts.hostname)
+        self._host = str(urlsplit(url).hostname)
         self._pki, self._users, self._viewers = pki, users, viewers
         self.closed = ""
         if pki is None and not unsecured_writes and not _loopback(self._host):

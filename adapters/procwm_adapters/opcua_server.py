@@ -16,6 +16,7 @@ from asyncua.common.callback import CallbackType
 from procwm.errors import ProcwmError, SpecError
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.scenario import SimulatedPlant
+from procwm.plant.settings import check_url
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_adapters.opcua_analog import add_analog
 from procwm_adapters.opcua_errors import linked
@@ -72,6 +73,7 @@ class PlantServer:
                 security.
             users: with `pki`, a private file of lines `name:password` of who may log in.
         """
+        check_url("endpoint", endpoint)
         if users is not None and pki is None:
             raise SpecError(f"{users}: users need secured connections; name a folder of certificates")
         if speed is not None and not speed > 0:

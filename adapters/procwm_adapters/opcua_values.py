@@ -8,6 +8,7 @@ from asyncua import ua
 
 from procwm.errors import LinkError
 from procwm.plant.samples import Outlook, Quality, Sample
+from procwm.plant.units import canonical_unit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,11 +34,6 @@ NUMERIC = frozenset({*WHOLE, *_FLOATING})
 _LARGEST_FLOAT = 3.4028234663852886e38
 _QUEUE_OVERFLOWED = 0x0480
 """InfoType DataValue with the Overflow bit (Part 4, 7.39.1): the server dropped values before this one."""
-
-_SPELLINGS = str.maketrans(
-    {"°": "deg", "℃": "degC", "℉": "degF", "²": "2", "³": "3", "^": "", "µ": "u", "μ": "u", "·": "*", " ": ""}
-)
-_SAME_UNIT = {"C": "degC", "Cel": "degC", "celsius": "degC", "F": "degF", "percent": "%", "hr": "h"}
 
 
 def quality_of(status: Any) -> Quality:
@@ -134,9 +130,4 @@ def variant_of(tag: str, value: float, kind: Any) -> Any:
 
 def same_unit(ours: str, theirs: str) -> bool:
     """Whether two unit texts mean the same; an empty one says nothing and contradicts nothing."""
-    return not ours.strip() or not theirs.strip() or _canonical(ours) == _canonical(theirs)
-
-
-def _canonical(unit: str) -> str:
-    text = unit.strip().translate(_SPELLINGS)
-    return _SAME_UNIT.get(text, text)
+    return not ours.strip() or not theirs.strip() or canonical_unit(ours) == canonical_unit(theirs)

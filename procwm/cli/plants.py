@@ -37,14 +37,14 @@ def register(app: typer.Typer) -> None:
 
 def check(
     plant_file: PlantFile,
-    log_file: Annotated[Path | None, typer.Argument(metavar="LOG", help="A log of that plant.")] = None,
+    logs: Annotated[list[Path] | None, typer.Argument(metavar="LOG...", help="Logs of that plant.")] = None,
     json: Json = False,
 ) -> None:
     """Check a plant file and a log of that plant. Exit 1 where the log cannot teach what it should."""
     plant = load_plant(plant_file)
-    findings = _log_findings(plant, log_file) if log_file else []
+    findings = _findings(plant, logs)
     errors = [finding for finding in findings if finding.severity == "error"]
-    verdict = _verdict(plant, log_file, findings)
+    verdict = _verdict(plant, logs, findings)
     if json:
         emit_json(
             {
@@ -62,24 +62,25 @@ def check(
         raise typer.Exit(1)
 
 
-def _log_findings(plant: PlantSpec, log_file: Path) -> "list[Finding]":
-    from procwm.data.check import check_log
+def _findings(plant: PlantSpec, logs: Sequence[Path] | None) -> "list[Finding]":
+    from procwm.data.check import check_log, check_plant
     from procwm.data.log import read_log
 
-    return check_log(plant, read_log(log_file, plant))
+    return check_log(plant, read_log(logs, plant)) if logs else check_plant(plant)
 
 
-def _verdict(plant: PlantSpec, log_file: Path | None, findings: "Sequence[Finding]") -> str:
+def _verdict(plant: PlantSpec, logs: Sequence[Path] | None, findings: "Sequence[Finding]") -> str:
     counts = {role.value: len(tags) for role in Role if (tags := plant.of(role))}
     file = f"{plant.name}: a valid plant file, " + ", ".join(f"{n} {role}" for role, n in counts.items())
-    if log_file is None:
+    if not logs:
         return file + "."
+    names = ", ".join(map(str, logs))
     severities = [finding.severity.value for finding in findings]
     if "error" in severities:
-        return f"{file}. {log_file} cannot teach a model of it: see the errors above."
+        return f"{file}. {names} cannot teach a model of it: see the errors above."
     if "warning" in severities:
-        return f"{file}. {log_file} can teach a model of it, a worse one for the warnings above."
-    return f"{file}. {log_file} can teach a model of it."
+        return f"{file}. {names} can teach a model of it, a worse one for the warnings above."
+    return f"{file}. {names} can teach a model of it."
 
 
 def record(

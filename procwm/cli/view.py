@@ -13,7 +13,7 @@ from procwm.cli.screen import line, screen
 from procwm.errors import LinkError
 from procwm.plant import registry
 from procwm.plant.front import Facts
-from procwm.plant.settings import OpcUaSettings
+from procwm.plant.settings import OpcUaSettings, check_url
 
 _RETRY_S = 2.0
 
@@ -34,6 +34,7 @@ def view(
     password_file: Annotated[Path | None, typer.Option(help="Private file with the password.")] = None,
 ) -> None:
     """Watch a running controller: modes, CVs, MVs, guardrails, alarms. In a pipe one line a cycle."""
+    check_url("URL", url)
     settings = OpcUaSettings(
         endpoint=url,
         policy=policy,

@@ -45,6 +45,24 @@ class Finding:
     sentence: str
 
 
+def check_plant(plant: PlantSpec) -> list[Finding]:
+    """What contradicts itself in a valid plant file: targets where limits do not let a CV be."""
+    found = []
+    for tag in plant.cvs:
+        low, high = tag.bounds
+        targets = {
+            "setpoint": tag.setpoint,
+            **dict(zip(("zone from", "zone to"), tag.zone or (), strict=False)),
+        }
+        for label, value in targets.items():
+            if value is not None and not low <= value <= high:
+                sentence = (
+                    f"{tag.name}: {label} {value:g} is outside limits [{low:g}, {high:g}], which go first"
+                )
+                found.append(Finding(severity=Severity.WARNING, tag=tag.name, sentence=sentence))
+    return found
+
+
 def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
     """What is worth knowing about `log` before a model of `plant` is learned from it, the worst first."""
     rule = WindowRule(
@@ -52,6 +70,7 @@ def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
     )
     rows = grid(log, rule)
     found = [
+        *check_plant(plant),
         *_excitation(rows, plant),
         *_screened(screen(log, plant), plant),
         *_gaps(rows, plant),
@@ -115,8 +134,8 @@ def _gaps(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
         yield Finding(
             severity=Severity.NOTE,
             tag=None,
-            sentence=f"{len(jumps)} gaps without any measurement; the longest is {longest_s:g} s from "
-            f"{iso_utc(int(rows.time_ns[last]))}",
+            sentence=f"{len(jumps)} {'gap' if len(jumps) == 1 else 'gaps'} without any measurement; the "
+            f"longest is {longest_s:.12g} s from {iso_utc(int(rows.time_ns[last]))}",
         )
     for tag in plant.tags:
         missing = 1.0 - float(rows.valid[:, rows.rule.tags.index(tag.name)].mean())
@@ -148,11 +167,12 @@ def _file(log: Log) -> Iterator[Finding]:
             severity=Severity.NOTE, tag=None, sentence=f"{log.duplicates} repeated samples were dropped"
         )
     if log.ignored:
-        names = ", ".join(log.ignored[:10]) + (" ..." if len(log.ignored) > 10 else "")
+        shown = [name.strip() or "one without a heading" for name in log.ignored[:10]]
+        names = ", ".join(shown) + (" ..." if len(log.ignored) > 10 else "")
         yield Finding(
             severity=Severity.NOTE,
             tag=None,
-            sentence=f"{len(log.ignored)} columns are not in the plant file and are ignored: {names}",
+            sentence=f"ignored, because the plant file does not name them: {names}",
         )
     for note in log.notes:
         yield Finding(severity=Severity.NOTE, tag=None, sentence=note)

@@ -21,6 +21,7 @@ from procwm.data.writer import LogWriter, recorded, write_log
 from procwm.errors import LogError
 from procwm.plant.samples import Quality
 from procwm.plant.tags import PlantSpec
+from procwm.plant.units import canonical_unit
 
 __all__ = ["Log", "LogWriter", "TagSeries", "read_log", "write_log"]
 
@@ -272,19 +273,17 @@ def _contradicted(
 
 def _check_unit(path: Path, plant: PlantSpec, name: str, stated: str | None) -> None:
     unit = plant.tag(name).unit
-    if stated is not None and _plain(stated) != _plain(unit):
+    if stated is not None and canonical_unit(stated) != canonical_unit(unit):
         raise LogError(
             f"{path}: {name} is in {stated or 'no unit'}, the plant file says {unit or 'no unit'}; "
             "convert the log or mend the plant file"
         )
 
 
-def _plain(unit: str) -> str:
-    return unit.replace("°", "deg").replace(" ", "")
-
-
 def _missing(files: str, name: str, found: Sequence[str]) -> LogError:
-    near = difflib.get_close_matches(name, found, n=3, cutoff=0.5)
+    alike = {text.strip().casefold(): text for text in found}
+    folded = difflib.get_close_matches(name.casefold(), alike, n=3, cutoff=0.5)
+    near = [alike[text] for text in folded]
     hint = f"nearest are {_listed(near)}" if near else f"it has {_listed(found)}"
     return LogError(f"{files}: no samples of the tag {name}; {hint}")
 

@@ -20,6 +20,12 @@ from procwm.errors import LogError
 _UNIT = re.compile(r"^(?P<name>.+?)\s*\[(?P<unit>[^\[\]]*)\]$")
 _NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "#N/A")
 _PARQUET_MAGIC = b"PAR1"
+_PACKED = {
+    b"PK\x03\x04": "a workbook or a ZIP archive",
+    b"\x1f\x8b": "compressed by gzip",
+    b"\xd0\xcf\x11\xe0": "an old workbook",
+}
+"""Files that are taken for CSV, by their first bytes."""
 _SEPARATORS = (",", ";", "\t")
 """Between fields; the one that splits the first line most often is taken, the earlier where two tie."""
 _COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
@@ -88,7 +94,11 @@ class Table:
     def _refuse_text(self, column: str, values: pa.ChunkedArray) -> None:
         for row, text in enumerate(values.to_pylist()):
             if text is not None and not _is_number(text.replace(self.header.decimal, ".")):
-                raise self.error(row, f"column {column} holds the text {text!r} where a number belongs")
+                raise self.error(
+                    row,
+                    f"column {column} holds the text {text!r} where a number belongs; leave blank what "
+                    "was not measured",
+                )
 
     def texts(self, column: str) -> pa.DictionaryArray:
         """A column of texts, coded; blank ones are null."""
@@ -144,6 +154,9 @@ def read_header(path: Path) -> Header:
         raise LogError(f"{path}: the file is empty")
     if start == _PARQUET_MAGIC:
         return _parquet_header(path)
+    packed = next((what for magic, what in _PACKED.items() if start.startswith(magic)), None)
+    if packed is not None:
+        raise LogError(f"{path}: the file is {packed}; save its table as CSV or Parquet")
     if path.suffix.lower() in (".parquet", ".pq"):
         raise LogError(f"{path}: not a Parquet file: it does not begin with the letters PAR1")
     return _csv_header(path)
@@ -154,9 +167,12 @@ def read_columns(header: Header, columns: Sequence[str], texts: Sequence[str]) -
     if header.is_csv:
         return Table(header, _read_csv(header, columns, texts))
     try:
-        return Table(header, pq.read_table(header.path, columns=list(columns)))
+        data = pq.read_table(header.path, columns=list(columns))
     except (pa.ArrowException, OSError) as error:
         raise LogError(f"{header.path}: damaged or cut short: {_first_line(error)}") from None
+    if not data.num_rows:
+        raise LogError(f"{header.path}: the file has columns and no rows")
+    return Table(header, data)
 
 
 def _parquet_header(path: Path) -> Header:
@@ -181,6 +197,8 @@ def _csv_header(path: Path) -> Header:
         raise LogError(f"{path}: byte {error.start} is not UTF-8 text; save the file as UTF-8") from None
     except (StopIteration, csv.Error):
         rows = {",": []}
+    if lines and lines[0].startswith("sep="):
+        raise LogError(f"{path}: line 1: {lines[0].strip()!r} is for spreadsheets alone; remove that line")
     separator = max(rows, key=lambda mark: len(rows[mark]))
     columns = tuple(rows[separator])
     if not columns:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from procwm.errors import SpecError
+from procwm.plant.settings import check_url
 
 
 class OnLoss(StrEnum):
@@ -96,6 +97,8 @@ class ControlSettings:
         for label in ("serve_users", "serve_viewers"):
             if getattr(self, label) is not None and self.serve_pki is None:
                 raise SpecError(f"[control]: {label} needs secured connections; add serve_pki")
+        if self.serve is not None:
+            check_url("[control]: serve", self.serve)
         if self.metrics is not None and not 0 <= self.metrics <= 65535:
             raise SpecError(f"[control]: metrics is {self.metrics}; it must be a port, 1 to 65535")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from procwm.errors import SpecError
 
@@ -49,6 +50,7 @@ class OpcUaSettings:
                 "[opcua]: endpoint holds a user or a password; write user = ..., and keep the password "
                 "in the environment or in password_file"
             )
+        check_url("[opcua]: endpoint", self.endpoint)
         for label, value, allowed in (("policy", self.policy, POLICIES), ("mode", self.mode, MODES)):
             if value is not None and value not in allowed:
                 raise SpecError(f'[opcua]: {label} is "{value}"; it must be one of {", ".join(allowed)}')
@@ -66,3 +68,14 @@ class OpcUaSettings:
     def path(self, written: str) -> Path:
         """The path that the plant file writes as `written`."""
         return Path(self.folder) / written
+
+
+def check_url(label: str, url: str) -> None:
+    """Raise `SpecError`, beginning with `label`, where `url` is no address of an OPC UA server."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SpecError(f'{label} is "{url}"; it must be a URL such as "opc.tcp://127.0.0.1:4840"')

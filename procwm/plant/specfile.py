@@ -190,7 +190,7 @@ class PlantFile(_Table):
 def load_plant(path: str | Path) -> PlantSpec:
     """The plant that the TOML file at `path` describes; `SpecError` names file, tag and key of a mistake."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: byte {error.start} is not UTF-8 text; save the file as UTF-8") from None
     except OSError as error:

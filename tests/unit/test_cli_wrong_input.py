@@ -169,6 +169,9 @@ def test_a_model_that_is_not_there_is_named(command: Command, tmp_path: Path) ->
         ("plant", "no_such_plant"),
         ("bench", "no_such_bench", "--out", "out"),
         ("no-such-command",),
+        ("view", "foo"),
+        ("view", "opc.tcp://127.0.0.1"),
+        ("serve", "quadruple_tank", "--endpoint", "127.0.0.1:4840"),
     ],
 )
 def test_wrong_usage_exits_with_two_and_one_sentence(command: Command, arguments: tuple[str, ...]) -> None:
@@ -191,3 +194,13 @@ def test_a_check_of_a_log_that_cannot_teach_says_so_and_exits_with_one(
     found = json.loads(capsys.readouterr().out)
     assert not found["fit"]
     assert "P1.SP never moves" in " ".join(finding["sentence"] for finding in found["findings"])
+
+
+def test_several_files_are_checked_as_the_one_log_that_training_makes_of_them(
+    plant_file: Path, long_log: pd.DataFrame, log_file: LogFile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = log_file(long_log).rename(plant_file.with_name("earlier.csv"))
+    times = pd.to_datetime(long_log["time"], format="ISO8601") + pd.Timedelta(days=30)
+    later = log_file(long_log.assign(time=times))
+    run(["check", str(plant_file), str(earlier), str(later)])
+    assert "1 gap without any measurement; the longest is 2" in capsys.readouterr().out

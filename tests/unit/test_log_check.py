@@ -1,9 +1,11 @@
 """What `check_log` says about a log."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from procwm.data.check import Finding, Severity, check_log
+from procwm.data.check import Finding, Severity, check_log, check_plant
 from procwm.data.series import Log, TagSeries
 from procwm.plant.tags import PlantSpec, Role, Tag
 
@@ -79,12 +81,12 @@ def test_a_cv_that_never_changes_is_an_error() -> None:
         (
             {"seconds": SECONDS + 5000 * (SECONDS > 600)},
             Severity.NOTE,
-            "1 gaps without any measurement; the longest is 4991 s from 1970-01-01T00:10:10Z",
+            "1 gap without any measurement; the longest is 4991 s from 1970-01-01T00:10:10Z",
         ),
         (
-            {"ignored": ("note", "FC9")},
+            {"ignored": ("note", "")},
             Severity.NOTE,
-            "2 columns are not in the plant file and are ignored: note, FC9",
+            "ignored, because the plant file does not name them: note, one without a heading",
         ),
     ],
 )
@@ -115,3 +117,13 @@ def test_a_short_log_is_called_short_and_one_that_training_refuses_too_short(
     )
     sentences = [finding.sentence for finding in check_log(PLANT, log)]
     assert any(found.startswith(sentence) for found in sentences)
+
+
+def test_a_target_where_limits_do_not_let_a_cv_be_is_told() -> None:
+    def told(**keys: object) -> list[str]:
+        cv = Tag(name="y", role=Role.CV, range=(0.0, 10.0), limits=(2.0, 8.0), **keys)  # type: ignore[arg-type]
+        return [finding.sentence for finding in check_plant(replace(PLANT, tags=(cv, *PLANT.tags[1:])))]
+
+    assert told(setpoint=9.0) == ["y: setpoint 9 is outside limits [2, 8], which go first"]
+    assert told(zone=(1.0, 8.0)) == ["y: zone from 1 is outside limits [2, 8], which go first"]
+    assert told(setpoint=8.0, zone=(2.0, 3.0)) == []

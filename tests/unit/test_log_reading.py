@@ -131,7 +131,7 @@ def test_columns_that_the_plant_does_not_name_are_ignored_and_listed(tmp_path: P
     assert read_log(saved(tmp_path, LONG + "2000-01-01T00:00:03Z,FC9,1,Good\n"), PLANT).ignored == ("FC9",)
 
 
-@pytest.mark.parametrize("heading", ["TC1.PV [degC]", "TC1.PV[°C]", " TC1.PV [deg C]"])
+@pytest.mark.parametrize("heading", ["TC1.PV [degC]", "TC1.PV[°C]", " TC1.PV [deg C]", "TC1.PV [C]"])
 def test_a_heading_may_carry_the_unit(tmp_path: Path, heading: str) -> None:
     log = read_log(saved(tmp_path, WIDE.replace("TC1.PV", heading)), PLANT)
     assert log.series["TC1.PV"].value.tolist() == [20.5, 21.5]
@@ -184,13 +184,18 @@ def test_a_wrong_unit_is_refused_wherever_it_is_stated(tmp_path: Path) -> None:
             "line 3: column TC1.PV holds the text '1.021,5' where a number belongs",
         ),
         ("\n", "the first line names no columns"),
+        ("sep=;\n" + WIDE.replace(",", ";"), "line 1: 'sep=;' is for spreadsheets alone; remove that line"),
         ("time,TC1.PV,TC1.SP\n", "the file has a header and no rows"),
         (WIDE.replace("TC1.PV", "TC1_PV"), "no samples of the tag TC1.PV; nearest are TC1_PV"),
+        (WIDE.replace("TC1.SP", "tc1.sp"), "no samples of the tag TC1.SP; nearest are tc1.sp, TC1.PV"),
         (LONG.replace("TC1.SP", "FIC"), "no samples of the tag TC1.SP; nearest are TC1.PV"),
         (WIDE.replace("time", "when"), "no column time; its columns are when, TC1.PV, TC1.SP"),
         (WIDE.replace("TC1.PV", "TC1.SP"), "column 'TC1.SP' is named twice"),
         (WIDE.replace("TC1.SP", "TC1.PV [degC]"), "are both the tag TC1.PV"),
-        (WIDE.replace("21.5", "I/O Timeout"), "line 3: column TC1.PV holds the text 'I/O Timeout'"),
+        (
+            WIDE.replace("21.5", "I/O Timeout"),
+            "line 3: column TC1.PV holds the text 'I/O Timeout' where a number belongs; leave",
+        ),
         (LONG.replace("21.5", "high"), "line 4: column value holds the text 'high'"),
         (WIDE.replace("00:00:01Z", "00:00:61Z"), "line 3: column time is '2000-01-01T00:00:61Z'"),
         (WIDE.replace("2000-01-01T00:00:01Z", ""), "line 3: column time is blank"),
@@ -217,6 +222,29 @@ def test_a_wrong_log_is_refused_in_one_sentence(tmp_path: Path, text: str, sente
     assert str(caught.value).startswith(f"{path}: ")
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        (b"PK\x03\x04", "the file is a workbook or a ZIP archive; save its table as CSV or Parquet"),
+        (b"\x1f\x8b", "the file is compressed by gzip"),
+    ],
+)
+def test_a_file_that_only_other_programs_read_is_called_what_it_is(
+    tmp_path: Path, start: bytes, sentence: str
+) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(start + bytes(range(256)))
+    with pytest.raises(LogError, match=sentence):
+        read_log(path, PLANT)
+
+
+def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    pd.DataFrame({"time": pd.to_datetime([]), "TC1.PV": [], "TC1.SP": []}).to_parquet(path)
+    with pytest.raises(LogError, match="the file has columns and no rows"):
+        read_log(path, PLANT)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])

@@ -201,3 +201,9 @@ def test_a_password_in_the_endpoint_is_refused_and_not_repeated() -> None:
     with pytest.raises(SpecError, match="endpoint holds a user or a password") as caught:
         parse_plant(TANK.replace("opc.tcp://", "opc.tcp://mpc:geheim@"))
     assert "geheim" not in str(caught.value)
+
+
+def test_a_plant_file_saved_by_an_editor_that_marks_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "plant.toml"
+    path.write_text(TANK, encoding="utf-8-sig")
+    assert load_plant(path) == parse_plant(TANK)
