@@ -75,11 +75,11 @@ def _complain(sentence: str, code: int) -> int:
 
 
 def _configure_logging(debug: bool) -> None:
-    """procwm's own warnings on stderr, one line each; other libraries' only with `--debug`."""
+    """Warnings of procwm and its adapters on stderr, one line each; other libraries' only with `--debug`."""
     if debug:
         logging.basicConfig(level=logging.INFO)
         return
-    logging.getLogger().addHandler(logging.NullHandler())
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("procwm: %(message)s"))
-    logging.getLogger("procwm").addHandler(handler)
+    handler.addFilter(lambda record: record.name.startswith("procwm"))
+    logging.getLogger().addHandler(handler)

@@ -1,13 +1,14 @@
 """Wrong input through the command line: its exit code, one sentence on stderr, nothing half written."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from procwm.cli import run
+from procwm.cli import _configure_logging, run
 from procwm.plant import registry
 from procwm.plant.specfile import dump_plant
 
@@ -204,3 +205,13 @@ def test_several_files_are_checked_as_the_one_log_that_training_makes_of_them(
     later = log_file(long_log.assign(time=times))
     run(["check", str(plant_file), str(earlier), str(later)])
     assert "1 gap without any measurement; the longest is 2" in capsys.readouterr().out
+
+
+def test_warnings_of_adapters_are_seen_and_those_of_other_libraries_are_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    _configure_logging(debug=False)
+    for name in ("procwm.runtime.loop", "procwm_adapters.opcua", "asyncua.client"):
+        logging.getLogger(name).warning("from %s", name)
+    assert capsys.readouterr().err == "procwm: from procwm.runtime.loop\nprocwm: from procwm_adapters.opcua\n"
