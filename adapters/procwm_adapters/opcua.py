@@ -94,6 +94,7 @@ class OpcUaLink:
         self._heard: dict[str, float] = {}
         self._reported: dict[str, float] = {}
         self._withheld: dict[str, float] = {}
+        self._believed = {tag.name for tag in spec.tags if tag.use_uncertain}
         self._tasks: list[asyncio.Task[None]] = []
         self._subscription = LinkSubscription(
             self._client,
@@ -292,7 +293,8 @@ class OpcUaLink:
                 continue
             sample = sample_of(node.name, value, server_ns)
             self._inbox.put(sample, reported=False)
-            if sample.quality is Quality.GOOD:
+            believed = sample.quality is Quality.UNCERTAIN and node.name in self._believed
+            if believed or sample.quality is Quality.GOOD:
                 brought = node.name not in self._subscription.left_out
                 if brought and sample.value != self._reported.get(node.name):
                     self._withheld.setdefault(node.name, time.monotonic())

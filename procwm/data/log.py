@@ -55,6 +55,8 @@ class _Part:
 def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
     """The samples of `plant`'s tags in one file, or in several that hold stretches of time.
 
+    Uncertain samples of a tag with `use_uncertain` are Good in it, as they are to the controller.
+
     A recording that is still being written, or whose writer was killed, is read as far as it got. Exact
     repetitions of a sample are dropped and counted.
 
@@ -69,6 +71,10 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
     files = ", ".join(str(part.path) for part in parts)
     found = tuple(dict.fromkeys(name for part in parts for name in part.found))
     joined = {name: _joined(name, parts) for name in plant.names}
+    for tag in plant.tags:
+        if tag.use_uncertain:
+            series, dropped = joined[tag.name]
+            joined[tag.name] = (series.uncertain_believed, dropped)
     for name, (series, _) in joined.items():
         if not len(series):
             raise _missing(files, name, found)
@@ -78,7 +84,10 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
                 for code, quality in enumerate(QUALITIES)
                 if (count := int((series.quality == code).sum()))
             )
-            raise LogError(f"{files}: {name} has no Good sample ({counts}); mend the log or drop the tag")
+            advice = "mend the log or drop the tag"
+            if "Uncertain" in counts:
+                advice += ", or set use_uncertain = true for it in the plant file"
+            raise LogError(f"{files}: {name} has no Good sample ({counts}); {advice}")
     used = frozenset().union(*(part.used for part in parts))
     return Log(
         series={name: series for name, (series, _) in joined.items()},

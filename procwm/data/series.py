@@ -48,6 +48,13 @@ class TagSeries:
         """The Good samples alone: the only ones that a window ever sees."""
         return self if bool(self.good.all()) else self.where(self.good)
 
+    @property
+    def uncertain_believed(self) -> "TagSeries":
+        """These samples with Uncertain ones made Good, as `Tag.use_uncertain` asks for."""
+        uncertain = self.quality == CODES[Quality.UNCERTAIN]
+        good = np.int8(CODES[Quality.GOOD])
+        return TagSeries(self.time_ns, self.value, np.where(uncertain, good, self.quality))
+
     def where(self, keep: Bool[np.ndarray, " sample"] | slice) -> "TagSeries":
         """The samples that `keep` selects."""
         return TagSeries(self.time_ns[keep], self.value[keep], self.quality[keep])

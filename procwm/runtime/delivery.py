@@ -63,6 +63,7 @@ class Delivery:
         self._leads: deque[int] = deque(maxlen=_LEADS)
         self._given_up_ns = 0
         self._awaited: set[str] = set()
+        self._doubted_as: dict[str, Quality] = {}
         self._failures = 0
         self._corrections: tuple[Sample, ...] = ()
         self.written = self.failed = self.unknown = 0
@@ -76,6 +77,14 @@ class Delivery:
     def missing(self) -> tuple[str, ...]:
         """MVs of which no value is known yet."""
         return tuple(name for name in names_of(self._link.spec.mvs) if name not in self._in_force)
+
+    @property
+    def awaited_first(self) -> str:
+        """`missing`, each with the quality that keeps its value from counting, where it has one."""
+        qualities = {name: self._doubted_as.get(name) for name in self.missing}
+        return ", ".join(
+            name + (f" (it is {quality})" if quality else "") for name, quality in qualities.items()
+        )
 
     @property
     def healthy(self) -> bool:
@@ -93,11 +102,9 @@ class Delivery:
 
     def observe(self, samples: Sequence[Sample], now_ns: int) -> None:
         """Take note of MVs that the plant reports, at the tick `now_ns`."""
-        reports = [
-            sample
-            for sample in samples
-            if sample.tag in self._mvs and sample.quality is Quality.GOOD and math.isfinite(sample.value)
-        ]
+        mine = [sample for sample in samples if sample.tag in self._mvs]
+        self._doubted_as.update({sample.tag: sample.quality for sample in mine})
+        reports = [sample for sample in mine if self._counts(sample)]
         for sample in reports:
             if sample.source_ns >= self._stamp_ns.get(sample.tag, sample.source_ns):
                 self._in_force[sample.tag] = sample.value
@@ -108,6 +115,10 @@ class Delivery:
                 self._correct()
         elif reports:
             self._leads.append(max(sample.source_ns for sample in reports) - now_ns)
+
+    def _counts(self, sample: Sample) -> bool:
+        used = self._mvs[sample.tag].use_uncertain and sample.quality is Quality.UNCERTAIN
+        return (used or sample.quality is Quality.GOOD) and math.isfinite(sample.value)
 
     async def deliver(
         self,

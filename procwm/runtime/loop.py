@@ -155,7 +155,7 @@ class _Run:
             self.requests += self.operator.taken()
             self.events += self.operator.told()
         if self.delivery.missing:
-            return self._none(f"waiting to read back {', '.join(self.delivery.missing)}", time_ns), None
+            return self._none(f"waiting to read back {self.delivery.awaited_first}", time_ns), None
         if time_ns <= self.last_ns:
             back_s = (self.last_ns - time_ns) / 1e9
             if not self.waits:

@@ -183,3 +183,19 @@ async def test_rounding_adds_nothing_to_what_an_mv_may_move_in_an_hour() -> None
     delivery.observe([Sample("V1", 40.0, Quality.GOOD, 7)], 7)
     await delivery.deliver({"V1": 41.6}, lambda: 7)
     assert link.asked == [{"V1": 41.0}]
+
+
+def test_an_mv_of_uncertain_quality_is_read_back_where_the_plant_file_says_that_it_is_used() -> None:
+    doubted = Delivery(SilentLink())
+    doubted.observe([Sample("V1", 40.0, Quality.UNCERTAIN, 7)], 7)
+    assert (doubted.missing, doubted.awaited_first) == (("V1",), "V1 (it is Uncertain)")
+
+    class Used(SilentLink):
+        spec = replace(
+            SilentLink.spec,
+            tags=(SilentLink.spec.tags[0], replace(SilentLink.spec.tags[1], use_uncertain=True)),
+        )
+
+    used = Delivery(Used())
+    used.observe([Sample("V1", 40.0, Quality.UNCERTAIN, 7)], 7)
+    assert used.in_force == {"V1": 40.0}

@@ -1,5 +1,6 @@
 """Logs from files: both forms, both formats, and one sentence for everything that is wrong with them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,14 @@ def assert_equal(one: Log, other: Log) -> None:
         np.testing.assert_array_equal(series.value, other.series[name].value)
         np.testing.assert_array_equal(series.quality, other.series[name].quality)
     assert one.identity == other.identity
+
+
+def test_uncertain_samples_count_where_the_plant_file_says_that_they_are_used(tmp_path: Path) -> None:
+    path = saved(tmp_path, LONG.replace("20.5,Good", "20.5,Uncertain"))
+    with pytest.raises(LogError, match=r"2 Uncertain, 1 Bad\); .* or set use_uncertain = true for it"):
+        read_log(path, PLANT)
+    used = replace(PLANT, tags=(replace(PLANT.tags[0], use_uncertain=True), PLANT.tags[1]))
+    assert read_log(path, used).series["TC1.PV"].usable.value.tolist() == [20.5, 21.5]
 
 
 def test_a_wide_log_has_a_sample_in_every_filled_cell(tmp_path: Path) -> None:

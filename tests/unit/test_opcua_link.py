@@ -284,19 +284,24 @@ async def set_server_time(server, seconds):
     await clock.write_value(NOON + timedelta(seconds=seconds))
 
 
-async def test_a_steady_good_value_is_confirmed_at_the_servers_time_and_a_bad_one_is_not(fresh):
+@pytest.mark.parametrize(
+    ("status", "used"),
+    [("BadSensorFailure", True), ("UncertainInitialValue", False), ("UncertainInitialValue", True)],
+)
+async def test_a_steady_good_value_is_confirmed_at_the_servers_time_and_a_bad_one_is_not(fresh, status, used):
     server, endpoint = fresh
-    await server.get_node(FLOW.node).write_value(
-        at_noon(2.5, ua.VariantType.Float, status="BadSensorFailure")
-    )
-    spec = replace(tank(endpoint), interval_s=0.2)
+    await server.get_node(FLOW.node).write_value(at_noon(2.5, ua.VariantType.Float, status=status))
+    flow = replace(FLOW, use_uncertain=used)
+    spec = replace(tank(endpoint, tags=(LEVEL, flow, STEADY, PUMP)), interval_s=0.2)
     async with OpcUaLink(spec, **QUICK) as link:
         await every_tag_heard(link)
         await set_server_time(server, 60)
         await samples_until(link, lambda seen: any(s.source_ns == NOON_NS + 60 * 10**9 for s in seen))
         await set_server_time(server, 90)
         seen = await samples_until(link, lambda seen: len(seen) >= 3)
-    assert {(s.tag, s.value) for s in seen} == {("LT1.PV", 10.0), ("TT1.PV", 20.0), ("P1.SP", 3.0)}
+    believed = {("FT1.PV", 2.5)} if used and status.startswith("Uncertain") else set()
+    good = {("LT1.PV", 10.0), ("TT1.PV", 20.0), ("P1.SP", 3.0)}
+    assert {(s.tag, s.value) for s in seen} == good | believed
     assert {s.source_ns for s in seen} == {NOON_NS + 90 * 10**9}
 
 
