@@ -7,6 +7,7 @@ import pandas as pd
 
 from procwm.data.files import replacing
 from procwm.data.series import Log
+from procwm.data.tables import read_header
 from procwm.data.window import held
 from procwm.errors import LogError
 from procwm.training.label_times import suggest_label_times
@@ -24,16 +25,20 @@ def suggest_labels(model: WorldModel, log: Log, count: int, out: Path) -> None:
     """
     if out.suffix.lower() == ".parquet":
         raise LogError(f"{out}: moments to judge are written as CSV; choose a name that ends in .csv")
-    before, judged = None, None
+    before, judged, separator, decimal = None, None, ",", "."
     if out.exists():
+        header = read_header(out)
+        separator, decimal = header.separator, header.decimal
         judged = read_labels(out)
-        before = pd.read_csv(out, dtype=str, keep_default_na=False)
+        before = pd.read_csv(out, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     times = suggest_label_times(model, log, count, judged=judged)
     judgement = "value" if judged is None or judged.graded else "unsafe"
     table = pd.DataFrame(
         {"time": pd.to_datetime(times, utc=True).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), judgement: ""}
     )
     for name in model.plant.names:
-        table[name] = np.round(held(log.series[name].usable, times, np.inf), 4)
+        values = np.round(held(log.series[name].usable, times, np.inf), 4).tolist()
+        table[name] = [str(value).replace(".", decimal) if np.isfinite(value) else "" for value in values]
     with replacing(out) as partial:
-        (table if before is None else pd.concat((before, table))).to_csv(partial, index=False)
+        whole = table if before is None else pd.concat((before, table))
+        whole.to_csv(partial, index=False, sep=separator)

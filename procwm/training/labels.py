@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
+from procwm.data.tables import Table, read_columns, read_header
 from procwm.errors import LogError
 
 _WORDS = {
@@ -40,36 +41,24 @@ class Labels:
 
 
 def read_labels(path: str | Path) -> Labels:
-    """Read a CSV or Parquet table with a column `time` and either `value` or `unsafe`.
+    """Read a CSV or Parquet table with a column `time` and either `value` or `unsafe`, written as logs are.
 
     `value` is a number, safe where it is at most 0; `unsafe` is 0 or 1, true or false.
 
     Raises:
         LogError: naming file, row and value.
     """
-    path = Path(path)
-    try:
-        table = (
-            pd.read_parquet(path)
-            if path.suffix == ".parquet"
-            else pd.read_csv(path, dtype=str, keep_default_na=False)
-        )
-    except OSError as error:
-        raise LogError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
-    except ValueError as error:
-        raise LogError(f"{path} is no table of labels: {error}") from None
-    columns = [name for name in ("value", "unsafe") if name in table.columns]
-    if "time" not in table.columns or len(columns) != 1:
-        found = ", ".join(map(str, table.columns))
+    header = read_header(Path(path))
+    time, value, unsafe = (header.named(name) for name in ("time", "value", "unsafe"))
+    column = value or unsafe
+    if time is None or column is None or (value is not None and unsafe is not None):
+        found = ", ".join(header.columns)
         raise LogError(f"{path}: labels need a column time and one of value and unsafe; it has {found}")
-    if not len(table):
-        raise LogError(f"{path} holds no label")
-    graded = columns[0] == "value"
-    values = [
-        _number(text, graded, f"{path}: row {row}") for row, text in enumerate(table[columns[0]], start=1)
-    ]
-    times = [_time(text, f"{path}: row {row}") for row, text in enumerate(table["time"], start=1)]
-    return labels(np.array(times, dtype=np.int64), np.array(values), graded=graded, source=str(path))
+    table = read_columns(header, [time, column], [time, column])
+    judged = table.texts(column).to_pylist()
+    read = _number if column == value else _word
+    values = [read(table, row, text) for row, text in enumerate(judged)]
+    return labels(table.times(time), np.array(values), graded=column == value, source=str(path))
 
 
 def labels(
@@ -88,28 +77,23 @@ def labels(
     return Labels(time_ns=time_ns, value=value, graded=graded)
 
 
-def _time(text: object, place: str) -> int:
-    try:
-        stamp = pd.Timestamp(text)  # type: ignore[arg-type]
-    except (ValueError, TypeError):
-        raise LogError(f"{place}: {text!r} is no time; write it like 2026-01-31T12:00:00Z") from None
-    if pd.isna(stamp):
-        raise LogError(f"{place}: the time is missing")
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    return int(stamp.as_unit("ns").value)
+def _word(table: Table, row: int, text: str | None) -> float:
+    # Parquet may hold 1.0 for 1.
+    word = (text or "").strip().lower().removesuffix(".0")
+    if word not in _WORDS:
+        raise table.error(row, f"unsafe is {_shown(text)}; it must be 0 or 1, true or false")
+    return _WORDS[word]
 
 
-def _number(text: object, graded: bool, place: str) -> float:
-    if not graded:
-        # Parquet may hold 1.0 for 1.
-        word = str(text).strip().lower().removesuffix(".0")
-        if word not in _WORDS:
-            raise LogError(f"{place}: unsafe is {text!r}; it must be 0 or 1, true or false")
-        return _WORDS[word]
+def _number(table: Table, row: int, text: str | None) -> float:
     try:
-        number = float(str(text))
+        number = float((text or "").replace(table.header.decimal, "."))
     except ValueError:
-        raise LogError(f"{place}: value is {text!r}; it must be a number") from None
+        raise table.error(row, f"value is {_shown(text)}; it must be a number") from None
     if not np.isfinite(number):
-        raise LogError(f"{place}: value is {text!r}; it must be a finite number")
+        raise table.error(row, f"value is {text!r}; it must be a finite number")
     return number
+
+
+def _shown(text: str | None) -> str:
+    return repr(text) if text else "blank"

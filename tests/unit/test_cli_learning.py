@@ -114,12 +114,13 @@ def test_moments_are_added_to_those_that_are_judged(
     first = pd.read_csv(labels)
     capsys.readouterr()
     assert run([*command, "--suggest", "8"]) == 2
-    assert "row 1: value is ''" in capsys.readouterr().err
+    assert "line 2: value is blank" in capsys.readouterr().err
     assert pd.read_csv(labels).equals(first)
     first["value"] = first["LT1.PV"] - 14.0
-    first.to_csv(labels, index=False)
+    # A spreadsheet may save it so, and reads it so again.
+    first.to_csv(labels, index=False, sep=";", decimal=",", encoding="utf-8-sig")
     assert run([*command, "--suggest", "8"]) == 0
-    both = pd.read_csv(labels)
+    both = pd.read_csv(labels, sep=";", decimal=",")
     assert both["time"].is_unique
     pd.testing.assert_frame_equal(both.head(16), first)
     assert both["value"].tail(8).isna().all()

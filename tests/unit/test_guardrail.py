@@ -131,6 +131,8 @@ def test_labels_are_read_from_csv_and_parquet_in_order_of_time(tmp_path: Path) -
     assert read.time_ns.tolist() == [start, start + 60_000_000_000]
     assert read.value.tolist() == [-1.0, 0.5]
     assert read.graded
+    saved = text.replace(",", ";").replace("0.5", "0,5")  # as a spreadsheet does where decimals have commas
+    assert read_labels(_table(tmp_path / "saved.csv", saved)).value.tolist() == [-1.0, 0.5]
     frame = pd.DataFrame({"time": pd.to_datetime(["2026-01-01T00:00:00Z"]), "unsafe": [True]})
     frame.to_parquet(tmp_path / "labels.parquet")
     unsafe = read_labels(tmp_path / "labels.parquet")
@@ -140,15 +142,20 @@ def test_labels_are_read_from_csv_and_parquet_in_order_of_time(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("time,value\n2026-01-01,high\n", "row 1: value is 'high'"),
-        ("time,value\n2026-01-01,nan\n", "must be a finite number"),
-        ("time,unsafe\n2026-01-01,maybe\n", "row 1: unsafe is 'maybe'"),
-        ("time,value\nyesterday noon,1\n", "row 1: 'yesterday noon' is no time"),
-        ("time,value\n,1\n", "row 1: the time is missing"),
+        ("time,value\n2026-01-01,high\n", "line 2: value is 'high'; it must be a number"),
+        ("time,value\n2026-01-01,inf\n", "must be a finite number"),
+        ("time,value\n2026-01-01,\n", "line 2: value is blank; it must be a number"),
+        (
+            "time;value\n03.04.2026 12:00;1,5\n",
+            "line 2: column time is '03.04.2026 12:00'; a time is written as",
+        ),
+        ("time,unsafe\n2026-01-01,maybe\n", "line 2: unsafe is 'maybe'"),
+        ("time,value\nyesterday noon,1\n", "line 2: column time is 'yesterday noon'"),
+        ("time,value\n,1\n", "line 2: column time is blank"),
         ("when,value\n2026-01-01,1\n", "need a column time and one of value and unsafe"),
         ("time,value,unsafe\n2026-01-01,1,1\n", "one of value and unsafe"),
-        ("time,value\n", "holds no label"),
-        ("", "no table of labels"),
+        ("time,value\n", "a header and no rows"),
+        ("", "the file is empty"),
         ("time,value\n2026-01-01,1\n2026-01-01,2\n", "labelled twice"),
     ],
 )
