@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from procwm.data.excitation import excitation
 from procwm.data.screening import screen
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import Grid, grid
@@ -149,7 +150,8 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
         }
         for name, by_lead in errors.items()
     }
-    fitness, reason = judged(plant, mean, by_output, diagnosis)
+    together = {frozenset((mv.tag, *mv.together)) for mv in excitation(rows, plant) if mv.together}
+    fitness, reason = judged(plant, mean, by_output, diagnosis, together)
     return Evaluation(
         moments=len(moments),
         nrmse=mean["model"],

@@ -1,7 +1,7 @@
 """What a model may be used for, and why."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -66,6 +66,7 @@ def judged(
     errors: Mapping[str, Mapping[int, float]],
     by_output: Mapping[str, Mapping[int, Mapping[str, float]]],
     diagnosis: Diagnosis,
+    together: Collection[frozenset[str]] = (),
 ) -> tuple[Fitness, str]:
     """What the model may be used for, and everything that keeps it from more.
 
@@ -73,12 +74,15 @@ def judged(
         errors: by model and lead, mean over the CVs; `model`, `persistence` and, where there is one,
             `linear`.
         by_output: the same by output.
+        diagnosis: of the model on this log.
+        together: MVs that moved only together in it.
     """
     if diagnosis.collapse.collapsed:
         return Fitness.NOTHING, "the latent state has collapsed: most of it no longer varies"
     found = [
         *_foreseeing(plant, errors, by_output),
         *_use_of_moves(diagnosis),
+        *(_not_apart(mvs) for mvs in together),
         *(against for gain in diagnosis.gains for against in _of_gain(gain)),
         *_lasting_errors(by_output["model"], diagnosis),
     ]
@@ -137,6 +141,11 @@ def _use_of_moves(diagnosis: Diagnosis) -> Iterator[tuple[Fitness, str]]:
         yield Fitness.ADVICE, "the MVs do not move in this log, so what they do was not tested"
     elif diagnosis.shuffled.moves < _USED and any(_matters(gain) for gain in diagnosis.gains):
         yield Fitness.NOTHING, "it ignores the MVs: with the moves of other moments it predicts as well"
+
+
+def _not_apart(mvs: frozenset[str]) -> tuple[Fitness, str]:
+    names = " and ".join(sorted(mvs))
+    return Fitness.ADVICE, f"{names} move only together in this log, so what each of them does was not tested"
 
 
 def _of_gain(gain: Gain) -> Iterator[tuple[Fitness, str]]:

@@ -30,11 +30,15 @@ def plant(**sure: tuple[str, ...]) -> PlantSpec:
     return PlantSpec(name="two by two", interval_s=1.0, tags=(*cvs, replace(mvs[0], **sure), mvs[1]))
 
 
-def log(*, load: float = 0.0, still: bool = False) -> Log:
-    """Operators' steps; `load` is the deviation of a slow unmeasured load on the first CV."""
+def log(*, load: float = 0.0, still: bool = False, tied: bool = False) -> Log:
+    """Operators' steps; `load` is the deviation of a slow unmeasured load on the first CV.
+
+    Where they are `tied`, the second MV makes half the steps of the first.
+    """
     rng = np.random.default_rng(1)
     u = np.stack([np.repeat(rng.uniform(3.0, 7.0, ROWS // n), n) for n in (24, 30)], axis=1)
     u = np.full_like(u, 5.0) if still else u
+    u[:, 1] = 5.0 + 0.5 * (u[:, 0] - 5.0) if tied else u[:, 1]
     y, d = np.empty((ROWS, 2)), 0.0
     y[0] = 5.0
     for row in range(ROWS - 1):
@@ -92,6 +96,15 @@ def test_a_gain_of_the_wrong_size_is_fit_for_advice_only() -> None:
     found = verdict(model(INPUT * [[1.0, 1.0], [1.0, 3.5]]))
     assert found.fitness is Fitness.ADVICE
     assert "feed moves level by +" in found.reason
+
+
+def test_mvs_that_move_only_together_are_fit_for_advice_only() -> None:
+    found = evaluate(model(), log(tied=True))
+    assert found.fitness is Fitness.ADVICE
+    assert (
+        found.reason
+        == "feed and steam move only together in this log, so what each of them does was not tested"
+    )
 
 
 def test_a_collapsed_latent_is_not_fit_although_it_predicts_as_well() -> None:
