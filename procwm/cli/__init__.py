@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import typer
 
@@ -12,7 +13,6 @@ from procwm.errors import ArtifactError, LogError, ProcwmError, SpecError
 
 app = typer.Typer(
     help="Process control with a learned world model: give it a plant file and an operating log.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -20,11 +20,22 @@ for group in (jobs, simulation, plants, learning, certificates, importing, view)
     group.register(app)
 
 
+def _tell_version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"procwm {version('procwm')}")
+        raise typer.Exit
+    return asked
+
+
 @app.callback()
 def options(
     debug: bool = typer.Option(False, "--debug", help="Show the whole trace of an unexpected error."),
+    told: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", callback=_tell_version, is_eager=True
+    ),
 ) -> None:
     """Process control with a learned world model: give it a plant file and an operating log."""
+    del told  # done by its callback
     del debug  # read from the arguments in `run`, which must know it before they are parsed
 
 
@@ -38,6 +49,9 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    if not arguments:
+        run(["--help"])
+        return 2
     debug = "--debug" in arguments
     try:
         code = app(args=list(arguments), prog_name="procwm", standalone_mode=False)

@@ -215,3 +215,12 @@ def test_warnings_of_adapters_are_seen_and_those_of_other_libraries_are_not(
     for name in ("procwm.runtime.loop", "procwm_adapters.opcua", "asyncua.client"):
         logging.getLogger(name).warning("from %s", name)
     assert capsys.readouterr().err == "procwm: from procwm.runtime.loop\nprocwm: from procwm_adapters.opcua\n"
+
+
+def test_without_a_command_the_help_is_shown_as_it_is_laid_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    helped = capsys.readouterr().out
+    assert run([]) == 2
+    assert capsys.readouterr().out == helped
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("procwm 0")
