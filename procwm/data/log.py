@@ -290,6 +290,8 @@ def _check_unit(path: Path, plant: PlantSpec, name: str, stated: str | None) -> 
 
 
 def _missing(files: str, name: str, found: Sequence[str]) -> LogError:
+    if name in found or name in {split_unit(column)[0] for column in found}:
+        return LogError(f"{files}: {name} is blank in every row; mend the log or drop the tag")
     alike = {text.strip().casefold(): text for text in found}
     folded = difflib.get_close_matches(name.casefold(), alike, n=3, cutoff=0.5)
     near = [alike[text] for text in folded]

@@ -196,6 +196,7 @@ def test_a_wrong_unit_is_refused_wherever_it_is_stated(tmp_path: Path) -> None:
         ("sep=;\n" + WIDE.replace(",", ";"), "line 1: 'sep=;' is for spreadsheets alone; remove that line"),
         ("time,TC1.PV,TC1.SP\n", "the file has a header and no rows"),
         (WIDE.replace("TC1.PV", "TC1_PV"), "no samples of the tag TC1.PV; nearest are TC1_PV"),
+        (WIDE.replace("20.5", "").replace("21.5", ""), "TC1.PV is blank in every row; mend the log or drop"),
         (WIDE.replace("TC1.SP", "tc1.sp"), "no samples of the tag TC1.SP; nearest are tc1.sp, TC1.PV"),
         (LONG.replace("TC1.SP", "FIC"), "no samples of the tag TC1.SP; nearest are TC1.PV"),
         (WIDE.replace("time", "when"), "no column time; its columns are when, TC1.PV, TC1.SP"),
