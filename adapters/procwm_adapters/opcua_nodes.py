@@ -123,7 +123,7 @@ async def examine(client: Client, spec: PlantSpec, before: Sequence[PlantNode] =
     (namespaces,) = await read(
         client, [(ua.NodeId(ua.ObjectIds.Server_NamespaceArray), ua.AttributeIds.Value)]
     )
-    uris = list(namespaces.Value.Value) if namespaces.Value is not None else []
+    uris = list((namespaces.Value and namespaces.Value.Value) or [])
     known = {node.name: node.uri for node in before}
     nodes = [(node, _resolved(node, uris, known.get(node.name, ""))) for node in named_nodes(spec)]
     _check_apart(nodes)

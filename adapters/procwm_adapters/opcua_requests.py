@@ -19,11 +19,14 @@ async def in_batches(
     for start in range(0, len(items), size):
         portion = items[start : start + size]
         try:
-            answers += await call(portion)
+            given = await call(portion)
         except ua.uaerrors.BadTooManyOperations:
             if len(portion) == 1:
                 raise
-            answers += await in_batches(call, portion, (len(portion) + 1) // 2)
+            given = await in_batches(call, portion, (len(portion) + 1) // 2)
+        if len(given) != len(portion):
+            raise ua.UaError(f"the server gave {len(given)} answers to {len(portion)} questions")
+        answers += given
     return answers
 
 

@@ -12,6 +12,7 @@ from procwm.errors import LinkError, OutcomeUnknownError, SpecError
 from procwm.plant.samples import Quality
 from procwm_adapters.opcua import OpcUaLink
 from procwm_adapters.opcua_lockstep import OpcUaLockstep
+from procwm_adapters.opcua_requests import in_batches, read
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -228,6 +229,41 @@ async def test_a_write_that_a_server_refuses_as_a_whole_is_known_not_to_have_hap
         with pytest.raises(LinkError, match=r"writing P1\.SP = 2 failed: .*too many operations") as caught:
             await link.write({PUMP.name: 2.0})
     assert not isinstance(caught.value, OutcomeUnknownError)
+
+
+async def test_a_write_that_a_server_is_uncertain_about_is_read_back(fresh, monkeypatch):
+    async with OpcUaLink(tank(fresh[1]), **QUICK) as link:
+        write = link.client.uaclient.write
+
+        async def doubtful(request):
+            await write(request)
+            return [ua.StatusCode(ua.StatusCodes.UncertainInitialValue)]
+
+        monkeypatch.setattr(link.client.uaclient, "write", doubtful)
+        assert await link.write({PUMP.name: 2.0}) == {PUMP.name: 2.0}
+
+
+@pytest.mark.parametrize("answers", [[], [1, 2, 3]])
+async def test_answers_that_are_not_one_to_each_question_are_no_answers(answers):
+    async def call(portion):
+        return answers
+
+    with pytest.raises(ua.UaError, match=f"the server gave {len(answers)} answers to 2 questions"):
+        await in_batches(call, ["a", "b"])
+
+
+async def test_a_server_that_tells_no_namespaces_is_taken_by_their_numbers(fresh, monkeypatch):
+    async def untold(client, targets):
+        answers = await read(client, targets)
+        if targets and targets[0][0] == ua.NodeId(ua.ObjectIds.Server_NamespaceArray):
+            answers[0] = ua.DataValue(
+                ua.Variant(), StatusCode=ua.StatusCode(ua.StatusCodes.BadUserAccessDenied)
+            )
+        return answers
+
+    monkeypatch.setattr("procwm_adapters.opcua_nodes.read", untold)
+    async with OpcUaLink(tank(fresh[1]), **QUICK) as link:
+        assert await link.write({PUMP.name: 2.0}) == {PUMP.name: 2.0}
 
 
 def failing(after):
