@@ -9,6 +9,11 @@ responses, and
 more: least squares with an uncertain matrix is least squares with a ridge (Boyd and Vandenberghe, Convex
 Optimization, 2004, section 6.4.1). So moves cost more on a plant that its log shows badly, and nothing more
 on one that it shows well.
+
+What a response has wrong shows as it comes, and feedback believes what lasts within about a horizon
+(`training.feedback`): at lead `k` the share `exp(-k / horizon)` of an error is still to be paid for, so its
+square counts by the square of that. Without it an integrating output, whose errors grow with the lead,
+forbids moves for what it is wrong about far ahead.
 """
 
 import numpy as np
@@ -31,6 +36,9 @@ def caution(
         span: of the outputs.
         mv_span: of the MVs.
     """
-    rows = row_weights(len(response_error))
+    horizon = len(response_error)
+    fading: Float[np.ndarray, " horizon"] = np.exp(-2.0 * np.arange(1, horizon + 1) / horizon)
+    # What is wrong at every lead alike costs what a lasting error costs in the objective.
+    rows = fading * (row_weights(horizon).sum() / fading.sum())
     added: np.ndarray = np.einsum("k,kmc,c->m", rows, response_error**2, weight / span**2) * mv_span**2
     return added

@@ -36,6 +36,16 @@ def test_the_price_is_the_variance_of_the_responses_over_the_horizon_each_in_the
     assert price == pytest.approx([9 * 0.25 * 2.0 / 100.0 * 16.0])
 
 
+def test_what_is_wrong_far_ahead_costs_less_than_what_is_wrong_soon_as_feedback_sees_it_come() -> None:
+    def price(*rows: int) -> float:
+        error = np.zeros((40, 1, 1))
+        error[list(rows)] = 1.0
+        return float(caution(error, np.ones(1), np.ones(1), np.ones(1))[0])
+
+    assert price(0) / price(39) == pytest.approx(np.exp(2.0 * 39 / 40))
+    assert price(*range(40)) == pytest.approx(45.0), "forty rows, and an eighth more for what comes after"
+
+
 def test_doubt_makes_moves_smaller_and_the_setpoint_is_reached_all_the_same() -> None:
     sure, doubtful = stepped(0.0), stepped(0.5)
     assert largest_move(doubtful) < 0.5 * largest_move(sure)
