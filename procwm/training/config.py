@@ -83,6 +83,8 @@ class TrainingConfig:
             every step.
         directions: of SIGReg.
         huber: error beyond which outputs count linearly, scaled.
+        restraint: how far what is to be learned of the outputs lies from the measured values towards what
+            the linear start foresees; 0, or a half where that foresees held-out time better.
         curriculum: share of the steps over which the compared horizon grows from one row to all of it.
         pretraining: optimisation steps of the encoder on a passive log, before any other.
         hidden: probability that some stretch of a tag is hidden in a window that is predicted from.
@@ -119,6 +121,7 @@ class TrainingConfig:
     targets: int = 6
     directions: int = 64
     huber: float = 1.0
+    restraint: float | None = None
     curriculum: float = 0.0
     pretraining: int = 0
     hidden: float = 0.0
@@ -135,6 +138,8 @@ class TrainingConfig:
         for name in ("curriculum", "hidden"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+        if self.restraint is not None and not 0.0 <= self.restraint <= 1.0:
+            raise TrainingError(f"restraint is {self.restraint}; it must be from 0 to 1")
         if self.members < 0:
             raise TrainingError(f"members is {self.members}; it must be at least 0")
         for name in ("history", "horizon", "latent"):

@@ -150,6 +150,7 @@ def losses(
     config: TrainingConfig,
     generator: torch.Generator,
     scales: Scales,
+    expected: Float[Tensor, "batch step cv"] | None = None,
 ) -> Losses:
     """All terms on a batch of moments; `horizon` rows are imagined and all of their outputs compared.
 
@@ -161,6 +162,7 @@ def losses(
     Args:
         average: running average of the trainee, which takes no gradient: the target network of BYOL (Grill
             et al., arXiv 2006.07733) and I-JEPA (Assran et al., arXiv 2301.08243).
+        expected: what the linear start foresees of the outputs, where `config.restraint` asks for it.
     """
     drawn = torch.randperm(horizon, generator=generator)[: config.targets]
     ahead = drawn.sort().values + 1
@@ -172,6 +174,8 @@ def losses(
     target = trainee.encoder if config.collapse is not Collapse.EMA else average.encoder
     encoded = target(log.windows(later.flatten())).unflatten(0, tuple(later.shape))
     future = log.future(moments, horizon)
+    if expected is not None:
+        future = replace(future, outputs=future.outputs.lerp(expected, config.restraint or 0.0))
     # One after the other along the batch: means over it are means over the predictor's networks, too.
     kinds = trainee.predictor.parts
     imagined = torch.cat([trainee.imagine(present, future.mv, future.dv, kind) for kind in kinds])

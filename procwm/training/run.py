@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from procwm.errors import TrainingError
@@ -12,6 +13,7 @@ from procwm.training.checkpoint import optimizer_tensors, restore_optimizer
 from procwm.training.config import TrainingConfig
 from procwm.training.objective import Trainee, losses, scales
 from procwm.training.preparation import Material
+from procwm.world.protocols import ModelInput
 
 _WARM_UP = 0.1
 LARGEST_GRADIENT = 1.0
@@ -54,15 +56,17 @@ class Run:
         """
         config, part = self._config, self._material.part
         drawn = torch.randint(len(part.moments), (config.batch,), generator=self._generator)
+        moments = part.moments[drawn]
         terms = losses(
             self._trainee,
             self.average,
             part.tensors,
-            part.moments[drawn],
+            moments,
             self._horizon,
             config,
             self._generator,
             self._scales,
+            self._expected(moments) if config.restraint else None,
         )
         total = terms.total(config)
         if not torch.isfinite(total):
@@ -105,6 +109,14 @@ class Run:
         """Rows to imagine in the next step."""
         growing, horizon = self._config.curriculum * self._config.steps, self._material.horizon
         return horizon if self.step >= growing else math.ceil(horizon * (self.step + 1) / (growing + 1))
+
+    @torch.no_grad()
+    def _expected(self, moments: Int[Tensor, " batch"]) -> Float[Tensor, "batch step cv"]:
+        """Outputs after `moments` by the linear start."""
+        tensors, reference = self._material.part.tensors, self._material.reference
+        window, future = tensors.windows(moments), tensors.future(moments, self._horizon)
+        seen = ModelInput(window.values.double(), window.valid.double())
+        return reference.predict(seen, future.mv.double(), future.dv.double()).to(future.outputs.dtype)
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -14,6 +14,7 @@ from procwm.data.series import Log
 from procwm.plant.specfile import plant_fingerprint
 from procwm.plant.tags import PlantSpec
 from procwm.training.checkpoint import read_checkpoint, write_checkpoint
+from procwm.training.choice import Choice
 from procwm.training.config import TrainingConfig
 from procwm.training.ensemble import learned_members
 from procwm.training.evaluation import score
@@ -27,7 +28,6 @@ from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
 from procwm.training.stopwatch import Stopwatch
 from procwm.training.surprise import learned_surprise
-from procwm.training.trial import Trial
 from procwm.training.uncertainty import learned_uncertainty
 from procwm.world.calibration import band
 from procwm.world.cloud import cloud_of
@@ -65,7 +65,7 @@ def train(
 ) -> WorldModel:
     """Learn a world model of `plant` from `log`.
 
-    A trial leaves out the end of the log and finds which network, and how many steps, foresee it best; the
+    Trials leave out the end of the log and find which network, and how many steps, foresee it best; the
     final weights come from so many steps on all of the log. The same log, plant, seed and configuration
     give the same weights, interrupted or not.
 
@@ -111,12 +111,12 @@ class _Training:
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int, watch: Stopwatch) -> None:
         self._prepared, self._config, self._seed, self._watch = prepared, config, seed, watch
         with watch.phase(_TRIAL):
-            self._trial = Trial(prepared, config, seed)
+            self._choice = Choice(prepared, config, seed)
 
     @property
     def finished(self) -> bool:
         """Whether the final weights are there."""
-        return self._trial.finished and self._final.step >= self._trial.kept.step
+        return self._choice.finished and self._final.step >= self._choice.taken.kept.step
 
     @property
     def checked(self) -> bool:
@@ -126,27 +126,29 @@ class _Training:
     @property
     def progress(self) -> Progress:
         """How far it has come."""
-        trial = self._trial
-        if not trial.finished:
-            return Progress(step=self._done, steps=2 * trial.steps, error=trial.last.error)
-        return Progress(step=self._done, steps=trial.steps + trial.kept.step, error=trial.kept.error)
+        choice = self._choice
+        if not choice.finished:
+            steps = choice.steps + choice.due.steps
+            return Progress(step=self._done, steps=steps, error=choice.due.last.error)
+        kept = choice.taken.kept
+        return Progress(step=self._done, steps=choice.steps + kept.step, error=kept.error)
 
     def advance(self) -> None:
         """One step of the run that is due."""
-        trying = not self._trial.finished
+        trying = not self._choice.finished
         with self._watch.phase(_TRIAL if trying else _FINAL):
-            (self._trial if trying else self._final).advance()
+            (self._choice.due if trying else self._final).advance()
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
-        parts = {"trial": self._trial.tensors()}
-        if self._trial.finished:
+        parts = {"trial": self._choice.tensors()}
+        if self._choice.finished:
             parts["final"] = self._final.tensors()
         return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `tensors` was taken."""
-        self._trial.restore(part_of(tensors, "trial"))
+        self._choice.restore(part_of(tensors, "trial"))
         if final := part_of(tensors, "final"):
             self._final.restore(final)
 
@@ -155,7 +157,8 @@ class _Training:
 
         Where the final weights run away when left alone, those of the linear start are taken.
         """
-        prepared, trial, kept = self._prepared, self._trial, self._trial.kept
+        prepared, trial = self._prepared, self._choice.taken
+        kept = trial.kept
         whole, notes = prepared.whole, prepared.notes
         phase = self._watch.phase
         with phase(_FINAL):
@@ -164,7 +167,7 @@ class _Training:
                 kept = trial.start
                 final = Run(whole, self._config, seed).average.only(kept.kind)
                 notes += ("what training came to runs away when left alone: the linear start is kept",)
-        config, steps, learner = replace(self._config, predictor=kept.kind), trial.most, trial.weighted(kept)
+        config, steps, learner = replace(trial.config, predictor=kept.kind), trial.most, trial.weighted(kept)
         with phase("ensembles"):
             ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
             doubting = learned_members(prepared.training, learner, steps=steps, config=config, seed=seed)
@@ -199,6 +202,7 @@ class _Training:
             "seed": seed,
             "steps": config.steps,
             "predictor": config.predictor,
+            "restraint": config.restraint,
             "best_step": kept.step,
             "validation_error": kept.error,
             "horizon": model.horizon,
@@ -213,13 +217,13 @@ class _Training:
     @property
     def _done(self) -> int:
         """Steps taken."""
-        return self._trial.step + (self._final.step if self._trial.finished else 0)
+        return self._choice.step + (self._final.step if self._choice.finished else 0)
 
     @cached_property
     def _final(self) -> Run:
         """The run on all of the log, once it is known of what."""
         with self._watch.phase(_FINAL):
-            whole, config = self._prepared.whole, self._config
+            whole, config = self._prepared.whole, self._choice.taken.config
             return Run(whole, config, self._seed, pretrained(whole, config, self._seed))
 
 

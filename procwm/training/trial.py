@@ -51,6 +51,7 @@ class Trial:
     Where `config` names no kind of predictor, both networks are looked at by themselves and their mean, too.
 
     Attributes:
+        config: that it was made with.
         steps: that it takes; 0 where held-out time is too short to show whether they help.
         start: check of the linear start.
         best: of the best weights, by the kind of the network.
@@ -58,7 +59,7 @@ class Trial:
     """
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
-        self._prepared, self._config = prepared, config
+        self._prepared, self.config = prepared, config
         self._run = Run(prepared.training, config, seed, pretrained(prepared.training, config, seed))
         predictor = self._run.average.predictor
         self._kinds = (predictor.kind,) if config.predictor else (*predictor.parts, predictor.kind)
@@ -83,7 +84,7 @@ class Trial:
     def advance(self) -> None:
         """One step, and now and then a check."""
         self._run.advance()
-        if self._run.step % self._config.check_every == 0 or self.finished:
+        if self._run.step % self.config.check_every == 0 or self.finished:
             found = [self._check(kind) for kind in self._kinds]
             self.last = min(found, key=lambda check: check.error)
             for check in found:
@@ -184,5 +185,5 @@ class Trial:
             prepared.validation.tensors,
             self._checked,
             prepared.training.horizon,
-            self._config.huber,
+            self.config.huber,
         )

@@ -29,6 +29,7 @@ QUICK = TrainingConfig(
     horizon=8,
     latent=4,
     steps=120,
+    restraint=0.0,
     rate=1e-2,
     encoder_network_rate=3e-3,
     batch=32,
