@@ -21,7 +21,7 @@ from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
 from procwm.control.step_test import StepTest
-from procwm.control.targets import Overrides, Targets
+from procwm.control.targets import Overrides, Targets, number
 from procwm.control.travel import travelled
 from procwm.data.window import SampleBuffer
 from procwm.errors import SpecError
@@ -96,12 +96,13 @@ class Controller:
         """
         in_force = []
         for tag in self.plant.mvs:
-            value = last_mv.get(tag.name)
-            if value is None or not np.isfinite(value):
+            given = last_mv.get(tag.name)
+            value = np.nan if given is None else number(tag.name, given)
+            if not np.isfinite(value):
                 raise SpecError(
-                    f"{tag.name}: start needs the value in force, as read back; last_mv has {value}"
+                    f"{tag.name}: start needs the value in force, as read back; last_mv has {given}"
                 )
-            in_force.append(float(value))
+            in_force.append(value)
         for name in last_mv:
             if self.plant.tag(name) not in self.plant.mvs:
                 raise SpecError(f"{name} is a {self.plant.tag(name).role}; last_mv takes MV tags only")

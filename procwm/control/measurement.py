@@ -21,7 +21,9 @@ _PREDICTED_SHARE = 0.5
 
 
 def nanoseconds(time: datetime) -> int:
-    """UTC nanoseconds of an aware `time`; `SpecError` where it is naive."""
+    """UTC nanoseconds of an aware `time`; `SpecError` where it is naive, or none at all."""
+    if not isinstance(time, datetime):
+        raise SpecError(f"the time {time!r} is no datetime; give an aware one, as in datetime.now(UTC)")
     if time.tzinfo is None or time.utcoffset() is None:
         raise SpecError(
             f"the time {time.isoformat()} has no time zone; give an aware datetime, as in datetime.now(UTC)"

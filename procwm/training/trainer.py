@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from procwm.data.series import Log
+from procwm.errors import LogError
 from procwm.plant.specfile import plant_fingerprint
 from procwm.plant.tags import PlantSpec
 from procwm.training.checkpoint import read_checkpoint, write_checkpoint
@@ -82,6 +83,9 @@ def train(
         TrainingError: the log cannot teach a model of this plant.
         LogError: the log cannot be used at all.
     """
+    for given in (log,) if passive is None else (log, passive):
+        if not isinstance(given, Log):
+            raise LogError(f"train takes logs as read_log returns them, not {given!r:.80}")
     config = config or TrainingConfig()
     identity = _identity(plant, log, passive, seed, config)
     # Layers draw their first weights when built; the caller's random state is not ours to move.
