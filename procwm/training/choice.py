@@ -19,9 +19,16 @@ same, so that they are smaller halfway. Targets between what was measured and wh
 those of distillation (Hinton, Vinyals and Dean, arXiv 1503.02531).
 """
 
+WORTH_RESTRAINT = 1.0 / 3.0
+"""Share of the linear start's squared error that a bold trial must leave for a restrained one to be worth it.
+
+Halfway between errors of mean square 1 and `e` that are not correlated it is `(1 + e) / 4`: less than `e`
+above a third, and later where they are correlated.
+"""
+
 
 class Choice:
-    """A bold trial and, where that helps and `config.restraint` leaves it open, a restrained one."""
+    """A bold trial and, where that helps a little and `config.restraint` leaves it open, a restrained one."""
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
         self._prepared, self._config, self._seed = prepared, config, seed
@@ -76,7 +83,8 @@ class Choice:
 
     @cached_property
     def _restrained(self) -> Trial | None:
-        """Once the bold one is finished: none where nothing helps, or where restraint is given."""
-        if self._config.restraint is not None or self._bold.kept is self._bold.start:
+        """Once the bold one is finished: none where nothing helps, or much, or where restraint is given."""
+        kept = self._bold.kept
+        if self._config.restraint is not None or kept is self._bold.start or kept.error <= WORTH_RESTRAINT:
             return None
         return Trial(self._prepared, replace(self._config, restraint=RESTRAINT), self._seed)

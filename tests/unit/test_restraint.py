@@ -6,7 +6,7 @@ import torch
 from learning_cases import PLANT, QUICK, record
 
 from procwm.errors import TrainingError
-from procwm.training.choice import RESTRAINT, Choice
+from procwm.training.choice import RESTRAINT, WORTH_RESTRAINT, Choice
 from procwm.training.config import TrainingConfig
 from procwm.training.preparation import Prepared, prepare
 from procwm.training.run import Run
@@ -81,6 +81,17 @@ def test_no_restrained_trial_is_made_where_restraint_is_given_or_nothing_helps(p
             found.due.advance()
         assert found.trials == (found.taken,)
         assert found.taken.config.restraint == (config.restraint or 0.0)
+
+
+@pytest.mark.parametrize(("left", "trials"), [(WORTH_RESTRAINT - 0.01, 1), (WORTH_RESTRAINT + 0.01, 2)])
+def test_what_learns_most_by_itself_is_not_tried_with_restraint(
+    prepared: Prepared, left: float, trials: int
+) -> None:
+    found = Choice(prepared, dataclasses.replace(OPEN, steps=1), seed=0)
+    (bold,) = found.trials
+    bold.advance()
+    bold.__dict__["kept"] = dataclasses.replace(bold.start, errors=torch.full_like(bold.start.errors, left))
+    assert len(found.trials) == trials
 
 
 def test_a_training_killed_in_its_restrained_trial_ends_with_the_same_weights(
