@@ -10,6 +10,7 @@ from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 
 numbers = st.floats(-1e12, 1e12, allow_subnormal=False)
 texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12).filter(str.strip)
+endpoints = st.builds("opc.tcp://plant:{}/{}".format, st.integers(0, 65535), texts)
 
 
 @st.composite
@@ -40,7 +41,7 @@ def plants(draw: st.DrawFn) -> tuple[str, float, list[dict[str, Any]], str | Non
     names = draw(st.lists(texts, min_size=2, max_size=5, unique=True))
     roles = [Role.CV, Role.MV, *(draw(st.sampled_from(list(Role))) for _ in names[2:])]
     tables = [draw(tags(name, role)) for name, role in zip(names, roles, strict=True)]
-    return draw(texts), draw(st.floats(1e-3, 1e6)), tables, draw(st.none() | texts)
+    return draw(texts), draw(st.floats(1e-3, 1e6)), tables, draw(st.none() | endpoints)
 
 
 @settings(max_examples=60, deadline=None)
