@@ -1,12 +1,15 @@
 """A small nonlinear plant with a hidden state, and logs of it."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from procwm.data.series import Log, TagSeries, mv_names
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.training.config import TrainingConfig
+from procwm.training.run import Run
 from procwm.training.trainer import train
 from procwm.world.model import WorldModel
 
@@ -90,3 +93,31 @@ def record(rows: int, seed: int = 0) -> Record:
 def trained() -> WorldModel:
     """A model trained for a moment on 1500 rows; not to be changed."""
     return train(PLANT, record(1500).log, config=QUICK)
+
+
+class KilledError(Exception):
+    """A training was stopped where nobody foresaw it."""
+
+
+def killed_and_resumed(
+    log: Log, config: TrainingConfig, steps: int, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[WorldModel, int]:
+    """What a training comes to that is killed after `steps` of all of its runs and taken up again.
+
+    Besides, the steps taken once it was taken up.
+    """
+    advance, done, last = Run.advance, 0, steps
+
+    def counted(run: Run) -> None:
+        nonlocal done
+        if done == last:
+            raise KilledError
+        done += 1
+        advance(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "advance", counted)
+        with pytest.raises(KilledError):
+            train(PLANT, log, config=config, checkpoint=checkpoint)
+        done, last = 0, -1
+        return train(PLANT, log, config=config, checkpoint=checkpoint), done

@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from planning_cases import plant
+
+from procwm.plant.specfile import dump_plant
+
 SCRIPT = """
 import procwm, numpy as np
 from procwm.control.controller import Controller
@@ -23,27 +27,11 @@ for attempt in (
     except ProcwmError as error:
         print(error)
 """
-PLANT = """
-[plant]
-name = "tank"
-interval_s = 1.0
-[[tag]]
-name = "Y"
-role = "CV"
-unit = ""
-range = [0.0, 10.0]
-setpoint = 5.0
-[[tag]]
-name = "U"
-role = "MV"
-unit = ""
-range = [0.0, 10.0]
-"""
 
 
 def test_what_is_no_log_no_number_and_no_time_is_told_as_that(tmp_path: Path) -> None:
     # In a process of its own: here a type checker would answer first.
-    (tmp_path / "plant.toml").write_text(PLANT)
+    (tmp_path / "plant.toml").write_text(dump_plant(plant()))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=True
     )

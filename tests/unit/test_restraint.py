@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from learning_cases import PLANT, QUICK, record
+from learning_cases import PLANT, QUICK, killed_and_resumed, record
 
 from procwm.errors import TrainingError
 from procwm.training.choice import RESTRAINT, WORTH_RESTRAINT, Choice
@@ -13,10 +13,6 @@ from procwm.training.run import Run
 from procwm.training.trainer import train
 
 OPEN = dataclasses.replace(QUICK, restraint=None, steps=80, members=0, predictor="mlp")
-
-
-class _KilledError(Exception):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -100,20 +96,9 @@ def test_a_training_killed_in_its_restrained_trial_ends_with_the_same_weights(
     asking = dataclasses.replace(OPEN, checkpoint_s=0.0)
     log = record(1500).log
     whole = train(PLANT, log, config=asking)
-    advance, done = Run.advance, 0
-
-    def killed(run: Run) -> None:
-        nonlocal done
-        if done == asking.steps + 5:
-            raise _KilledError
-        done += 1
-        advance(run)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "advance", killed)
-        with pytest.raises(_KilledError):
-            train(PLANT, log, config=asking, checkpoint=tmp_path / "training.safetensors")
-    resumed = train(PLANT, log, config=asking, checkpoint=tmp_path / "training.safetensors")
+    until = asking.steps + 5
+    resumed, steps = killed_and_resumed(log, asking, until, tmp_path / "training", monkeypatch)
+    assert steps == 2 * asking.steps + int(whole.metrics["best_step"]) - until
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learning_cases import PLANT, QUICK, Record, record, trained
+from learning_cases import PLANT, QUICK, KilledError, Record, killed_and_resumed, record, trained
 
 from procwm.data.dataset import SHORTEST_HORIZON
 from procwm.data.series import Log, TagSeries
@@ -23,10 +23,6 @@ from procwm.training.trial import Trial
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import PREDICTORS
 from procwm.world.storage import load_model
-
-
-class _KilledError(Exception):
-    pass
 
 
 def _weights(model: WorldModel) -> dict[str, torch.Tensor]:
@@ -70,12 +66,12 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
     def killed(run: Run) -> None:
         nonlocal done
         if done == kill_after:
-            raise _KilledError
+            raise KilledError
         done += 1
         advance(run)
 
     monkeypatch.setattr(Run, "advance", killed)
-    with pytest.raises(_KilledError):
+    with pytest.raises(KilledError):
         train(PLANT, record(1500).log, config=config, checkpoint=checkpoint)
     monkeypatch.setattr(Run, "advance", advance)
     steps: list[int] = []
@@ -99,12 +95,12 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def killed(run: Run) -> None:
         if run.step == 1:
-            raise _KilledError
+            raise KilledError
         advance(run)
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "advance", killed)
-        with pytest.raises(_KilledError):
+        with pytest.raises(KilledError):
             train(
                 PLANT, record(1500).log, config=dataclasses.replace(QUICK, checkpoint_s=0.0), checkpoint=path
             )
@@ -189,21 +185,10 @@ def test_a_training_killed_after_its_trial_ends_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = dataclasses.replace(QUICK, steps=40, members=0, predictor=None, checkpoint_s=0.0)
-    whole = train(PLANT, record(1500).log, config=few)
-    advance, done = Run.advance, 0
-
-    def killed(run: Run) -> None:
-        nonlocal done
-        if done == few.steps + 5:
-            raise _KilledError
-        done += 1
-        advance(run)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "advance", killed)
-        with pytest.raises(_KilledError):
-            train(PLANT, record(1500).log, config=few, checkpoint=tmp_path / "training.safetensors")
-    resumed = train(PLANT, record(1500).log, config=few, checkpoint=tmp_path / "training.safetensors")
+    log = record(1500).log
+    whole = train(PLANT, log, config=few)
+    resumed, steps = killed_and_resumed(log, few, few.steps + 5, tmp_path / "training", monkeypatch)
+    assert steps == int(whole.metrics["best_step"]) - 5
     assert _equal(resumed, whole)
 
 
