@@ -70,17 +70,3 @@ def gap(cost: float, cost_oracle: float) -> float:
 def recovered(cost: float, cost_pi: float, cost_oracle: float) -> float:
     """How much of the way from the PI layer (0) to the oracle (1); NaN where the two are level."""
     return (cost_pi - cost) / (cost_pi - cost_oracle) if cost_pi != cost_oracle else math.nan
-
-
-def nrmse(
-    predicted: Float[np.ndarray, "moment cv"],
-    true: Float[np.ndarray, "moment cv"],
-    deviation: Float[np.ndarray, " cv"],
-) -> Float[np.ndarray, " cv"]:
-    """Root mean squared prediction error of every CV, relative to its standard deviation in the log.
-
-    A CV that never moved in the log (`deviation` 0) has NaN.
-    """
-    rmse = np.sqrt(np.mean((predicted - true) ** 2, axis=0))
-    scaled: np.ndarray = np.divide(rmse, deviation, out=np.full_like(rmse, np.nan), where=deviation > 0)
-    return scaled

@@ -13,8 +13,8 @@ from procwm.bench.model import HOURS, SEEDS
 from procwm.bench.operating import operate
 from procwm.bench.pca_monitor import fit_pca
 from procwm.bench.results import Row, command_line, spread, table, write_results
+from procwm.data.anchors import HELD_OUT
 from procwm.data.cadence import default_hold_s
-from procwm.data.dataset import HELD_OUT
 from procwm.data.screening import screen
 from procwm.data.series import Log
 from procwm.data.window import grid

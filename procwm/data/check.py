@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from procwm.data.anchors import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
 from procwm.data.cadence import default_hold_s
-from procwm.data.dataset import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import Reason, Screening, screen
 from procwm.data.series import Log, iso_utc

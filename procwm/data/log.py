@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64, Int8, Int64
 
-from procwm.data.series import CODES, QUALITIES, Log, TagSeries, iso_utc, mv_names
+from procwm.data.series import CODES, QUALITIES, Log, TagSeries, iso_utc
 from procwm.data.tables import Header, Table, read_columns, read_header, split_unit
 from procwm.data.writer import LogWriter, recorded, write_log
 from procwm.errors import LogError
 from procwm.plant.samples import Quality
-from procwm.plant.tags import PlantSpec
+from procwm.plant.tags import PlantSpec, names_of
 from procwm.plant.units import canonical_unit
 
 __all__ = ["Log", "LogWriter", "TagSeries", "read_log", "write_log"]
@@ -91,7 +91,7 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
     used = frozenset().union(*(part.used for part in parts))
     return Log(
         series={name: series for name, (series, _) in joined.items()},
-        mv_names=mv_names(plant),
+        mv_names=names_of(plant.mvs),
         ignored=tuple(name for name in found if name not in used),
         duplicates=sum(part.duplicates for part in parts) + sum(dropped for _, dropped in joined.values()),
         notes=tuple(note for part in parts for note in part.notes),

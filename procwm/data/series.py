@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int8, Int64
 
 from procwm.errors import LogError
 from procwm.plant.samples import Quality, Sample
-from procwm.plant.tags import PlantSpec, Role
+from procwm.plant.tags import PlantSpec, names_of
 
 QUALITIES: tuple[Quality, ...] = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD)
 """A quality's place in this tuple is its code in a `TagSeries`."""
@@ -95,7 +95,7 @@ class Log:
         for sample in samples:
             by_tag[plant.tag(sample.tag).name].append(sample)
         series = {name: series_of(received) for name, received in by_tag.items()}
-        return cls(series=series, mv_names=mv_names(plant))
+        return cls(series=series, mv_names=names_of(plant.mvs))
 
     @cached_property
     def start_ns(self) -> int:
@@ -138,11 +138,6 @@ class Log:
             for array in (series.time_ns, series.value, series.quality):
                 digest.update(array.tobytes())
         return digest.hexdigest()
-
-
-def mv_names(plant: PlantSpec) -> tuple[str, ...]:
-    """Names of the plant's MVs, in file order."""
-    return tuple(tag.name for tag in plant.of(Role.MV))
 
 
 def series_of(samples: Sequence[Sample]) -> TagSeries:

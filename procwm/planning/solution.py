@@ -36,8 +36,3 @@ class Solution:
     stopped: Stop
     iterations: int
     optimality: Optimality | None = None
-
-    @property
-    def converged(self) -> bool:
-        """Whether the optimality conditions hold, as far as the solver says."""
-        return self.stopped is Stop.OPTIMAL

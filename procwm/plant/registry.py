@@ -34,11 +34,6 @@ FRONT_SERVERS = "procwm.front_servers"
 FRONT_CLIENTS = "procwm.front_clients"
 
 
-def links() -> dict[str, Callable[..., PlantLink]]:
-    """All installed links by name; calling one with a `PlantSpec` makes the link."""
-    return {name: _load(entry) for name, entry in _entries(LINKS).items()}
-
-
 def link(name: str) -> Callable[..., PlantLink]:
     """The link called `name`; `SpecError` where none is installed."""
     made: Callable[..., PlantLink] = _load(_entry(LINKS, "link", name))

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from procwm.data.dataset import anchors
+from procwm.data.anchors import anchors
 from procwm.data.window import Grid
 from procwm.training.tensors import log_tensors
 from procwm.world.model import WorldModel

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from procwm.data.dataset import LEAST_MOMENTS, anchors
+from procwm.data.anchors import LEAST_MOMENTS, anchors
 from procwm.data.window import Grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec

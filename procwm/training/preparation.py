@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from procwm.data.anchors import HELD_OUT
 from procwm.data.cadence import default_cyclic, default_due_s, default_hold_s
-from procwm.data.dataset import HELD_OUT
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import screen
 from procwm.data.series import Log

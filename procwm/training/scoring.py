@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.data.dataset import anchors
+from procwm.data.anchors import anchors
 from procwm.data.series import TagSeries
 from procwm.data.window import Grid, held
 from procwm.errors import LogError

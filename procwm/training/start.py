@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.data.dataset import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
+from procwm.data.anchors import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
 from procwm.data.window import Grid
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig

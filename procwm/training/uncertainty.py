@@ -16,7 +16,7 @@ from jaxtyping import Float
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from procwm.data.dataset import anchors
+from procwm.data.anchors import anchors
 from procwm.data.window import Grid
 from procwm.training.feedback import MOST_ROWS
 from procwm.training.tensors import log_tensors, spread

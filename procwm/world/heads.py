@@ -18,11 +18,6 @@ class GuardHead(nn.Module):
         super().__init__()
         self.name, self.network, self.margin, self.coverage = name, network, margin, coverage
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The one name."""
-        return (self.name,)
-
     def forward(self, latent: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 1"]:
         """Guardrail value, margin included."""
         value: Tensor = self.network(latent)

@@ -1,7 +1,6 @@
-"""What the parts of a world model are to each other. Torch, scaled units."""
+"""What the parts of a world model hand to each other. Torch, scaled units."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from jaxtyping import Float
 from torch import Tensor
@@ -26,42 +25,3 @@ class Rollout:
 
     cv: Float[Tensor, "batch horizon cv"]
     guard: Float[Tensor, "batch horizon guard"]
-
-
-class Encoder(Protocol):
-    """A causal window becomes one latent state."""
-
-    def __call__(self, window: ModelInput) -> Float[Tensor, "batch latent"]: ...
-
-
-class Predictor(Protocol):
-    """One control interval in latent space; memory, if any, lives inside the latent."""
-
-    def __call__(
-        self,
-        latent: Float[Tensor, "batch latent"],
-        mv: Float[Tensor, "batch mv"],
-        dv: Float[Tensor, "batch dv"],
-    ) -> Float[Tensor, "batch latent"]: ...
-
-
-class Head(Protocol):
-    """Outputs, or guardrails: safe where <= 0."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-
-    def __call__(self, latent: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch name"]: ...
-
-
-class LatentDynamics(Protocol):
-    """All that a sampling planner needs; `WorldModel` is one."""
-
-    def encode(self, window: ModelInput) -> Float[Tensor, "batch latent"]: ...
-
-    def rollout(
-        self,
-        latent: Float[Tensor, "batch latent"],
-        mv: Float[Tensor, "batch horizon mv"],
-        dv: Float[Tensor, "batch horizon dv"],
-    ) -> Rollout: ...

@@ -10,5 +10,4 @@ def test_the_margin_makes_a_guardrail_stricter() -> None:
         layer.weight.fill_(1.0)
         layer.bias.fill_(-3.0)
     head = GuardHead(name="overflow", network=nn.Sequential(layer), margin=0.5, coverage=0.9)
-    assert head.names == ("overflow",)
     assert head(torch.ones((4, 2), dtype=torch.float64)).tolist() == [[-0.5]] * 4

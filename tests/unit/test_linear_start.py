@@ -7,8 +7,8 @@ import pytest
 import torch
 from learning_cases import PLANT, Record, record
 
+from procwm.data.anchors import HELD_OUT, LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON
 from procwm.data.cadence import default_hold_s
-from procwm.data.dataset import HELD_OUT, LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import WindowRule, grid
 from procwm.errors import TrainingError

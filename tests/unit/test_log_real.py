@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from procwm.data.anchors import anchors
 from procwm.data.cadence import default_hold_s
 from procwm.data.check import check_log
-from procwm.data.dataset import dataset
 from procwm.data.log import read_log, write_log
-from procwm.data.split import split
 from procwm.data.window import SampleBuffer, WindowRule, grid
 from procwm.plant.specfile import parse_plant
 from procwm.plant.tags import PlantSpec
@@ -68,8 +67,7 @@ def test_a_real_log_is_one_stretch_on_the_grid(name: str, tmp_path: Path) -> Non
     rows = grid(log, rule)
     assert (len(rows), len(rows.stretches)) == (count, 1)
     assert rows.valid.all()
-    assert len(dataset(rows, spec, horizon=20)) == count - 43
-    assert len(split(rows, horizon=20).test) > 44
+    assert len(anchors(rows, spec, history=24, horizon=20)) == count - 43
     assert all(finding.sentence for finding in check_log(spec, log))
     write_log(tmp_path / "log.parquet", log, spec)
     assert read_log(tmp_path / "log.parquet", spec).identity == log.identity

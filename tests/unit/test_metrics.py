@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from procwm.bench.metrics import cost, gap, guard_violations, limit_violations, nrmse, recovered
+from procwm.bench.metrics import cost, gap, guard_violations, limit_violations, recovered
 from procwm.plant.tags import PlantSpec, Role, Tag
 
 PLANT = PlantSpec(
@@ -74,8 +74,3 @@ def test_gap_and_recovered_stand_between_pi_and_the_oracle() -> None:
 def test_what_has_no_yardstick_is_not_a_number() -> None:
     assert np.isnan(gap(1.0, 0.0))
     assert np.isnan(recovered(1.0, 2.0, 2.0))
-
-
-def test_nrmse_is_relative_to_each_deviation_and_unknown_where_nothing_moved() -> None:
-    predicted, true = np.array([[1.0, 4.0], [3.0, 4.0]]), np.array([[2.0, 4.0], [2.0, 5.0]])
-    np.testing.assert_allclose(nrmse(predicted, true, np.array([2.0, 0.0])), [0.5, np.nan])

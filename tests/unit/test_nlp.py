@@ -12,7 +12,7 @@ from procwm.planning.nlp import Program
 from procwm.planning.objective import objective
 from procwm.planning.prediction import Evaluator, Prediction
 from procwm.planning.problem import ControlProblem
-from procwm.planning.solution import Solution
+from procwm.planning.solution import Solution, Stop
 from procwm.planning.transcription import transcribe
 from procwm.testing import control_problem
 from procwm.world.model import WorldModel
@@ -40,7 +40,7 @@ def test_one_interval_by_hand() -> None:
     solution, prediction = solve(model, problem)
     tail = 1.0 + 1.0 / 8.0
     u = tail * 0.4 * 0.8 / (tail * 0.4**2 + 0.1)
-    assert solution.converged
+    assert solution.stopped is Stop.OPTIMAL
     assert prediction.mv[0, 0, 0] == pytest.approx(u, abs=1e-4)
 
 
@@ -93,7 +93,7 @@ def test_the_deadline_stops_it_within_limits() -> None:
     model = lag(max_move=0.5)
     problem = control_problem(model, latent=latent(model, 1.0), last_mv=np.array([0.0]))
     solution, prediction = solve(model, problem, deadline=time.perf_counter())
-    assert not solution.converged
+    assert solution.stopped is not Stop.OPTIMAL
     assert solution.iterations == 0
     assert MoveSpace(move_blocks(20), problem).admits(prediction.mv[0])
 
@@ -103,4 +103,4 @@ def test_a_model_of_nan_is_no_answer_and_no_exception() -> None:
     model.readout.weight.fill_(np.nan)
     problem = control_problem(model, latent=latent(model, 1.0), last_mv=np.array([0.0]))
     solution, _ = solve(model, problem)
-    assert not solution.converged
+    assert solution.stopped is not Stop.OPTIMAL

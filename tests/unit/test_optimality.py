@@ -18,7 +18,7 @@ from procwm.planning.planner import MpcPlanner
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import PlanStatus
 from procwm.planning.sampling import SamplingConfig
-from procwm.planning.solution import Solution
+from procwm.planning.solution import Solution, Stop
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import Activation, Affine, transcribe
 from procwm.testing import control_problem
@@ -46,7 +46,7 @@ def test_no_small_change_within_limits_improves_a_plan_called_optimal(case: Case
     """Differences of the model's own torch prediction decide, not the derivatives that the solver used."""
     cycles, foresight = posed(case)
     solution = solved(foresight)
-    assert solution.converged
+    assert solution.stopped is Stop.OPTIMAL
     space, generator = foresight.space, np.random.default_rng(0)
     span = cycles.problem.mv_span
     changes = 1e-2 * span * generator.standard_normal((300, *solution.knots.shape))
@@ -212,5 +212,5 @@ def test_near_an_optimum_of_a_curved_network_one_step_nearly_reaches_it(case: Ca
     solution, space = solved(foresight), foresight.space
     change = 0.01 * space.problem.mv_span * np.random.default_rng(0).standard_normal(solution.knots.shape)
     again = SequentialProgram().solve(foresight, space.clip(solution.knots + change), deadline=np.inf)
-    assert again.converged
+    assert again.stopped is Stop.OPTIMAL
     assert again.iterations <= 2

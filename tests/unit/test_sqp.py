@@ -14,7 +14,7 @@ from procwm.planning.objective import objective, row_weights
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem
 from procwm.planning.quadratic_program import Interval, QuadraticProgram, minimiser
-from procwm.planning.solution import Solution
+from procwm.planning.solution import Solution, Stop
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
 from procwm.testing import control_problem
@@ -60,14 +60,14 @@ def test_without_limits_the_plan_is_the_riccati_solution() -> None:
     problem = control_problem(model, latent=latent(model, 4.0), last_mv=np.array([0.0]))
     problem = replace(problem, mv_low=-wide, mv_high=wide)
     solution, mv = solve(model, problem, lengths=(1,) * 12)
-    assert solution.converged
+    assert solution.stopped is Stop.OPTIMAL
     assert mv[:, 0] == pytest.approx(riccati(12, 4.0, 0.0, 5.0, 0.1), abs=1e-5)
 
 
 def test_a_linear_plant_takes_one_iteration() -> None:
     model = lag(max_move=0.5)
     solution, _ = solve(model, control_problem(model, latent=latent(model, 2.0), last_mv=np.array([0.0])))
-    assert solution.converged
+    assert solution.stopped is Stop.OPTIMAL
     assert solution.iterations == 1
 
 
@@ -76,7 +76,7 @@ def test_a_guardrail_is_an_active_limit_at_every_row() -> None:
     problem = control_problem(model, latent=latent(model, 2.0), last_mv=np.array([0.0]))
     solution, mv = solve(model, problem)
     guard = Evaluator(model, problem).predict(mv[None]).guard[0, :, 0]
-    assert solution.converged
+    assert solution.stopped is Stop.OPTIMAL
     assert guard.max() == pytest.approx(0.0, abs=1.1e-4)
 
 
@@ -88,14 +88,14 @@ def test_a_start_nearer_to_a_guardrail_than_plans_may_end_is_no_dead_end() -> No
     space = MoveSpace(move_blocks(20), problem)
     foresight = Foresight(transcribe(model), space, objective(problem))
     optimum = SequentialProgram().solve(foresight, space.hold, deadline=np.inf)
-    assert optimum.converged
+    assert optimum.stopped is Stop.OPTIMAL
     at, raised = (foresight.point(optimum.knots + up) for up in (0.0, 1e-3))
     slope = (raised.guard.max() - at.guard.max()) / 1e-3
     start = foresight.point(optimum.knots + (-1e-6 - at.guard.max()) / slope)
     assert start.broken == 0.0
     assert start.cost < at.cost
     again = SequentialProgram().solve(foresight, start.knots, deadline=np.inf)
-    assert again.converged
+    assert again.stopped is Stop.OPTIMAL
     assert again.knots == pytest.approx(optimum.knots, abs=1e-5)
 
 
@@ -105,7 +105,7 @@ def test_soft_limits_give_way_at_their_price() -> None:
     problem = replace(problem, target=np.full((20, 1), 9.0))
     solution, mv = solve(model, problem)
     cv = Evaluator(model, problem).predict(mv[None]).cv[0, 5:, 0]
-    assert solution.converged
+    assert solution.stopped is Stop.OPTIMAL
     assert cv == pytest.approx((1.0 * 9.0 + 100.0 * 7.0) / 101.0, abs=1e-3)
 
 
@@ -139,7 +139,7 @@ def test_where_full_steps_run_away_shorter_ones_are_taken() -> None:
     model = saturating()
     problem = control_problem(model, latent=latent(model, 9.0), last_mv=np.array([1.2]))
     solution, mv = solve(model, replace(problem, max_move=np.array([10.0])))
-    assert solution.converged
+    assert solution.stopped is Stop.OPTIMAL
     assert mv[:, 0] == pytest.approx(0.0, abs=1e-3)
 
 
@@ -147,7 +147,8 @@ def test_after_its_deadline_it_returns_its_start() -> None:
     model = lag()
     problem = control_problem(model, latent=latent(model, 2.0), last_mv=np.array([0.0]))
     solution, mv = solve(model, problem, deadline=-np.inf)
-    assert (solution.converged, solution.iterations) == (False, 0)
+    assert solution.stopped is not Stop.OPTIMAL
+    assert solution.iterations == 0
     assert np.all(mv == 0.0)
 
 
@@ -155,7 +156,7 @@ def test_guardrails_that_cannot_be_kept_are_not_called_an_optimum() -> None:
     model = lag(guard_above=4.5, max_move=0.1)
     problem = control_problem(model, latent=latent(model, 6.0), last_mv=np.array([1.0]))
     solution, _ = solve(model, problem)
-    assert not solution.converged
+    assert solution.stopped is not Stop.OPTIMAL
 
 
 def test_a_quadratic_program_by_hand() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from learning_cases import PLANT, QUICK, KilledError, Record, killed_and_resumed, record, trained
 
-from procwm.data.dataset import SHORTEST_HORIZON
+from procwm.data.anchors import SHORTEST_HORIZON
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import grid
 from procwm.errors import LogError, TrainingError
