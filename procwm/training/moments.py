@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from procwm.data.window import Grid
-from procwm.training.tensors import LogTensors, log_tensors
+from procwm.training.tensors import LogTensors, log_tensors, scattered
 from procwm.world.model import WorldModel
 
 _MOST_SAMPLED = 5000
@@ -28,9 +28,8 @@ def reachable(rows: Grid, lead: int) -> Bool[np.ndarray, " row"]:
 
 
 def sampled(rows: Grid, lead: int) -> Int[Tensor, " moment"]:
-    """Moments of the log with a window `lead` rows before them, evenly spread."""
-    moments = torch.as_tensor(np.flatnonzero(reachable(rows, lead)))
-    return moments[:: len(moments) // _MOST_SAMPLED + 1]
+    """Moments of the log with a window `lead` rows before them."""
+    return scattered(torch.as_tensor(np.flatnonzero(reachable(rows, lead))), _MOST_SAMPLED)
 
 
 @torch.no_grad()
@@ -46,7 +45,7 @@ def predicted(
 
 
 def visited(model: WorldModel, rows: Grid) -> Float[Tensor, "moment latent"]:
-    """Latents of the whole log, evenly spread: as encoded, and as foreseen from several intervals before."""
+    """Latents of the whole log: as encoded, and as foreseen from several intervals before."""
     leads = settled_leads(model)
     moments = sampled(rows, leads[-1])
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)

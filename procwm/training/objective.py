@@ -11,7 +11,7 @@ from procwm.training.config import Collapse, FirstWeights, TrainingConfig
 from procwm.training.hiding import with_hidden_stretches
 from procwm.training.identification import STATE_RIDGE, ridge
 from procwm.training.preparation import Material
-from procwm.training.tensors import MOST_CHECKED, Future, LogTensors, spread
+from procwm.training.tensors import MOST_CHECKED, Future, LogTensors, scattered
 from procwm.world.collapse import barlow_twins, info_nce, random_directions, sigreg, vicreg
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.encoders.features import window_features
@@ -114,7 +114,7 @@ class Trainee(nn.Module):
             layer.bias.copy_(identified.bias)
         if self.witness is not None:
             tensors = material.part.tensors
-            moments = spread(material.part.moments, MOST_CHECKED)
+            moments = scattered(material.part.moments, MOST_CHECKED)
             known = material.reference.encoder(window_features(tensors.windows(moments)).double())
             seen = tensors.others[moments][:, self.companions].double()
             weight, bias = ridge(known, seen, STATE_RIDGE)
@@ -236,7 +236,7 @@ def scales(material: Material, config: TrainingConfig) -> Scales:
     Where that is not the start, its latents say nothing of those to come, whose directions weigh the same.
     """
     log, horizon, huber = material.part.tensors, material.horizon, config.huber
-    moments = spread(material.part.moments, MOST_CHECKED)
+    moments = scattered(material.part.moments, MOST_CHECKED)
     trainee = Trainee(material, replace(config, start=FirstWeights.LINEAR))
     future = log.future(moments, horizon)
     imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)

@@ -11,7 +11,7 @@ from procwm.data.anchors import LEAST_MOMENTS, anchors
 from procwm.data.window import Grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec
-from procwm.training.tensors import LogTensors, log_tensors, spread
+from procwm.training.tensors import LogTensors, log_tensors, scattered
 from procwm.world.scaler import Scaler
 
 _MOST_PASSIVE = 4000
@@ -54,7 +54,7 @@ def with_history(rows: Grid, history: int) -> Grid:
 def passive_part(
     rows: Grid | None, beside: Part, plant: PlantSpec, scaler: Scaler, horizon: int
 ) -> Part | None:
-    """A log in which MVs hardly move, its moments evenly spread; `None` where there is no such log.
+    """A log in which MVs hardly move, some of its moments; `None` where there is no such log.
 
     Args:
         beside: of the log that it helps to understand: gives the length of windows.
@@ -63,4 +63,4 @@ def passive_part(
         return None
     found = part(with_history(rows, beside.grid.rule.history), plant, scaler, horizon, 1, "passive")
     tensors = replace(found.tensors, complete=beside.tensors.complete)
-    return replace(found, tensors=tensors, moments=spread(found.moments, _MOST_PASSIVE))
+    return replace(found, tensors=tensors, moments=scattered(found.moments, _MOST_PASSIVE))

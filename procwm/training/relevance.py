@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from procwm.training.identification import ridge
-from procwm.training.tensors import LogTensors, spread
+from procwm.training.tensors import LogTensors, scattered
 
 LEAST_EXPLAINED = 0.4
 """Share of a PV's variance that must be explained in each half of the log by the other half: drifts of
@@ -38,7 +38,7 @@ def companions(log: LogTensors, moments: Int[Tensor, " moment"]) -> Int[Tensor, 
     """
     if not log.others.shape[1]:
         return torch.zeros(0, dtype=torch.long)
-    chosen = spread(moments, _MOST_MOMENTS)
+    chosen = scattered(moments, _MOST_MOMENTS)
     others = log.others[chosen].double()
     by_process, by_inputs = (
         _in_both_halves(_windows(log, chosen, parts), others)
@@ -56,7 +56,7 @@ def informative(log: LogTensors, moments: Int[Tensor, " moment"], horizon: int) 
     """
     if not log.others.shape[1]:
         return torch.zeros(0, dtype=torch.long)
-    chosen = spread(moments, _MOST_MOMENTS)
+    chosen = scattered(moments, _MOST_MOMENTS)
     windows = _windows(log, chosen, (log.outputs, log.mv, log.dv))
     future = log.future(chosen, horizon)
     known = torch.cat((windows, future.mv.flatten(1).double(), future.dv.flatten(1).double()), dim=1)

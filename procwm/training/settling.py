@@ -6,7 +6,7 @@ from torch import Tensor
 
 from procwm.training.objective import Trainee
 from procwm.training.parts import Part
-from procwm.training.tensors import LogTensors, spread
+from procwm.training.tensors import LogTensors, scattered
 from procwm.world.linear import LinearDynamics
 from procwm.world.protocols import ModelInput
 
@@ -27,7 +27,7 @@ def runs_away(trainee: Trainee, reference: LinearDynamics, part: Part, horizon: 
     far is allowed.
     """
     tensors, rows = part.tensors, LONG * horizon
-    moments = spread(part.moments, _MOMENTS)
+    moments = scattered(part.moments, _MOMENTS)
     others = moments.roll(len(moments) // 2)
     mv, dv = (inputs[others][:, None].expand(-1, rows, -1) for inputs in (tensors.mv, tensors.dv))
     window = tensors.windows(moments)

@@ -21,7 +21,7 @@ from procwm.training.config import TrainingConfig
 from procwm.training.identification import STATE_RIDGE, missed, ridge, settling_rows, state_space, states
 from procwm.training.parts import Part, part, passive_part, with_history
 from procwm.training.regression import Sums, regress, sums, target_importance, with_passive
-from procwm.training.tensors import spread
+from procwm.training.tensors import scattered
 from procwm.world.linear import LinearDynamics
 from procwm.world.scaler import fit_scaler
 
@@ -36,9 +36,9 @@ MOST_LATENTS = 16
 LONGEST_HORIZON = 60
 FOLDS = 4
 MOST_SCORED = 128
-"""Moments of a fold, evenly spread, that models are compared on."""
+"""Moments of a fold that models are compared on."""
 MOST_STEPS = 1500
-"""Moments of a fold, evenly spread, that the steps of tried models are fitted to."""
+"""Moments of a fold that the steps of tried models are fitted to."""
 _AS_GOOD = 0.02
 """Of the logarithm of a squared error, which is a hundredth of the error: fewer states are worth that."""
 
@@ -156,7 +156,7 @@ def _tried(
 ) -> dict[tuple[float, int], Float[Tensor, "step target"]]:
     """Squared errors of outputs and companions by ridge and count of states."""
     gathered = with_passive(sums(found.tensors, fold.learned, horizon, companions), known)
-    few, checked = spread(fold.learned, MOST_STEPS), spread(fold.scored, MOST_SCORED)
+    few, checked = scattered(fold.learned, MOST_STEPS), scattered(fold.scored, MOST_SCORED)
     errors = {}
     for weight in RIDGES:
         seen = states(found.tensors, few, regress(gathered, weight), latents[-1], passive)

@@ -15,7 +15,7 @@ from procwm.world.protocols import ModelInput
 from procwm.world.scaler import Scaler
 
 MOST_CHECKED = 512
-"""Moments, evenly spread, on which weights are scored and scales are taken."""
+"""Moments on which weights are scored and scales are taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,23 +127,17 @@ def others_of(plant: PlantSpec, tags: Sequence[str]) -> tuple[Tag, ...]:
     return tuple(plant.tag(name) for name in tags if name not in known)
 
 
-def spread(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"]:
-    """At most `count` of `moments`, evenly spread."""
-    if len(moments) <= count:
-        return moments
-    return moments[torch.linspace(0, len(moments) - 1, count).long()]
-
-
 def scattered(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chosen"]:
-    """At most `count` of `moments`, in order, at distances that keep step with no cycle in the log.
+    """At most `count` of `moments`, in order: one of each of so many equal parts, drawn at random.
 
-    Every second moment, say, may never be followed at an even lead by an analyser's answer, which comes every
-    fourth row.
+    At even distances they might keep step with a cycle in the log: every second moment, say, is never
+    followed at an even lead by the answer of an analyser that comes every fourth row.
     """
     if len(moments) <= count:
         return moments
-    drawn = torch.randperm(len(moments), generator=torch.Generator().manual_seed(0))
-    return moments[drawn[:count].sort().values]
+    ends = torch.arange(count + 1) * len(moments) // count
+    drawn = torch.rand(count, generator=torch.Generator().manual_seed(0))
+    return moments[ends[:-1] + (drawn * ends.diff()).long()]
 
 
 def _between(grid: Grid, filled: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "row tag"]:

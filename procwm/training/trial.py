@@ -16,7 +16,7 @@ from procwm.training.preparation import Prepared
 from procwm.training.pretraining import pretrained
 from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
-from procwm.training.tensors import MOST_CHECKED, spread
+from procwm.training.tensors import MOST_CHECKED, scattered
 from procwm.world.predictors.residual import MEAN
 
 _LEAST_STRETCHES = 3
@@ -63,7 +63,7 @@ class Trial:
         self._run = Run(prepared.training, config, seed, pretrained(prepared.training, config, seed))
         predictor = self._run.average.predictor
         self._kinds = (predictor.kind,) if config.predictor else (*predictor.parts, predictor.kind)
-        self._checked = spread(prepared.validation.moments, MOST_CHECKED)
+        self._checked = scattered(prepared.validation.moments, MOST_CHECKED)
         self.steps = config.steps if self._stretches >= _LEAST_STRETCHES else 0
         loss, valid = self._validated(predictor.kind)
         # The identified linear model is the one to beat: its errors are the unit of all others.

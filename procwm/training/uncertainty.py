@@ -19,7 +19,7 @@ from torch import Tensor
 from procwm.data.anchors import anchors
 from procwm.data.window import Grid
 from procwm.training.feedback import MOST_ROWS
-from procwm.training.tensors import log_tensors, spread
+from procwm.training.tensors import log_tensors, scattered
 from procwm.world.calibration import band
 from procwm.world.confidence import confidence
 from procwm.world.model import WorldModel
@@ -148,11 +148,11 @@ def errors_and_doubts(
     """Errors at every moment, NaN where nothing was measured, with disagreement and distance; scaled.
 
     Args:
-        most: moments to look at, evenly spread; all where `None`.
+        most: moments to look at; all where `None`.
     """
     tensors = log_tensors(rows, model.plant, model.scaler, model.readout.weight.dtype)
     moments = torch.as_tensor(anchors(rows, model.plant, history=model.rule.history, horizon=model.horizon))
-    moments = moments if most is None else spread(moments, most)
+    moments = moments if most is None else scattered(moments, most)
     parts = [_nothing(model)]
     for some in torch.split(moments, _CHUNK):
         future = tensors.future(some, model.horizon)

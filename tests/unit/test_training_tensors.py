@@ -3,12 +3,13 @@
 import math
 
 import numpy as np
+import torch
 
 from procwm.data.series import Log
 from procwm.data.window import WindowRule, grid
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec, Role, Tag
-from procwm.training.tensors import log_tensors
+from procwm.training.tensors import log_tensors, scattered
 from procwm.world.scaler import Scaler
 
 PLANT = PlantSpec(
@@ -33,3 +34,11 @@ def test_a_held_value_is_no_measurement_to_be_learned_from() -> None:
     assert tensors.values[:, 0].tolist() == [10.0, 10.0, 10.0, 40.0, 40.0, 40.0]
     assert tensors.outputs[:, 0].tolist() == [10.0, 20.0, 30.0, 40.0, 40.0, 40.0]
     assert tensors.outputs_valid[:, 0].tolist() == [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+
+
+def test_moments_are_drawn_from_every_part_and_keep_step_with_no_cycle() -> None:
+    moments = torch.arange(1000, 5000)
+    few = scattered(moments, 1000)
+    assert torch.equal((few - 1000) // 4, torch.arange(1000))
+    assert torch.bincount(few % 4).min() > 200
+    assert torch.equal(scattered(moments[:900], 1000), moments[:900])
