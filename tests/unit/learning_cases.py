@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from procwm.data.series import Log, TagSeries, mv_names
-from procwm.plant.tags import PlantSpec, Role, Tag
+from procwm.data.series import Log, TagSeries
+from procwm.plant.tags import PlantSpec, Role, Tag, names_of
 from procwm.training.config import TrainingConfig
 from procwm.training.run import Run
 from procwm.training.trainer import train
@@ -75,7 +75,7 @@ class Record:
                 "TD.PV": TagSeries(self.time_ns, np.append(dv[0], dv[:-1]), good),
                 "PT.PV": TagSeries(self.time_ns, noisy(pressure), good),
             },
-            mv_names=mv_names(PLANT),
+            mv_names=names_of(PLANT.mvs),
         )
 
     def series(self, values: np.ndarray) -> TagSeries:

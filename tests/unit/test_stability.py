@@ -9,8 +9,8 @@ import pytest
 import torch
 from learning_cases import INTERVAL_NS, PLANT, QUICK, START_NS, record
 
-from procwm.data.series import Log, TagSeries, mv_names
-from procwm.plant.tags import PlantSpec, Role, Tag
+from procwm.data.series import Log, TagSeries
+from procwm.plant.tags import PlantSpec, Role, Tag, names_of
 from procwm.training import trainer, trial
 from procwm.training.identification import state_space, states
 from procwm.training.preparation import Prepared, prepare
@@ -55,7 +55,7 @@ def _balanced(rows: int = 400) -> Log:
             "Y.PV": TagSeries(time_ns, y + 0.001 * rng.standard_normal(rows), good),
             "U.SP": TagSeries(time_ns + 1_000_000, u, good),
         },
-        mv_names=mv_names(BALANCED),
+        mv_names=names_of(BALANCED.mvs),
     )
 
 
