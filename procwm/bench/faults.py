@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from procwm.bench.faults_kills import PHASES, killed
 from procwm.bench.faults_opcua import INTERVAL_S, survived_served
 from procwm.bench.faults_run import setting, survived
 from procwm.bench.results import command_line, table
-from procwm.data.files import replacing
+from procwm.data.files import write_json, write_text
 from procwm.errors import SpecError
 from procwm.plant import registry
 
@@ -90,10 +89,8 @@ def run_faults(
         campaign(names, seeds, rounds=-(-_ROUNDS // runs), progress=progress, tallies=tallies)
     command = command_line("faults", scenarios, seeds if len(seeds) > 1 or seeds[0] else (), None)
     result = summary(tallies)
-    with replacing(out / "faults.md") as temporary:
-        temporary.write_text(_text(result, tallies, command, names, time.perf_counter() - began), "utf-8")
-    with replacing(out / "faults.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    write_text(out / "faults.md", _text(result, tallies, command, names, time.perf_counter() - began))
+    write_json(out / "faults.json", result)
     return out / "faults.json"
 
 

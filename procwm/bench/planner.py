@@ -23,7 +23,8 @@ from procwm.bench.planner_solvers import (
     real_time_planner,
 )
 from procwm.bench.planner_text import planner_text
-from procwm.bench.results import command_line, write_results, write_text
+from procwm.bench.results import command_line, write_results
+from procwm.data.files import write_text
 from procwm.errors import SpecError
 from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.objective import objective

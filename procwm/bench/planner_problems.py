@@ -16,7 +16,8 @@ from procwm.testing import control_problem
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
-from procwm.world.predictors.residual import ResidualPredictor, smooth_network
+from procwm.world.perceptron import smooth_network
+from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.scaler import Scaler
 
 _TIME_CONSTANTS = (3.0, 15.0)

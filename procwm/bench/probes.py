@@ -10,7 +10,7 @@ from procwm.data.series import Log
 from procwm.data.window import grid
 from procwm.plant.scenario import TruthRow
 from procwm.training.diagnostics import collapse
-from procwm.training.moments import predicted, reachable
+from procwm.training.moments import predicted
 from procwm.training.tensors import log_tensors
 from procwm.world.model import WorldModel
 
@@ -31,7 +31,7 @@ def state_probes(
         names: of the states.
     """
     rows = grid(screen(log, model.plant).trusted(), model.rule)
-    moments = np.flatnonzero(reachable(rows, 0))
+    moments = np.flatnonzero(rows.ready)
     time_ns = np.array([row.time_ns for row in truth])
     # The plant is sampled at its ticks, and a row of the grid is one of them.
     at = np.searchsorted(time_ns, rows.time_ns[moments], side="right") - 1

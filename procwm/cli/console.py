@@ -1,7 +1,6 @@
 """What the commands say: progress on a terminal only, and results as text or as one JSON object."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from procwm.data.files import finite
 
 Advance = Callable[[float, str], None]
 """Told how much of the work is done (0 to 1) and what is being done."""
@@ -40,17 +41,6 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
 def emit_json(result: Mapping[str, Any]) -> None:
     """One JSON object on stdout; numbers that JSON cannot hold become null."""
     typer.echo(json.dumps(finite(result), indent=2))
-
-
-def finite(value: Any) -> Any:
-    """`value` with every non-finite number replaced by `None`."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def emit_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:

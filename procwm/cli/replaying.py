@@ -1,6 +1,5 @@
 """What `procwm replay` does once its model is read."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -9,15 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from procwm.cli.console import finite
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
-from procwm.data.files import replacing
+from procwm.data.files import replacing, write_json, write_text
 from procwm.data.log import read_log
 from procwm.data.series import Log
 from procwm.plant.tags import PlantSpec
 from procwm.report import build_replay_report, words
-from procwm.report.page import write_html
 from procwm.runtime.replay import replay
 from procwm.training.evaluation import evaluate
 from procwm.training.soft_sensor import sensed
@@ -46,7 +43,7 @@ def replayed(
         f"Log: {words.duration(log.hours)}, {', '.join(path.name for path in logs)}.",
         f"Model: {scores.verdict}.",
     ]
-    write_html(out / "report.html", build_replay_report(plant, result, scores=texts, how=how))
+    write_text(out / "report.html", build_replay_report(plant, result, scores=texts, how=how))
     facts = {
         "plant": plant.name,
         "rows": len(result.grid),
@@ -60,8 +57,7 @@ def replayed(
         "surprised": result.surprised,
         "model": texts,
     }
-    with replacing(out / "replay.json") as partial:
-        partial.write_text(json.dumps(finite(facts), indent=2) + "\n", encoding="utf-8")
+    write_json(out / "replay.json", facts)
     if model.sensor_heads:
         with replacing(out / "sensors.csv") as partial:
             _sensed(model, log).to_csv(partial, index=False)

@@ -21,13 +21,15 @@ from jaxtyping import Bool, Float
 
 from procwm.errors import SpecError
 from procwm.plant.tags import names_of
+from procwm.world.averaging import gain
 from procwm.world.model import WorldModel
 
 _OUTLIER = 6.0
 """An error further from its bias than this many mean absolute deviations is clipped to it."""
 _UNCLIPPED = 3
 """Errors at a lead before any of them can be told to be an outlier."""
-_SPREAD_GAIN = 0.1
+_SPREAD_SHARE = 0.1
+"""Of a new deviation, in their mean."""
 _SMALLEST_SPREAD = 1e-3
 """Of the span of an output; an instrument that repeats its value must not make every change an outlier."""
 
@@ -59,8 +61,8 @@ class DisturbanceEstimator:
 
     def __init__(self, model: WorldModel) -> None:
         self._model, self._horizon = model, model.horizon
-        self._gain = model.feedback.cpu().numpy()
-        if not ((self._gain > 0.0) & (self._gain <= 1.0)).all():
+        self._share = model.feedback.cpu().numpy()
+        if not ((self._share > 0.0) & (self._share <= 1.0)).all():
             raise SpecError(
                 f"plant {model.plant.name}: the model's feedback leaves the interval above 0 and up to 1; "
                 "train it anew"
@@ -131,11 +133,9 @@ class DisturbanceEstimator:
         known = np.isfinite(error)
         innovation = np.where(known, error - bias[:leads], 0.0)
         reach = _OUTLIER * np.maximum(spread[:leads], _SMALLEST_SPREAD * self._span)
-        # The first errors at a lead are all that is known of it: they are averaged, whatever their size.
-        gain = np.maximum(self._gain[:leads], 1.0 / (count[:leads] + 1.0))
         clipped = np.where(count[:leads] >= _UNCLIPPED, innovation.clip(-reach, reach), innovation)
-        bias[:leads] += gain * clipped
-        weight = np.where(known, np.maximum(_SPREAD_GAIN, 1.0 / (count[:leads] + 1.0)), 0.0)
+        bias[:leads] += gain(self._share[:leads], count[:leads]) * clipped
+        weight = np.where(known, gain(_SPREAD_SHARE, count[:leads]), 0.0)
         spread[:leads] += weight * (np.abs(clipped) - spread[:leads])
         count[:leads] += known
         carried = np.concatenate((latent[None], arrived))[: self._horizon]

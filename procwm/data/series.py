@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
@@ -82,7 +82,7 @@ class Log:
     mv_names: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     duplicates: int = 0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not any(len(series) for series in self.series.values()):
@@ -117,16 +117,19 @@ class Log:
         cut = {name: series.between(start_ns, end_ns) for name, series in self.series.items()}
         return Log(series=cut, mv_names=self.mv_names, ignored=self.ignored)
 
-    def samples(self) -> list[Sample]:
-        """Every sample, in order of time, then of tag."""
-        everything = [
+    def samples(self, start_ns: int | None = None, end_ns: int | None = None) -> list[Sample]:
+        """Samples with `start_ns <= time < end_ns`, every one without them, in order of time, then of tag."""
+        first_ns = self.start_ns if start_ns is None else start_ns
+        last_ns = self.end_ns + 1 if end_ns is None else end_ns
+        found = [
             Sample(name, value, QUALITIES[code], time_ns)
             for name, series in self.series.items()
+            for part in [series.between(first_ns, last_ns)]
             for time_ns, value, code in zip(
-                series.time_ns.tolist(), series.value.tolist(), series.quality.tolist(), strict=True
+                part.time_ns.tolist(), part.value.tolist(), part.quality.tolist(), strict=True
             )
         ]
-        return sorted(everything, key=lambda sample: sample.source_ns)
+        return sorted(found, key=lambda sample: sample.source_ns)
 
     @cached_property
     def identity(self) -> str:

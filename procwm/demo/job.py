@@ -1,7 +1,6 @@
 """The demo from nothing to a report, phase by phase."""
 
 import asyncio
-import json
 import multiprocessing
 import shutil
 import time
@@ -16,7 +15,7 @@ from procwm.bench.control import INTERVALS, ORDER
 from procwm.bench.learned import Learned, learn
 from procwm.bench.operating import OperatingLog
 from procwm.control.controller import Controller
-from procwm.data.files import replacing
+from procwm.data.files import write_json, write_text
 from procwm.data.log import read_log
 from procwm.data.writer import parts_of
 from procwm.demo.comparators import compared
@@ -26,7 +25,6 @@ from procwm.plant import registry
 from procwm.plant.scenario import Scenario, TruthRow
 from procwm.plant.specfile import dump_plant
 from procwm.report import build_report
-from procwm.report.page import write_html
 from procwm.training.evaluation import evaluate
 from procwm.training.trainer import Progress
 from procwm.world.model import WorldModel
@@ -66,9 +64,8 @@ class Demo:
             summary = summary_of(outcome)
             document = build_report(report_of(outcome, summary))
         summary["phases_s"] = self._phases
-        write_html(self._out / "report.html", document)
-        with replacing(self._out / "summary.json") as partial:
-            partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_text(self._out / "report.html", document)
+        write_json(self._out / "summary.json", summary)
         return summary
 
     def _outcome(self, others: Executor) -> Outcome:

@@ -18,35 +18,21 @@ from procwm.planning.moves import MoveBlocks, MoveSpace
 from procwm.planning.objective import objective
 from procwm.planning.prediction import GUARD_TOLERANCE
 from procwm.planning.problem import ControlProblem
-from procwm.planning.sampling import block_moves, first_spread
+from procwm.planning.sampling import SamplingConfig, block_moves, first_spread
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchMethod:
-    """How to search.
+class BatchMethod(SamplingConfig):
+    """How to search every problem; there is no deadline, so all rounds are made.
 
     Attributes:
-        candidates: of each problem in the first round.
-        rounds: count of them.
-        decay: each round has this many times fewer candidates.
-        elites: best candidates that the next round is drawn around.
-        kept: elites carried over as candidates.
-        colour: power of 1/frequency in the noise; 0 is white.
-        momentum: share of the old mean and spread in the new ones.
         temperature: of the weights `exp(-cost / temperature)` of the next mean, relative to the spread of
             costs; the spread of moves then stays as it is. `None` takes the elites' mean and spread.
         at_once: trajectories that are rolled out together: memory does not grow beyond that.
     """
 
-    candidates: int = 256
-    rounds: int = 5
-    decay: float = 1.25
-    elites: int = 16
-    kept: int = 5
-    colour: float = 2.0
-    momentum: float = 0.1
     temperature: float | None = None
     at_once: int = 4096
 

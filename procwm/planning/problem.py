@@ -1,7 +1,7 @@
 """One cycle's planning problem and its answer, both values in engineering units."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -194,9 +194,9 @@ class Plan:
         mv: moves to positions; within hard limits whenever the status is usable.
         cv: predicted outputs, disturbance estimate included.
         guard: predicted guardrails, calibrated margin included; safe where `<= 0`.
-        cost: objective over the horizon, in the units of `docs` cost; `inf` where not usable.
+        cost: objective over the horizon; `inf` where not usable.
         solve_s: wall time spent.
-        rung: which part of the planner produced it, e.g. `program`, `sampling`, `previous`.
+        rung: which part of the planner produced it, such as `sqp`, `sampling`, `previous`.
         note: one sentence for an operator where there is something to say.
         stopped: what ended the optimisation, in words; empty where there was none.
         optimality: at this plan, where an optimisation produced it.
@@ -210,10 +210,10 @@ class Plan:
     cost: float
     solve_s: float
     rung: str
-    note: str = field(default="")
-    stopped: str = field(default="")
-    optimality: Optimality | None = field(default=None)
-    active: tuple[str, ...] = field(default=())
+    note: str = ""
+    stopped: str = ""
+    optimality: Optimality | None = None
+    active: tuple[str, ...] = ()
 
     @property
     def worst_guard(self) -> float:

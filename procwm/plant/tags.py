@@ -246,7 +246,7 @@ class PlantSpec:
     name: str
     interval_s: float
     tags: tuple[Tag, ...]
-    opcua: OpcUaSettings | None = field(default=None)
+    opcua: OpcUaSettings | None = None
     control: ControlSettings = field(default_factory=ControlSettings)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """What a report is made from: values in engineering units, no HTML."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,5 +79,5 @@ class ControlReport:
     guard_names: Sequence[str]
     plan_guard_names: Sequence[str]
     plans: Sequence[PlanTrace]
-    events: Sequence[Event] = field(default=())
-    how: Sequence[str] = field(default=())
+    events: Sequence[Event] = ()
+    how: Sequence[str] = ()

@@ -6,7 +6,7 @@ readers, and lines that matter differ in width or dash as well, so that a grey p
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class Panel:
     limits: Interval | None = None
     zone: Interval | None = None
     unsafe_above: float | None = None
-    at_least: Sequence[float] = field(default=())
+    at_least: Sequence[float] = ()
 
 
 def tag_title(tag: Tag) -> str:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from plotly.offline import get_plotlyjs
@@ -142,14 +141,6 @@ def render(page: Page) -> str:
         f"{sections}\n<footer>{_text(footer)}</footer>\n</main>\n"
         f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"
     )
-
-
-def write_html(path: Path, document: str) -> None:
-    """Write `document` under a temporary name, then rename it: a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(document, encoding="utf-8")
-    partial.replace(path)
 
 
 def _section(section: Section, counter: Iterator[int]) -> str:

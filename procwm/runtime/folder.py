@@ -7,13 +7,12 @@ DIR/state                                    as `Snapshot` keeps it
 """
 
 import getpass
-import json
 from pathlib import Path
 from types import TracebackType
 
 from procwm.control.controller import Controller
 from procwm.control.state import ControllerState
-from procwm.data.files import replacing
+from procwm.data.files import write_json
 from procwm.plant.samples import Sample
 from procwm.runtime.audit import AuditLog
 from procwm.runtime.cycle import Cycle
@@ -71,8 +70,7 @@ class RunFolder:
     ) -> None:
         self._audit.__exit__(kind, error, trace)
         self._recorder.close()
-        with replacing(self.directory / "kpis.json") as temporary:
-            temporary.write_text(json.dumps(self.kpis.summary(), indent=1) + "\n", encoding="utf-8")
+        write_json(self.directory / "kpis.json", self.kpis.summary())
 
 
 def _whoever() -> str:

@@ -13,7 +13,7 @@ from procwm.control.decision import Decision
 from procwm.control.measurement import utc
 from procwm.control.modes import Mode
 from procwm.control.state import ControllerState
-from procwm.data.series import QUALITIES, Log
+from procwm.data.series import Log
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import LinkError, SpecError
 from procwm.plant.samples import Sample, Setpoints
@@ -208,7 +208,7 @@ def _begun(controller: Controller, log: Log, rows: Grid, row: int) -> tuple[Cont
     center, _ = controller.model.scaler.part(names_of(controller.plant.mvs))
     mv = np.where(rows.valid[row, columns], rows.values[row, columns], center)
     last_mv = dict(zip(names_of(controller.plant.mvs), mv.tolist(), strict=True))
-    history = _samples(log, first_ns, last_ns)
+    history = log.samples(first_ns, last_ns + 1)
     return controller.observe(history, controller.start(last_mv), time=utc(last_ns)), row
 
 
@@ -216,20 +216,7 @@ def _between(log: Log, rows: Grid, row: int) -> list[Sample]:
     """Samples after the row before `row`, up to it; after a jump in time, those of one window."""
     now_ns = int(rows.time_ns[row])
     before_ns = int(rows.time_ns[row - 1]) if row else now_ns - rows.rule.span_ns
-    return _samples(log, max(before_ns, now_ns - rows.rule.span_ns) + 1, now_ns)
-
-
-def _samples(log: Log, first_ns: int, last_ns: int) -> list[Sample]:
-    """Samples with `first_ns <= time <= last_ns`, in order of time."""
-    found = [
-        Sample(name, value, QUALITIES[code], time_ns)
-        for name, series in log.series.items()
-        for part in [series.between(first_ns, last_ns + 1)]
-        for time_ns, value, code in zip(
-            part.time_ns.tolist(), part.value.tolist(), part.quality.tolist(), strict=True
-        )
-    ]
-    return sorted(found, key=lambda sample: sample.source_ns)
+    return log.samples(max(before_ns, now_ns - rows.rule.span_ns) + 1, now_ns + 1)
 
 
 def _half_width(model: WorldModel, lead: int) -> Float[np.ndarray, " cv"]:

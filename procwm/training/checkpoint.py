@@ -1,6 +1,5 @@
 """An interrupted training on disk: one safetensors file, replaced whole."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from procwm.data.files import replacing
 from procwm.errors import TrainingError
 
 _IDENTITY = "identity"
@@ -20,17 +20,12 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], identity: str) -
     Args:
         identity: of log, plant, seed and configuration: what the tensors may be continued with.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(
-            {name: tensor.contiguous() for name, tensor in tensors.items()}, scratch, {_IDENTITY: identity}
-        )
-        scratch.replace(path)
+        with replacing(path) as temporary:
+            save_file(whole, temporary, {_IDENTITY: identity})
     except OSError as error:
         raise TrainingError(f"{path}: the checkpoint cannot be written: {error.strerror or error}") from None
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path, identity: str) -> dict[str, Tensor]:

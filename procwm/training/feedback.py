@@ -16,6 +16,7 @@ from torch import Tensor
 from procwm.data.anchors import anchors
 from procwm.data.window import Grid
 from procwm.training.tensors import log_tensors
+from procwm.world.averaging import gain
 from procwm.world.model import WorldModel
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
@@ -54,7 +55,7 @@ def corrected(
 ) -> Float[np.ndarray, "row cv"]:
     """What is left of errors at one lead, in order of time, once each is foreseen from those before it.
 
-    As the controller does, the first of them are averaged. NaN where nothing was measured.
+    As the controller does it, but for its clipping of outliers. NaN where nothing was measured.
 
     Args:
         share: of a new error that is believed.
@@ -63,7 +64,7 @@ def corrected(
     bias, count = np.zeros(errors.shape[1]), np.zeros(errors.shape[1])
     for row, error in enumerate(errors):
         left[row] = error - bias
-        bias += np.maximum(share, 1.0 / (count + 1.0)) * np.nan_to_num(left[row])
+        bias += gain(share, count) * np.nan_to_num(left[row])
         count += np.isfinite(error)
     return left
 

@@ -134,11 +134,7 @@ class Trainee(nn.Module):
             kind: of the predictor's networks the one that is asked; `None` for the predictor as it is.
         """
         predictor = self.predictor if kind is None else self.predictor.only(kind)
-        states = []
-        for k in range(mv.shape[1]):
-            latent = predictor(latent, mv[:, k], dv[:, k])
-            states.append(latent)
-        return torch.stack(states, dim=1)
+        return predictor.imagine(latent, mv, dv)
 
 
 def losses(

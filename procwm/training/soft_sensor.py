@@ -9,7 +9,7 @@ from procwm.errors import TrainingError
 from procwm.plant.samples import Quality
 from procwm.training.guardrail import default_coverage, fitted_head, refuse_too_few
 from procwm.training.labels import Labels
-from procwm.training.moments import predicted, reachable
+from procwm.training.moments import predicted
 from procwm.training.quadratic_form import as_network
 from procwm.training.tensors import log_tensors
 from procwm.world.calibration import symmetric_margin
@@ -59,7 +59,7 @@ def learn_soft_sensor(
 def sensed(model: WorldModel, log: Log) -> dict[str, TagSeries]:
     """What the soft sensors of `model` read over `log`, by name, at every row with a whole window."""
     rows = grid(log, model.rule)
-    moments = np.flatnonzero(reachable(rows, 0))
+    moments = np.flatnonzero(rows.ready)
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
     parts = torch.split(torch.as_tensor(moments), _CHUNK)
     values = torch.cat([model.sense(predicted(model, tensors, part, 0)) for part in parts]).numpy()

@@ -236,11 +236,7 @@ class WorldModel(nn.Module):
         dv: Float[Tensor, "batch horizon dv"],
     ) -> Float[Tensor, "batch horizon latent"]:
         """Latent states under the given MVs and DVs (scaled); row 0 is the end of the first interval."""
-        states = []
-        for k in range(mv.shape[1]):
-            latent = self.predictor(latent, mv[:, k], dv[:, k])
-            states.append(latent)
-        return torch.stack(states, dim=1)
+        return self.predictor.imagine(latent, mv, dv)
 
     def rollout(
         self,

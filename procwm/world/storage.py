@@ -3,7 +3,6 @@
 import json
 import math
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead, SensorHead
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
+from procwm.world.perceptron import smooth_network
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.scaler import Scaler
 from procwm.world.surprise import Surprise
@@ -199,10 +199,7 @@ def _widths(network: nn.Sequential) -> tuple[int, ...]:
 
 
 def _network(widths: tuple[int, ...]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), nn.Tanh()]
-    return nn.Sequential(*layers[:-1])
+    return smooth_network(widths[0], widths[1:-1], widths[-1])
 
 
 def _predictor(sizes: _Sizes, mv: int, dv: int, outputs: int) -> ResidualPredictor:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -49,7 +49,7 @@ class _Desk:
     value: float
     wanted: float
     decide_s: float
-    portion_s: float = field(default=-math.inf)
+    portion_s: float = -math.inf
 
 
 class Operators:

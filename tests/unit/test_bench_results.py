@@ -18,14 +18,6 @@ def test_rows_and_text_are_written_together_and_leave_no_partial_file(tmp_path: 
     assert sorted(path.name for path in written.parent.iterdir()) == ["control.json", "control.md"]
 
 
-def test_what_is_not_finite_becomes_null_because_json_has_no_number_for_it(tmp_path: Path) -> None:
-    rows = [{"gap": math.nan, "deep": {"list": [math.inf, 1.0]}, "text": "kept"}]
-    written = write_results(tmp_path, "model", rows, "")
-    assert json.loads(written.read_text(encoding="utf-8")) == [
-        {"gap": None, "deep": {"list": [None, 1.0]}, "text": "kept"}
-    ]
-
-
 def test_a_spread_is_mean_and_standard_deviation_of_what_is_known() -> None:
     assert spread([1.0, 3.0], 1) == "2.0 ± 1.4"
     assert spread([2.0, math.nan], 1) == "2.0"

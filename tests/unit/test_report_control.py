@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 from report_cases import PLANT, SUMMARY, control_report
 
 from procwm.report import build_report, words
-from procwm.report.page import write_html
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +94,6 @@ def test_a_report_stands_without_plans_and_without_guardrails() -> None:
     document = build_report(bare)
     assert "<h2>Guardrails" not in document
     assert "<h2>Predictions" not in document
-
-
-def test_a_report_appears_whole(tmp_path: Path) -> None:
-    write_html(tmp_path / "new" / "report.html", "<p>all of it")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
 
 
 @pytest.mark.parametrize(

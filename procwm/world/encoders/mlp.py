@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from procwm.world.encoders.features import window_features
-from procwm.world.predictors.residual import smooth_network
+from procwm.world.perceptron import smooth_network
 from procwm.world.protocols import ModelInput
 
 

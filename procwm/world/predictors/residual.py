@@ -8,22 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from procwm.errors import SpecError
+from procwm.world.perceptron import smooth_network
 from procwm.world.predictors.mean import MeanNetwork
 from procwm.world.predictors.scheduled import ScheduledNetwork
 from procwm.world.predictors.stability import stable
-
-
-def smooth_network(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
-    """`Linear, Tanh, ..., Linear` whose last layer starts at zero: it adds nothing until trained."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.Tanh()]
-        inputs = width
-    last = nn.Linear(inputs, outputs)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(*layers, last)
-
 
 ALONE = ("mlp", "scheduled")
 """Architectures of the network."""
@@ -80,6 +68,19 @@ class ResidualPredictor(nn.Module):
         inputs = torch.cat((latent, mv, dv), dim=-1)
         step: Tensor = self.linear(inputs) + self.network(inputs)
         return latent + step
+
+    def imagine(
+        self,
+        latent: Float[Tensor, "batch latent"],
+        mv: Float[Tensor, "batch step mv"],
+        dv: Float[Tensor, "batch step dv"],
+    ) -> Float[Tensor, "batch step latent"]:
+        """Latent states ahead; row 0 is the end of the first interval."""
+        states = []
+        for k in range(mv.shape[1]):
+            latent = self(latent, mv[:, k], dv[:, k])
+            states.append(latent)
+        return torch.stack(states, dim=1)
 
     def only(self, kind: str) -> "ResidualPredictor":
         """This predictor with that part of its network alone; the weights are the same tensors.

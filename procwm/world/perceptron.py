@@ -1,0 +1,17 @@
+"""The perceptron of which encoders, predictors and heads are made."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def smooth_network(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+    """`Linear, Tanh, ..., Linear` whose last layer starts at zero: it adds nothing until trained."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), nn.Tanh()]
+        inputs = width
+    last = nn.Linear(inputs, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)
