@@ -24,16 +24,20 @@ from procwm.errors import (
 if TYPE_CHECKING:
     from procwm.control.controller import Controller
     from procwm.control.decision import Decision
+    from procwm.control.health import Permits
     from procwm.control.modes import Mode
     from procwm.control.state import ControllerState
     from procwm.data.log import read_log
     from procwm.data.series import Log
     from procwm.data.writer import write_log
+    from procwm.planning.ensemble import EnsemblePlanner
+    from procwm.planning.planner import MpcPlanner
     from procwm.plant.registry import scenario, scenarios
     from procwm.plant.samples import Quality, Sample
     from procwm.plant.specfile import dump_plant, load_plant
     from procwm.plant.tags import PlantSpec, Role, Tag
     from procwm.runtime.replay import replay
+    from procwm.training.config import TrainingConfig
     from procwm.training.evaluation import evaluate
     from procwm.training.guardrail import learn_guardrail
     from procwm.training.label_times import suggest_label_times
@@ -47,14 +51,18 @@ _HOMES = {
     "Controller": "procwm.control.controller",
     "ControllerState": "procwm.control.state",
     "Decision": "procwm.control.decision",
+    "EnsemblePlanner": "procwm.planning.ensemble",
     "Labels": "procwm.training.labels",
     "Log": "procwm.data.series",
     "Mode": "procwm.control.modes",
+    "MpcPlanner": "procwm.planning.planner",
+    "Permits": "procwm.control.health",
     "PlantSpec": "procwm.plant.tags",
     "Quality": "procwm.plant.samples",
     "Role": "procwm.plant.tags",
     "Sample": "procwm.plant.samples",
     "Tag": "procwm.plant.tags",
+    "TrainingConfig": "procwm.training.config",
     "WorldModel": "procwm.world.model",
     "dump_plant": "procwm.plant.specfile",
     "evaluate": "procwm.training.evaluation",
@@ -77,12 +85,15 @@ __all__ = [
     "Controller",
     "ControllerState",
     "Decision",
+    "EnsemblePlanner",
     "Labels",
     "LinkError",
     "Log",
     "LogError",
     "Mode",
+    "MpcPlanner",
     "OutcomeUnknownError",
+    "Permits",
     "PlantSpec",
     "ProcwmError",
     "Quality",
@@ -91,6 +102,7 @@ __all__ = [
     "SimulationError",
     "SpecError",
     "Tag",
+    "TrainingConfig",
     "TrainingError",
     "WorldModel",
     "dump_plant",

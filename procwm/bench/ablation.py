@@ -13,14 +13,13 @@ import torch
 
 from procwm.bench import Progress
 from procwm.bench.closed_loop import closed_loop
-from procwm.bench.model import SEEDS, TEST_HOURS, named
+from procwm.bench.model import SEEDS, TEST_HOURS
 from procwm.bench.model_logs import real_logs
 from procwm.bench.operating import operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.control.controller import Controller
 from procwm.data.series import Log, TagSeries
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import Collapse, FirstWeights, Others, TrainingConfig
@@ -90,11 +89,10 @@ def run_ablation(
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    command = command_line("ablation", scenarios, seeds, hours)
+    command = command_line("ablation", scenarios, seeds, hours, logs, plants)
     if logs is None:
         found = _simulated(scenarios, seeds or SEEDS, hours or HOURS, say)
     else:
-        command += " --logs LOGS" + (" --plants PLANTS" if plants is not None else "")
         found = _real(logs, plants, scenarios, seeds or SEEDS, say)
     rows: list[Row] = []
     for more in found:
@@ -107,7 +105,7 @@ def _simulated(
     names: Sequence[str], seeds: Sequence[int], hours: float, say: Progress
 ) -> Iterator[list[Row]]:
     for seed in seeds:
-        for name, scenario in ({n: find_scenario(n) for n in names} or all_scenarios()).items():
+        for name, scenario in installed(names).items():
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
             for without in TRAININGS:
@@ -125,7 +123,7 @@ def _simulated(
 def _real(
     logs: Path, plants: Path | None, names: Sequence[str], seeds: Sequence[int], say: Progress
 ) -> Iterator[list[Row]]:
-    for real in named(real_logs(logs, plants), names):
+    for real in real_logs(logs, plants, names):
         for seed in seeds:
             for without in TRAININGS:
                 say(f"{real.name}, seed {seed}, without {without}")

@@ -22,8 +22,7 @@ from procwm.bench.soft_sensor import with_sensors
 from procwm.control.controller import Controller
 from procwm.data.cadence import default_hold_s
 from procwm.data.window import grid
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
 
 SEEDS = (0, 1, 2)
@@ -66,7 +65,7 @@ def run_control(
         hours: of routine log; `HOURS` where `None`.
         progress: told what is being done.
     """
-    chosen = {name: find_scenario(name) for name in scenarios} or all_scenarios()
+    chosen = installed(scenarios)
     command = command_line("control", scenarios, seeds, hours)
     say = progress or (lambda _: None)
     rows: list[Row] = []

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from scipy.linalg import solve_discrete_are
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
 from procwm.bench import Progress
 from procwm.bench.planner_problems import Case, Cycles
 from procwm.bench.results import command_line, table, write_results
+from procwm.bench.threads import one_thread
 from procwm.planning.foresight import Foresight
 from procwm.planning.linearisation import imagine
 from procwm.planning.moves import MoveSpace, move_blocks
@@ -63,19 +62,14 @@ def run_critic(
         progress: told what is being done.
     """
     rows: list[dict[str, Any]] = []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            for case in _CASES:
-                for seed in seeds or _SEEDS:
-                    if progress is not None:
-                        progress(f"{case.name}, seed {seed}")
-                    step = SetpointStep(replace(case, seed=seed))
-                    rows += [step.run(tail, horizon) for tail in TAILS for horizon in _HORIZONS]
-    finally:
-        torch.set_num_threads(threads)
-    text = critic_text(rows, command_line("critic", (), seeds, None))
+    with one_thread():
+        for case in _CASES:
+            for seed in seeds or _SEEDS:
+                if progress is not None:
+                    progress(f"{case.name}, seed {seed}")
+                step = SetpointStep(replace(case, seed=seed))
+                rows += [step.run(tail, horizon) for tail in TAILS for horizon in _HORIZONS]
+    text = critic_text(rows, command_line("critic", seeds=seeds))
     return write_results(out, "critic", rows, text)
 
 

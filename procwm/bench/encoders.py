@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from procwm.bench import Progress
-from procwm.bench.model import SEEDS, TEST_HOURS, named
+from procwm.bench.model import SEEDS, TEST_HOURS
 from procwm.bench.model_logs import RealLog, real_logs
 from procwm.bench.operating import operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.series import Log, TagSeries
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig
 from procwm.training.evaluation import evaluate
@@ -67,12 +66,11 @@ def run_encoders(
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    command = command_line("encoders", scenarios, seeds, hours)
+    command = command_line("encoders", scenarios, seeds, hours, logs, plants)
     if logs is None:
         found = _simulated(scenarios, seeds or SEEDS, hours or HOURS)
     else:
-        command += " --logs LOGS" + (" --plants PLANTS" if plants is not None else "")
-        found = _real(named(real_logs(logs, plants), scenarios), seeds or SEEDS)
+        found = _real(real_logs(logs, plants, scenarios), seeds or SEEDS)
     rows: list[Row] = []
     for case in found:
         for kind in ENCODERS:
@@ -83,7 +81,7 @@ def run_encoders(
 
 
 def _simulated(names: Sequence[str], seeds: Sequence[int], hours: float) -> Iterator[Case]:
-    for name, scenario in ({n: find_scenario(n) for n in names} or all_scenarios()).items():
+    for name, scenario in installed(names).items():
         for seed in seeds:
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)

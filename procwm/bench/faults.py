@@ -87,7 +87,7 @@ def run_faults(
         runs = len(names) * len(seeds)
         served_campaign(names, seeds, rounds=-(-_SERVED_ROUNDS // runs), progress=progress, tallies=tallies)
         campaign(names, seeds, rounds=-(-_ROUNDS // runs), progress=progress, tallies=tallies)
-    command = command_line("faults", scenarios, seeds if len(seeds) > 1 or seeds[0] else (), None)
+    command = command_line("faults", scenarios, seeds if len(seeds) > 1 or seeds[0] else ())
     result = summary(tallies)
     write_text(out / "faults.md", _text(result, tallies, command, names, time.perf_counter() - began))
     write_json(out / "faults.json", result)

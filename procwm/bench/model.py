@@ -14,9 +14,7 @@ from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.screening import screen
 from procwm.data.series import Log
 from procwm.data.window import grid
-from procwm.errors import SpecError
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.tags import PlantSpec
 from procwm.training.evaluation import evaluate
 from procwm.training.scoring import LEADS, scoring
@@ -57,12 +55,11 @@ def run_model(
     """
     say = progress or (lambda _: None)
     chosen = seeds or SEEDS
-    command = command_line("model", scenarios, seeds, hours)
+    command = command_line("model", scenarios, seeds, hours, logs, plants)
     if logs is None:
         found = _simulated(scenarios, chosen, hours or HOURS, say)
     else:
-        command += " --logs LOGS" + (" --plants PLANTS" if plants is not None else "")
-        found = _real(named(real_logs(logs, plants), scenarios), chosen, say)
+        found = _real(real_logs(logs, plants, scenarios), chosen, say)
     rows: list[Row] = []
     for more in found:
         rows += more
@@ -73,7 +70,7 @@ def run_model(
 def _simulated(
     names: Sequence[str], seeds: Sequence[int], hours: float, say: Progress
 ) -> Iterator[list[Row]]:
-    for name, scenario in ({n: find_scenario(n) for n in names} or all_scenarios()).items():
+    for name, scenario in installed(names).items():
         for seed in seeds:
             say(f"{name}, seed {seed}: learning from {hours:g} h")
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
@@ -82,15 +79,6 @@ def _simulated(
             yield measured(
                 name, scenario.plant, taught.log, test.log, seed=seed, simulated=test, states=states
             )
-
-
-def named(found: Sequence[RealLog], names: Sequence[str]) -> Sequence[RealLog]:
-    """Those of the given names, all where none is given; `SpecError` where there is none of a name."""
-    known = {real.name: real for real in found}
-    for name in names:
-        if name not in known:
-            raise SpecError(f"there is no log {name}; there are {', '.join(known)}")
-    return [known[name] for name in names] or found
 
 
 def _real(found: Sequence[RealLog], seeds: Sequence[int], say: Progress) -> Iterator[list[Row]]:

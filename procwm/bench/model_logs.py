@@ -1,6 +1,6 @@
 """Logs of real plants: where they are, what of them teaches, and how far a model runs on its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +44,8 @@ class RealLog:
     given: bool
 
 
-def real_logs(folder: Path, plants: Path | None = None) -> tuple[RealLog, ...]:
-    """The logs in `folder` that there are plant files for, by name.
+def real_logs(folder: Path, plants: Path | None = None, names: Sequence[str] = ()) -> tuple[RealLog, ...]:
+    """The logs in `folder` that there are plant files for, in order of name.
 
     `NAME.csv` (or `.parquet`) is the log of `NAME.toml`; where there are `NAME_train` and `NAME_test`
     instead, the second one tests.
@@ -53,9 +53,10 @@ def real_logs(folder: Path, plants: Path | None = None) -> tuple[RealLog, ...]:
     Args:
         folder: holds the logs.
         plants: holds the plant files; `folder` where `None`.
+        names: of the logs that are wanted; all where empty.
 
     Raises:
-        SpecError: there is no plant file that has a log.
+        SpecError: there is no plant file that has a log, or no log of a name.
     """
     where = plants or folder
     found = []
@@ -73,7 +74,11 @@ def real_logs(folder: Path, plants: Path | None = None) -> tuple[RealLog, ...]:
         raise SpecError(
             f"{where}: no NAME.toml with a log NAME.csv, or NAME_train.csv and NAME_test.csv, in {folder}"
         )
-    return tuple(found)
+    known = {real.name: real for real in found}
+    for name in names:
+        if name not in known:
+            raise SpecError(f"there is no log {name}; there are {', '.join(known)}")
+    return tuple(known[name] for name in names or known)
 
 
 def _file(folder: Path, stem: str) -> Path | None:

@@ -26,8 +26,7 @@ from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import grid, held
 from procwm.errors import LogError
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.training.config import Others, TrainingConfig
@@ -87,7 +86,7 @@ def run_objectives(
     command = command_line("objectives", scenarios, seeds, hours)
     rows: list[Row] = []
     for seed in seeds or SEEDS:
-        for name, scenario in ({n: find_scenario(n) for n in scenarios} or all_scenarios()).items():
+        for name, scenario in installed(scenarios).items():
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours or HOURS)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
             for found in collapse_rows(scenario, taught, test, seed, say):

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from threadpoolctl import threadpool_limits
 
 from procwm.bench import Progress
 from procwm.bench.planner_plot import growth_page
@@ -24,6 +22,7 @@ from procwm.bench.planner_solvers import (
 )
 from procwm.bench.planner_text import planner_text
 from procwm.bench.results import command_line, write_results
+from procwm.bench.threads import one_thread
 from procwm.data.files import write_text
 from procwm.errors import SpecError
 from procwm.planning.moves import MoveSpace, move_blocks
@@ -69,19 +68,14 @@ def run_planner(
     command = command_line("planner", scenarios, seeds, hours)
     rows: list[dict[str, Any]] = []
     path = out / "planner.json"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            for number, case in enumerate(cases, start=1):
-                if progress is not None:
-                    progress(f"{case.name} ({number} of {len(cases)})")
-                rows += measure(case, [name for name in SOLVERS if name not in absent])
-                # A long run that is interrupted leaves what it has.
-                path = write_results(out, "planner", rows, planner_text(rows, absent, command))
-                write_text(out / "planner.html", growth_page(rows))
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        for number, case in enumerate(cases, start=1):
+            if progress is not None:
+                progress(f"{case.name} ({number} of {len(cases)})")
+            rows += measure(case, [name for name in SOLVERS if name not in absent])
+            # A long run that is interrupted leaves what it has.
+            path = write_results(out, "planner", rows, planner_text(rows, absent, command))
+            write_text(out / "planner.html", growth_page(rows))
     return path
 
 

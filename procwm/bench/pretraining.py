@@ -10,8 +10,7 @@ from procwm.bench.model import SEEDS, TEST_HOURS
 from procwm.bench.operating import OperatingLog, operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.series import Log
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Operation, Scenario
 from procwm.training.config import TrainingConfig
 from procwm.training.evaluation import evaluate
@@ -52,7 +51,7 @@ def run_pretraining(
     command = command_line("pretraining", scenarios, seeds, hours)
     rows: list[Row] = []
     for seed in seeds or SEEDS:
-        for name, scenario in ({n: find_scenario(n) for n in scenarios} or all_scenarios()).items():
+        for name, scenario in installed(scenarios).items():
             quiet = operate(
                 scenario, seed=seed + _PASSIVE_SEED, hours=hours or HOURS, operation=Operation.EXTERNAL
             )

@@ -16,8 +16,7 @@ from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.log import write_log
 from procwm.data.series import Log
 from procwm.errors import ProcwmError
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
 from procwm.training.trainer import train
 
@@ -46,7 +45,7 @@ def run_replay(
         hours: of the log that is replayed; a year where `None`.
         progress: told what is being done.
     """
-    chosen = {name: find_scenario(name) for name in scenarios} or all_scenarios()
+    chosen = installed(scenarios)
     say = progress or (lambda _: None)
     rows: list[Row] = []
     for scenario in chosen.values():

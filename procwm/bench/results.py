@@ -19,12 +19,21 @@ def write_results(out: Path, name: str, rows: Sequence[Row], text: str) -> Path:
     return path
 
 
-def command_line(name: str, scenarios: Sequence[str], seeds: Sequence[int], hours: float | None) -> str:
+def command_line(
+    name: str,
+    scenarios: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    hours: float | None = None,
+    logs: Path | None = None,
+    plants: Path | None = None,
+) -> str:
     """The command that measures this again."""
     words = [f"procwm bench {name} --out DIR"]
     words += [f"--scenario {scenario}" for scenario in scenarios]
     words += [f"--seed {seed}" for seed in seeds]
     words += [f"--hours {hours:g}"] if hours is not None else []
+    words += ["--logs LOGS"] if logs is not None else []
+    words += ["--plants PLANTS"] if plants is not None else []
     return " ".join(words)
 
 

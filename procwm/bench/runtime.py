@@ -54,7 +54,7 @@ def run_runtime(
             tell(f"{tags} tags, own server {'on' if served else 'off'}: {minutes:g} minutes")
             intervals = max(1, round(60.0 * minutes / INTERVAL_S))
             rows.append(_row(measure(tags, seed, intervals, served), tags, seed, served))
-    command = f"{command_line('runtime', (), seeds, None)} --minutes {minutes:g} --tags {tags}"
+    command = f"{command_line('runtime', seeds=seeds)} --minutes {minutes:g} --tags {tags}"
     return write_results(out, "runtime", rows, _text(rows, command))
 
 

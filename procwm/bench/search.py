@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
 from procwm.bench import Progress
 from procwm.bench.planner_basins import bad_starts, in_the_better_basin, two_basins
 from procwm.bench.planner_problems import Case, Cycles
 from procwm.bench.results import command_line, table, write_results
 from procwm.bench.search_methods import METHODS
+from procwm.bench.threads import one_thread
 from procwm.planning.batch_search import IMPROVED_CROSS_ENTROPY, BatchSearch
 from procwm.planning.foresight import Foresight
 from procwm.planning.moves import MoveSpace, move_blocks
@@ -62,23 +62,18 @@ def run_search(
         progress: told what is being done.
     """
     tell = progress or (lambda words: None)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
-    try:
-        with threadpool_limits(1):
-            for seed in seeds or (0,):
-                for case in (_CASES[0], _WIDE):
-                    tell(f"rollouts of {case.name}")
-                    rows += throughput(case, seed)
-                tell("two basins")
-                rows += basins(seed)
-                for case in _CASES:
-                    tell(f"searches of {case.name}")
-                    rows += searches(case, seed)
-    finally:
-        torch.set_num_threads(threads)
-    return write_results(out, "search", rows, search_text(rows, command_line("search", (), seeds, None)))
+    with one_thread():
+        for seed in seeds or (0,):
+            for case in (_CASES[0], _WIDE):
+                tell(f"rollouts of {case.name}")
+                rows += throughput(case, seed)
+            tell("two basins")
+            rows += basins(seed)
+            for case in _CASES:
+                tell(f"searches of {case.name}")
+                rows += searches(case, seed)
+    return write_results(out, "search", rows, search_text(rows, command_line("search", seeds=seeds)))
 
 
 def throughput(case: Case, seed: int) -> list[dict[str, Any]]:

@@ -19,8 +19,7 @@ from procwm.data.screening import screen
 from procwm.data.series import Log
 from procwm.data.window import grid
 from procwm.errors import SpecError
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Breakable
 from procwm.training.surprise import surprises
 from procwm.training.trainer import train
@@ -97,7 +96,7 @@ def run_surprise(
 
 
 def _breakable(names: Sequence[str]) -> Mapping[str, Breakable]:
-    chosen = {name: find_scenario(name) for name in names} or all_scenarios()
+    chosen = installed(names)
     found = {name: scenario for name, scenario in chosen.items() if isinstance(scenario, Breakable)}
     for name in names:
         if name not in found:

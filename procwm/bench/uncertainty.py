@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from procwm.bench import Progress
-from procwm.bench.model import HOURS, SEEDS, named
+from procwm.bench.model import HOURS, SEEDS
 from procwm.bench.model_logs import real_logs
 from procwm.bench.operating import operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.series import Log
-from procwm.plant.registry import scenario as find_scenario
-from procwm.plant.registry import scenarios as all_scenarios
+from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.training.evaluation import evaluate
@@ -58,12 +57,11 @@ def run_uncertainty(
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    command = command_line("uncertainty", scenarios, seeds, hours)
+    command = command_line("uncertainty", scenarios, seeds, hours, logs, plants)
     if logs is None:
         cases = _simulated(scenarios, seeds or SEEDS, hours or HOURS)
     else:
-        command += " --logs LOGS" + (" --plants PLANTS" if plants is not None else "")
-        found = named(real_logs(logs, plants), scenarios)
+        found = real_logs(logs, plants, scenarios)
         cases = (
             (real.name, seed, real.plant, real.taught, {"later": real.test})
             for real in found
@@ -80,7 +78,7 @@ def run_uncertainty(
 def _simulated(
     names: Sequence[str], seeds: Sequence[int], hours: float
 ) -> Iterator[tuple[str, int, PlantSpec, Log, dict[str, Log]]]:
-    for name, scenario in ({n: find_scenario(n) for n in names} or all_scenarios()).items():
+    for name, scenario in installed(names).items():
         for seed in seeds:
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS)

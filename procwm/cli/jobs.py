@@ -51,7 +51,10 @@ def bench(
     hours: Annotated[float | None, typer.Option(help="Length of the logs to learn from.", min=0.1)] = None,
     logs: Annotated[
         Path | None,
-        typer.Option(help="For model, encoders: a folder of real logs, in place of simulated plants."),
+        typer.Option(
+            help="For ablation, encoders, model, uncertainty: a folder of real logs, in place of simulated "
+            "plants."
+        ),
     ] = None,
     plants: Annotated[
         Path | None, typer.Option(help="Folder of their plant files, where not beside the logs.")

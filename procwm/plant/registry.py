@@ -9,7 +9,7 @@ link with `procwm.certificates` (takes a folder), a server of the controller wit
 to `procwm.demo`, too, is shown where none is asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,13 @@ def link(name: str) -> Callable[..., PlantLink]:
     return made
 
 
-def scenarios() -> dict[str, Scenario]:
-    """All installed scenarios by name."""
-    return {name: _scenario(entry) for name, entry in _entries(SCENARIOS).items()}
+def scenarios(names: Sequence[str] = ()) -> dict[str, Scenario]:
+    """Scenarios by name: those of `names`, all that are installed where it is empty.
+
+    Raises:
+        SpecError: one is not installed.
+    """
+    return {name: scenario(name) for name in names or _entries(SCENARIOS)}
 
 
 def scenario(name: str) -> Scenario:
