@@ -1,23 +1,20 @@
 """Logs to files: one at once, or sample by sample through a recording that survives a kill."""
 
-import contextlib
 import json
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
-import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from procwm.data.files import replacing
+from procwm.data.segments import Segment, parts_of, segments
 from procwm.data.series import QUALITIES, Log
 from procwm.errors import LogError
 from procwm.plant.samples import Quality, Sample
@@ -35,8 +32,6 @@ SEGMENT_SCHEMA = pa.schema(
     ]
 )
 """Columns of a long log."""
-
-_SEGMENT = re.compile(r"^(\d{6})\.arrows$")
 
 
 def write_log(path: str | Path, log: Log | pd.DataFrame, plant: PlantSpec | None = None) -> None:
@@ -76,11 +71,7 @@ class LogWriter:
             raise LogError(f"{path}: a recording's name ends in .parquet")
         if self.path.exists():
             self._check_existing()
-        self._parts = parts_of(self.path)
-        self._parts.mkdir(parents=True, exist_ok=True)
-        taken = [int(match[1]) for part in self._parts.iterdir() if (match := _SEGMENT.match(part.name))]
-        self._file: IO[bytes] = (self._parts / f"{max(taken, default=-1) + 1:06d}.arrows").open("xb")
-        self._stream = ipc.new_stream(self._file, SEGMENT_SCHEMA)
+        self._segment = Segment(self.path, SEGMENT_SCHEMA)
 
     def append(self, samples: Iterable[Sample]) -> None:
         """Record `samples`; when this returns they survive the death of the process."""
@@ -96,26 +87,23 @@ class LogWriter:
             [sample.quality.value for sample in rows],
         )
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SEGMENT_SCHEMA, strict=True)]
-        self._stream.write_batch(pa.record_batch(arrays, schema=SEGMENT_SCHEMA))
-        self._file.flush()
+        self._segment.append(pa.record_batch(arrays, schema=SEGMENT_SCHEMA))
 
     def abandon(self) -> None:
         """Leave the segment after a failed `append`: what it holds whole stays readable, the rest is lost."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        self._segment.abandon()
 
     def close(self) -> None:
         """Merge everything recorded into the one Parquet file. Without a sample there is no file."""
-        if self._file.closed:
+        if self._segment.closed:
             return
-        self._stream.close()
-        self._file.close()
+        self._segment.close()
         table = recorded(self.path)
         if table is not None and table.num_rows:
             with replacing(self.path) as temporary:
                 _write_parquet(temporary, table, self._units)
         # Should the process die before this, the segments are merged once more, which changes nothing.
-        shutil.rmtree(self._parts)
+        shutil.rmtree(parts_of(self.path))
 
     def __enter__(self) -> "LogWriter":
         return self
@@ -144,11 +132,6 @@ class LogWriter:
                 )
 
 
-def parts_of(path: Path) -> Path:
-    """The folder of a recording's segments."""
-    return path.with_name(path.name + ".parts")
-
-
 def recorded(path: Path) -> pa.Table | None:
     """Everything in the recording `path` that is not closed, by time and tag; `None` where there is none.
 
@@ -161,8 +144,7 @@ def recorded(path: Path) -> pa.Table | None:
         tables = [pq.read_table(path).cast(SEGMENT_SCHEMA)] if path.exists() else []
     except (pa.ArrowException, ValueError, OSError):
         raise LogError(f"{path}: not a recording, although segments of one lie in {parts}") from None
-    tables += [_segment(part) for part in sorted(parts.iterdir()) if _SEGMENT.match(part.name)]
-    table = pa.concat_tables([SEGMENT_SCHEMA.empty_table(), *tables])
+    table = pa.concat_tables([SEGMENT_SCHEMA.empty_table(), *tables, *segments(path)])
     time_ns = table["time"].cast(pa.int64()).to_numpy()
     tag = table["tag"].combine_chunks().dictionary_encode().indices.to_numpy()
     good = pc.equal(table["quality"], Quality.GOOD.value).to_numpy()
@@ -170,18 +152,6 @@ def recorded(path: Path) -> pa.Table | None:
     time_ns, tag = time_ns[order], tag[order]
     last = np.append((time_ns[1:] != time_ns[:-1]) | (tag[1:] != tag[:-1]), True)[: len(order)]
     return table.take(order[last])
-
-
-def _segment(path: Path) -> pa.Table:
-    """The whole batches of a segment; a process that died while writing may have left part of one."""
-    batches = []
-    with path.open("rb") as file:
-        try:
-            for batch in ipc.open_stream(file):
-                batches.append(batch)  # noqa: PERF402 - what came before a torn batch is kept
-        except (pa.ArrowInvalid, OSError):
-            pass
-    return pa.Table.from_batches(batches, SEGMENT_SCHEMA)
 
 
 def _table_of(log: Log) -> pa.Table:

@@ -17,7 +17,7 @@ from procwm.bench.operating import OperatingLog
 from procwm.control.controller import Controller
 from procwm.data.files import write_json, write_text
 from procwm.data.log import read_log
-from procwm.data.writer import parts_of
+from procwm.data.segments import parts_of
 from procwm.demo.comparators import compared
 from procwm.demo.live import LiveRun, control, record_routine
 from procwm.demo.result import Outcome, live_run, report_of, summary_of

@@ -10,27 +10,25 @@ While the disk is full, cycles wait in memory, and `append` returns at once; the
 room again. Only what waits for longer than `WAITING` cycles is lost, and counted.
 """
 
-import contextlib
 import logging
-import re
 import shutil
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from procwm.control.codec import decode, encode
 from procwm.control.health import Permits
 from procwm.data.files import replacing
-from procwm.data.writer import LogWriter, parts_of
+from procwm.data.segments import Segment, parts_of, segments
+from procwm.data.writer import LogWriter
 from procwm.errors import LogError
 from procwm.planning.problem import Plan
 from procwm.plant.samples import Sample
@@ -79,9 +77,6 @@ DECISION_SCHEMA = pa.schema(
 
 `inputs` and `state` are what `procwm.runtime.verify` takes a cycle again from.
 """
-
-_SEGMENT = re.compile(r"^(\d{6})\.arrows$")
-
 
 WAITING = 10_000
 """Cycles, and as many lots of samples, that wait in memory at most."""
@@ -171,28 +166,21 @@ class _Segments:
 
     def __init__(self, path: Path, plant: PlantSpec) -> None:
         self._samples = LogWriter(path.with_name("samples.parquet"), plant)
-        parts = parts_of(path)
-        parts.mkdir(parents=True, exist_ok=True)
-        taken = [int(match[1]) for part in parts.iterdir() if (match := _SEGMENT.match(part.name))]
-        self._file: IO[bytes] = (parts / f"{max(taken, default=-1) + 1:06d}.arrows").open("xb")
-        self._stream = ipc.new_stream(self._file, DECISION_SCHEMA)
+        self._decisions = Segment(path, DECISION_SCHEMA)
 
     def append(self, item: Cycle | tuple[Sample, ...]) -> None:
         if not isinstance(item, Cycle):
             self._samples.append(item)
             return
-        self._stream.write_batch(pa.RecordBatch.from_pylist([_row(item)], DECISION_SCHEMA))
-        self._file.flush()
+        self._decisions.append(pa.RecordBatch.from_pylist([_row(item)], DECISION_SCHEMA))
 
     def abandon(self) -> None:
         self._samples.abandon()
-        with contextlib.suppress(OSError):
-            self._file.close()
+        self._decisions.abandon()
 
     def close(self) -> None:
         self._samples.close()
-        self._stream.close()
-        self._file.close()
+        self._decisions.close()
 
 
 def read_decisions(directory: str | Path) -> pd.DataFrame:
@@ -215,24 +203,12 @@ def _decisions(path: Path) -> pa.Table:
     if path.exists():
         tables.append(_with_all_columns(pq.read_table(path)))
     if parts_of(path).is_dir():
-        tables += [_segment(part) for part in sorted(parts_of(path).iterdir()) if _SEGMENT.match(part.name)]
+        tables += [_with_all_columns(table) for table in segments(path)]
     table = pa.concat_tables(tables)
     # A clock that was set back gives two cycles one time; a merge that was repeated gives one cycle twice.
     keys = np.stack([table[name].cast(pa.int64()).to_numpy() for name in ("time", "tick")])
     _, first = np.unique(keys, axis=1, return_index=True)
     return table.take(first)
-
-
-def _segment(path: Path) -> pa.Table:
-    """The whole rows of a segment; a process that died while writing may have left part of one."""
-    batches = []
-    with path.open("rb") as file:
-        try:
-            for batch in ipc.open_stream(file):
-                batches.append(batch)  # noqa: PERF402 - what came before a torn row is kept
-        except (pa.ArrowInvalid, OSError):
-            pass
-    return _with_all_columns(pa.Table.from_batches(batches)) if batches else DECISION_SCHEMA.empty_table()
 
 
 def _with_all_columns(table: pa.Table) -> pa.Table:

@@ -13,7 +13,7 @@ from stub_planners import StubPlanner, stepping
 
 from procwm.control.controller import Controller
 from procwm.data.log import read_log
-from procwm.data.writer import parts_of
+from procwm.data.segments import parts_of
 from procwm.errors import LogError
 from procwm.runtime.cycle import CycleSink
 from procwm.runtime.loop import run

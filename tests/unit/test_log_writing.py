@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from procwm.data.log import Log, LogWriter, read_log, write_log
-from procwm.data.writer import parts_of
+from procwm.data.segments import parts_of
 from procwm.errors import LogError, SpecError
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.specfile import dump_plant
