@@ -17,7 +17,7 @@ def emit_evaluation(found: Mapping[str, Any]) -> None:
     ]
     emit_table(["nRMSE", *(f"{lead} ahead" for lead in leads)], rows)
     emit_table(
-        ["gain", "model, held", "sign", "model, as moved", "log, as moved"],
+        ["gain", "model, held", "dead time", "sign", "model, as moved", "log, as moved"],
         [_gain(gain) for gain in found["gains"]],
     )
     for sentence in (*_bands(found["band"]), *_soundness(found)):
@@ -33,7 +33,14 @@ def _gain(gain: Mapping[str, Any]) -> list[str]:
     known = f" (known: {gain['known']})" if gain["known"] else ""
     logged = "unknown" if gain["logged"] is None else f"{gain['logged']:.3g} ± {gain['error']:.2g}"
     name = f"{gain['output']} per {gain['mv']}"
-    return [name, f"{gain['gain']:.3g}", sign + known, f"{gain['foreseen']:.3g}", logged]
+    return [
+        name,
+        f"{gain['gain']:.3g}",
+        f"{gain['dead_s']:g} s",
+        sign + known,
+        f"{gain['foreseen']:.3g}",
+        logged,
+    ]
 
 
 def _bands(band: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,8 @@ LEAST_STRETCHES = 6
 """Of the log, each a horizon long: fewer show nothing about an effect."""
 _MOST_STRETCHES = 20
 _CONFIDENCE = 0.99
+ANSWERED = 0.1
+"""Share of its largest change at which an output has begun to answer."""
 _STEP = 0.5
 """By which an MV is moved, scaled: half the width of what it does in the log."""
 
@@ -26,6 +28,8 @@ class Gain:
 
     Attributes:
         gain: mean change of the output per unit of the MV, stepped and held; engineering units.
+        dead_s: apparent dead time, seconds: whole intervals after the step before the mean change comes to
+            `ANSWERED` of its largest.
         positive: share of moments at which it is positive; near 0 or 1 where the sign is sure.
         foreseen: change per unit that the MV was off its present value on average until then, as the model
             has it for the moves of the log.
@@ -40,6 +44,7 @@ class Gain:
     mv: str
     output: str
     gain: float
+    dead_s: float
     positive: float
     foreseen: float
     logged: float
@@ -98,8 +103,9 @@ def gains(
                 Gain(
                     mv=tag.name,
                     output=output,
-                    gain=float(stepped[column][:, row].mean()) * unit,
-                    positive=float((stepped[column][:, row] > 0).double().mean()),
+                    gain=float(stepped[column][:, -1, row].mean()) * unit,
+                    dead_s=_silent(stepped[column][:, :, row].mean(dim=0)) * plant.interval_s,
+                    positive=float((stepped[column][:, -1, row] > 0).double().mean()),
                     foreseen=float(slopes[column, 0]) * unit,
                     logged=float(slopes[column, 1]) * unit if math.isfinite(error[column]) else math.nan,
                     error=float(error[column]) * unit,
@@ -115,15 +121,21 @@ def _stepped(
     latent: Float[Tensor, "moment latent"],
     mv: Float[Tensor, "moment horizon mv"],
     dv: Float[Tensor, "moment horizon dv"],
-) -> list[Float[Tensor, "moment cv"]]:
-    """By MV: change of the outputs at the end of the horizon per scaled unit of a step that is held."""
-    base = model.readout(model.imagine(latent, mv, dv)[:, -1])
+) -> list[Float[Tensor, "moment horizon cv"]]:
+    """By MV: change of the outputs per scaled unit of a step that is held."""
+    base = model.readout(model.imagine(latent, mv, dv))
     found = []
     for column in range(mv.shape[2]):
         moved = mv.clone()
         moved[:, :, column] += _STEP
-        found.append((model.readout(model.imagine(latent, moved, dv)[:, -1]) - base) / _STEP)
+        found.append((model.readout(model.imagine(latent, moved, dv)) - base) / _STEP)
     return found
+
+
+def _silent(change: Float[Tensor, " horizon"]) -> int:
+    """Rows before `change` comes to `ANSWERED` of its largest; all where there is none."""
+    size = change.abs()
+    return int((size.cummax(dim=0).values < max(ANSWERED * float(size.max()), 1e-12)).sum())
 
 
 def _slopes(

@@ -195,3 +195,31 @@ def test_white_errors_are_told_from_coloured_ones_by_the_statistic_of_ljung_and_
 def test_a_known_sign_that_makes_no_sense_is_refused(sure: dict[str, tuple[str, ...]], told: str) -> None:
     with pytest.raises(SpecError, match=told):
         plant(**sure)
+
+
+def test_the_apparent_dead_time_is_how_long_a_step_does_not_show() -> None:
+    tags = [Tag(name=name, role=Role.PV, range=(0.0, 10.0)) for name in ("inlet", "pipe")]
+    heat = Tag(name="heat", role=Role.CV, range=(0.0, 10.0))
+    spec = PlantSpec(
+        name="long pipe",
+        interval_s=5.0,
+        tags=(heat, *tags, Tag(name="steam", role=Role.MV, range=(0.0, 10.0))),
+    )
+    state = np.array([[0.5, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    late = exact_model(
+        spec,
+        state_matrix=state,
+        input_matrix=np.array([[0.0], [1.0], [0.0]]),
+        states=("heat", "inlet", "pipe"),
+    )
+    u = np.repeat(np.random.default_rng(0).uniform(3.0, 7.0, ROWS // 24), 24)
+    rows = np.full((ROWS, 3), 5.0)
+    for row in range(ROWS - 1):
+        rows[row + 1] = state @ rows[row] + [0.0, u[row + 1], 0.0]
+    time_ns, good = np.arange(ROWS, dtype=np.int64) * 5_000_000_000, np.zeros(ROWS, dtype=np.int8)
+    columns = {"heat": rows[:, 0], "inlet": rows[:, 1], "pipe": rows[:, 2], "steam": u}
+    series = {name: TagSeries(time_ns, values, good) for name, values in columns.items()}
+    (gain,) = evaluate(late, Log(series=series, mv_names=("steam",))).diagnosis.gains
+    # The end of the first interval sees it at the inlet, that of the second in the pipe.
+    assert gain.dead_s == 10.0
+    assert gain.gain == pytest.approx(1.0, abs=0.01)
