@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from procwm.plant.tags import PlantSpec
 from procwm.report import words
@@ -128,27 +129,27 @@ def _outputs(plant: PlantSpec, result: ReplayResult) -> Figure:
     return time_figure(
         panels,
         "What was foreseen so many intervals before, with the moves that were really made, and the band "
-        f"that was to hold {BAND_COVERAGE:.0%} of the measurements. Click a name in the legend to hide or "
-        "show it.",
+        f"that was to hold {BAND_COVERAGE:.0%} of the measurements, wider where the model is less sure. "
+        "Click a name in the legend to hide or show it.",
         span_ns=_span(result),
     )
 
 
 def _band(result: ReplayResult, lead: int, column: int) -> list[Line]:
-    """Both edges of the band about what was foreseen `lead` intervals before; none where it is not known."""
-    half = result.half_width[lead][column]
-    if not np.isfinite(half):
-        return []
+    """Both edges of the band about what was foreseen `lead` intervals before, where it is known."""
+    half = result.half_width[:, column]
+    at = np.isfinite(half)
     return [
         Line(
             name=f"{BAND_COVERAGE:.0%} band, {lead} before",
-            time_ns=result.grid.time_ns,
-            value=result.predicted[lead][:, column] + edge,
+            time_ns=result.grid.time_ns[at],
+            value=result.predicted[lead][at, column] + edge[at],
             colour=GREY,
             width=0.8,
             dash="dot",
         )
         for edge in (-half, half)
+        if at.any()
     ]
 
 
@@ -171,7 +172,8 @@ def _moves(plant: PlantSpec, result: ReplayResult) -> Figure:
 
 
 def _surprise(result: ReplayResult) -> Section:
-    line = Line(name="surprise", time_ns=result.grid.time_ns, value=result.surprise, colour=BLUE)
+    rows = _connected(result)
+    line = Line(name="surprise", time_ns=result.grid.time_ns[rows], value=result.surprise[rows], colour=BLUE)
     ends = result.grid.time_ns[[0, -1]]
     usual = Line(
         name="reached once a day in ordinary operation",
@@ -194,6 +196,16 @@ def _surprise(result: ReplayResult) -> Section:
             )
         ],
     )
+
+
+def _connected(result: ReplayResult) -> Int[np.ndarray, " drawn"]:
+    """Rows to draw so that a line joins those with a surprise that are less than a window apart.
+
+    Where an analyser answers every few rows there is none between, and a point by itself is not seen.
+    """
+    known = np.flatnonzero(np.isfinite(result.surprise))
+    apart = np.diff(result.grid.time_ns[known]) >= result.grid.rule.span_ns
+    return np.union1d(known, known[1:][apart] - 1)
 
 
 def _guards(result: ReplayResult) -> Figure:

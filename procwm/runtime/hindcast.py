@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from procwm.data.window import Grid
 from procwm.errors import LogError, SpecError
 from procwm.plant.tags import names_of
+from procwm.world.confidence import confidence
 from procwm.world.model import WorldModel, fill_forward
 
 _BATCH = 2048
@@ -79,6 +80,40 @@ def hindcast(
         if on_progress is not None:
             on_progress(min(1.0, (first + len(rows)) / len(origins)))
     return Hindcast(predicted=predicted, guard=guard)
+
+
+@torch.inference_mode()
+def half_widths(
+    model: WorldModel, grid: Grid, lead: int, *, most: int = 4 * _BATCH
+) -> Float[np.ndarray, "row cv"]:
+    """Of the error band about what was predicted for each row `lead` intervals before, engineering units.
+
+    NaN where no prediction was looked at, +inf where the band is not known.
+
+    Args:
+        model: whose windowing rule made `grid`.
+        grid: a log on the control grid.
+        lead: in intervals; beyond the model's horizon nothing is known.
+        most: rows to look at, evenly spread: it takes rolling the ensemble out.
+    """
+    plant = model.plant
+    if lead > model.horizon:
+        return np.full((len(grid), len(plant.outputs)), np.inf)
+    found = np.full((len(grid), len(plant.outputs)), np.nan)
+    origins = np.flatnonzero(grid.ready)
+    origins = origins[_reached(grid, origins, lead)]
+    origins = origins[:: len(origins) // most + 1]
+    filled = fill_forward(grid.values, grid.valid)
+    _, width = model.scaler.part(model.output_names)
+    for rows in np.array_split(origins, len(origins) // _BATCH + 1):
+        ahead = rows[:, None] + np.arange(1, lead + 1)
+        mv, dv = (
+            model.tensor(filled[ahead][..., grid.columns(names_of(tags))], names_of(tags))
+            for tags in (plant.mvs, plant.dvs)
+        )
+        latent = model.encode(model.model_input(grid.windows(rows.tolist())))
+        found[rows + lead] = confidence(model, latent, mv, dv).half_width[:, -1].cpu().numpy() * width
+    return found
 
 
 def _reached(grid: Grid, rows: Int64[np.ndarray, " row"], lead: int) -> Int64[np.ndarray, " reached"]:

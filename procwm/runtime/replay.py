@@ -18,7 +18,7 @@ from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import LinkError, SpecError
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
-from procwm.runtime.hindcast import hindcast
+from procwm.runtime.hindcast import half_widths, hindcast
 from procwm.training.surprise import surprises
 from procwm.world.model import WorldModel
 
@@ -80,7 +80,8 @@ class ReplayResult:
         target: setpoints of the plant file.
         suggested_mv: what the controller would have written at each row; made at some rows only.
         predicted: by lead in intervals, outputs predicted for each row that many intervals before.
-        half_width: of the band about each of `predicted`; +inf where it is not known.
+        half_width: of the error band about `predicted` at the longest lead, wider where the model is less
+            sure; NaN where it was not looked at, +inf where it is not known.
         surprise: how far readings are from what the model expected, 1 being what ordinary operation reaches
             once a day.
         guard: the model's guardrails at each row; safe where `<= 0`.
@@ -96,7 +97,7 @@ class ReplayResult:
     target: Float[np.ndarray, "row cv"]
     suggested_mv: Float[np.ndarray, "row mv"]
     predicted: Mapping[int, Float[np.ndarray, "row cv"]]
-    half_width: Mapping[int, Float[np.ndarray, " cv"]]
+    half_width: Float[np.ndarray, "row cv"]
     surprise: Float[np.ndarray, " row"]
     guard: Float[np.ndarray, "row guard"]
     guard_names: tuple[str, ...]
@@ -166,7 +167,7 @@ def replay(
         target=np.repeat(np.array([target], dtype=float), len(rows), axis=0),
         suggested_mv=suggested,
         predicted={lead: past.predicted[lead] for lead in wanted},
-        half_width={lead: _half_width(model, lead) for lead in wanted},
+        half_width=half_widths(model, rows, max(wanted)),
         surprise=surprises(model, rows),
         guard=past.guard,
         guard_names=model.guard_names,
@@ -217,10 +218,3 @@ def _between(log: Log, rows: Grid, row: int) -> list[Sample]:
     now_ns = int(rows.time_ns[row])
     before_ns = int(rows.time_ns[row - 1]) if row else now_ns - rows.rule.span_ns
     return log.samples(max(before_ns, now_ns - rows.rule.span_ns) + 1, now_ns + 1)
-
-
-def _half_width(model: WorldModel, lead: int) -> Float[np.ndarray, " cv"]:
-    if lead > model.horizon:
-        return np.full(len(model.output_names), np.inf)
-    width: np.ndarray = model.half_width[lead - 1]
-    return width

@@ -1,5 +1,9 @@
 """A log replayed: the same decisions as live, and predictions that come true."""
 
+import json
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from linear_loop import HISTORY, INTERVAL_NS, START_NS, LinearPlant, model_of, plant_spec
@@ -11,6 +15,7 @@ from procwm.data.window import grid
 from procwm.errors import LinkError, LogError, SpecError
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.samples import Sample
+from procwm.report.replay import build_replay_report
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.hindcast import hindcast
 from procwm.runtime.loop import run
@@ -123,6 +128,22 @@ def test_nothing_is_predicted_across_a_gap() -> None:
     after = int(np.flatnonzero(np.diff(rows.time_ns) != INTERVAL_NS)[0]) + 1
     assert np.isnan(predicted[after : after + HISTORY + 4]).all()
     assert np.isfinite(predicted[after + HISTORY + 4]).all()
+
+
+def test_a_surprise_of_every_second_row_is_drawn_as_a_line_that_ends_at_a_pause(
+    result: ReplayResult,
+) -> None:
+    surprise = np.full(ROWS, np.nan)
+    surprise[10:30:2] = surprise[50::2] = 0.5
+    scores = {"nrmse": {"1": 0.1}, "linear": {"1": 0.2}}
+    document = build_replay_report(plant_spec(), replace(result, surprise=surprise), scores=scores)
+    lines = [
+        line
+        for text in re.findall(r"<script type=application/json[^>]*>(.*?)</script>", document)
+        for line in json.loads(text)["data"]
+        if line["name"] == "surprise"
+    ]
+    assert lines[0]["y"] == [0.5] * 10 + [None] + [0.5] * 10
 
 
 def test_progress_reaches_one() -> None:

@@ -1,5 +1,6 @@
 """Bands that widen with doubt: what they are made of, what they hold, and what a controller takes of them."""
 
+import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -11,9 +12,10 @@ from learning_cases import PLANT, QUICK, Record, record
 
 from procwm.control.controller import Controller
 from procwm.data.window import grid
+from procwm.runtime.hindcast import half_widths, hindcast
 from procwm.training.evaluation import evaluate
 from procwm.training.trainer import train
-from procwm.training.uncertainty import doubts, learned_uncertainty
+from procwm.training.uncertainty import doubts, errors_and_doubts, learned_uncertainty
 from procwm.world.confidence import confidence, half_width_held
 from procwm.world.model import WorldModel
 from procwm.world.uncertainty import Uncertainty
@@ -73,6 +75,28 @@ def test_moments_where_the_log_never_was_are_told_apart() -> None:
     assert elsewhere.seldom_coverage is not None
     assert elsewhere.seldom_constant is not None
     assert elsewhere.seldom_coverage >= elsewhere.seldom_constant
+
+
+def test_a_replayed_band_is_that_of_every_moment_and_lies_where_the_prediction_does() -> None:
+    rows, lead = grid(Record(600, seed=4).log, model().rule), 8
+    # Which doubts widen a band is learned; here both do.
+    doubting = copy.deepcopy(model())
+    assert doubting.uncertainty is not None
+    doubting.uncertainty.weights = torch.tensor([1.0, 1.0], dtype=torch.float64)
+    found, predicted = half_widths(doubting, rows, lead), hindcast(doubting, rows, [lead]).predicted[lead]
+    assert (np.isfinite(found) == np.isfinite(predicted)).all()
+    errors, apart, away = errors_and_doubts(doubting, rows)
+    widening = doubting.uncertainty.band * doubting.uncertainty.factor(apart, away)
+    _, width = doubting.scaler.part(doubting.output_names)
+    assert len(errors) > 500
+    # Of the log's first row the MV is not known yet, and nobody learns from its window.
+    learnable = found[np.isfinite(found[:, 0])][-len(errors) :]
+    np.testing.assert_allclose(learnable, widening[:, -1].numpy() * width)
+    few = half_widths(doubting, rows, lead, most=100)
+    seen = np.isfinite(few[:, 0])
+    assert 50 < seen.sum() <= 100
+    np.testing.assert_allclose(few[seen], found[seen])
+    assert np.isinf(half_widths(doubting, rows, lead + 1)).all()
 
 
 def test_without_an_ensemble_nothing_widens() -> None:
