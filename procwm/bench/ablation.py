@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,16 +12,11 @@ from typing import Any
 import torch
 
 from procwm.bench import Progress
+from procwm.bench.cases import Case, cases
 from procwm.bench.closed_loop import closed_loop
-from procwm.bench.model import SEEDS, TEST_HOURS
-from procwm.bench.model_logs import real_logs
-from procwm.bench.operating import operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.control.controller import Controller
-from procwm.data.series import Log, TagSeries
-from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
-from procwm.plant.tags import PlantSpec
 from procwm.training.config import Collapse, FirstWeights, Others, TrainingConfig
 from procwm.training.evaluation import evaluate
 from procwm.training.scoring import LEADS
@@ -33,7 +28,6 @@ INTERVALS = 180
 """Scored control intervals of every run."""
 _BASE = TrainingConfig(history=8, latent=8, horizon=20, steps=200, predictor="mlp", members=0)
 """Sizes and training time, the same for all; without the ensemble, which changes no prediction."""
-_LOG_SEED, _TEST_SEED = 1000, 3000
 WHOLE = "nothing"
 
 TRAININGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -82,7 +76,7 @@ def run_ablation(
     Args:
         out: a folder.
         scenarios: by name, or the names of logs; everything that is there where empty.
-        seeds: those of `procwm bench model` where empty.
+        seeds: `procwm.bench.cases.SEEDS` where empty.
         hours: of routine log; `HOURS` where `None`.
         logs: folder of real logs, measured in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.
@@ -90,68 +84,40 @@ def run_ablation(
     """
     say = progress or (lambda _: None)
     command = command_line("ablation", scenarios, seeds, hours, logs, plants)
-    if logs is None:
-        found = _simulated(scenarios, seeds or SEEDS, hours or HOURS, say)
-    else:
-        found = _real(logs, plants, scenarios, seeds or SEEDS, say)
     rows: list[Row] = []
-    for more in found:
-        rows += more
-        write_results(out, "ablation", rows, report(rows, command))
+    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants):
+        for without in TRAININGS:
+            say(f"{case.name}, seed {case.seed}, without {without}")
+            rows += _scored(case, without)
+            write_results(out, "ablation", rows, report(rows, command))
     return out / "ablation.json"
 
 
-def _simulated(
-    names: Sequence[str], seeds: Sequence[int], hours: float, say: Progress
-) -> Iterator[list[Row]]:
-    for seed in seeds:
-        for name, scenario in installed(names).items():
-            taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
-            test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
-            for without in TRAININGS:
-                say(f"{name}, seed {seed}, without {without}")
-                model, rows = measured(
-                    name, scenario.plant, taught.log, test.log, without, seed=seed, truth=test.shown
-                )
-                yield [row | {"cost": _cost(scenario, model, seed)} for row in rows]
-                if without == WHOLE:
-                    for left in AFTERWARDS:
-                        cost = _cost(scenario, lessened(model, left), seed)
-                        yield [row | {"without": left, "nrmse": math.nan, "cost": cost} for row in rows]
+def _scored(case: Case, without: str) -> list[Row]:
+    """Errors and cost without an ingredient; of the whole model also without what is left out of it."""
+    model, found = measured(case, without)
+    if case.scenario is None:
+        return [row | {"cost": math.nan} for row in found]
+    cost = _cost(case.scenario, model, case.seed)
+    rows: list[Row] = [row | {"cost": cost} for row in found]
+    for left in AFTERWARDS if without == WHOLE else ():
+        cost = _cost(case.scenario, lessened(model, left), case.seed)
+        rows += [row | {"without": left, "nrmse": math.nan, "cost": cost} for row in found]
+    return rows
 
 
-def _real(
-    logs: Path, plants: Path | None, names: Sequence[str], seeds: Sequence[int], say: Progress
-) -> Iterator[list[Row]]:
-    for real in real_logs(logs, plants, names):
-        for seed in seeds:
-            for without in TRAININGS:
-                say(f"{real.name}, seed {seed}, without {without}")
-                _, rows = measured(real.name, real.plant, real.taught, real.test, without, seed=seed)
-                yield [row | {"cost": math.nan} for row in rows]
-
-
-def measured(
-    name: str,
-    plant: PlantSpec,
-    taught: Log,
-    test: Log,
-    without: str,
-    *,
-    seed: int,
-    truth: Mapping[str, TagSeries] | None = None,
-) -> tuple[WorldModel, list[dict[str, Any]]]:
-    """A model trained on `taught` without an ingredient, and a row for each lead of its scores on `test`."""
+def measured(case: Case, without: str) -> tuple[WorldModel, list[dict[str, Any]]]:
+    """A model trained without an ingredient, and a row for each lead of its scores."""
     began = time.perf_counter()
-    model = train(plant, taught, seed=seed, config=replace(_BASE, **TRAININGS[without]))
+    model = train(case.plant, case.taught, seed=case.seed, config=replace(_BASE, **TRAININGS[without]))
     train_s = time.perf_counter() - began
-    found = evaluate(model, test, truth)
+    found = evaluate(model, case.test, case.truth)
     kept = model.metrics["best_step"] == 0
     return model, [
         {
-            "plant": name,
-            "hours": taught.hours,
-            "seed": seed,
+            "plant": case.name,
+            "hours": case.taught.hours,
+            "seed": case.seed,
             "without": without,
             "horizon": lead,
             "nrmse": found.nrmse[lead],

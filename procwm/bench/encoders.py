@@ -1,18 +1,13 @@
 """`procwm bench encoders`: the same training with other networks in the encoder."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from procwm.bench import Progress
-from procwm.bench.model import SEEDS, TEST_HOURS
-from procwm.bench.model_logs import RealLog, real_logs
-from procwm.bench.operating import operate
+from procwm.bench.cases import Case, cases
 from procwm.bench.results import Row, command_line, spread, table, write_results
-from procwm.data.series import Log, TagSeries
-from procwm.plant.registry import scenarios as installed
-from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig
 from procwm.training.evaluation import evaluate
 from procwm.training.preparation import prepare
@@ -26,20 +21,6 @@ SAME = TrainingConfig(horizon=20, steps=150, batch=64, predictor="mlp", members=
 SIMULATED = replace(SAME, history=32, latent=8)
 """Windows long enough for an architecture to matter; real logs are short, and ask for their own sizes."""
 LINEAR = "linear"
-_LOG_SEED, _TEST_SEED = 1000, 3000
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """What the encoders are compared on: logs to learn from and to score on, a seed, and sizes."""
-
-    name: str
-    plant: PlantSpec
-    taught: Log
-    test: Log
-    truth: Mapping[str, TagSeries] | None
-    seed: int
-    config: TrainingConfig
 
 
 def run_encoders(
@@ -59,7 +40,7 @@ def run_encoders(
     Args:
         out: a folder.
         scenarios: by name, or the names of logs; everything that is there where empty.
-        seeds: those of `procwm bench model` where empty.
+        seeds: `procwm.bench.cases.SEEDS` where empty.
         hours: of routine log; `HOURS` where `None`.
         logs: folder of real logs, measured in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.
@@ -67,39 +48,28 @@ def run_encoders(
     """
     say = progress or (lambda _: None)
     command = command_line("encoders", scenarios, seeds, hours, logs, plants)
-    if logs is None:
-        found = _simulated(scenarios, seeds or SEEDS, hours or HOURS)
-    else:
-        found = _real(real_logs(logs, plants, scenarios), seeds or SEEDS)
     rows: list[Row] = []
-    for case in found:
+    sizes: dict[str, TrainingConfig] = {}
+    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants):
+        if case.name not in sizes:
+            sizes[case.name] = SIMULATED if case.scenario is not None else _own_sizes(case)
         for kind in ENCODERS:
             say(f"{case.name}, seed {case.seed}: {kind}")
-            rows += measured(case, kind)
+            rows += measured(case, kind, sizes[case.name])
             write_results(out, "encoders", rows, report(rows, command))
     return out / "encoders.json"
 
 
-def _simulated(names: Sequence[str], seeds: Sequence[int], hours: float) -> Iterator[Case]:
-    for name, scenario in installed(names).items():
-        for seed in seeds:
-            taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
-            test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
-            yield Case(name, scenario.plant, taught.log, test.log, test.shown, seed, SIMULATED)
+def _own_sizes(case: Case) -> TrainingConfig:
+    """The sizes that the log itself asks for."""
+    whole = prepare(case.plant, case.taught, SAME).whole
+    return replace(SAME, history=whole.rule.history, latent=whole.latent)
 
 
-def _real(found: Sequence[RealLog], seeds: Sequence[int]) -> Iterator[Case]:
-    for real in found:
-        whole = prepare(real.plant, real.taught, SAME).whole
-        config = replace(SAME, history=whole.rule.history, latent=whole.latent)
-        for seed in seeds:
-            yield Case(real.name, real.plant, real.taught, real.test, None, seed, config)
-
-
-def measured(case: Case, kind: str) -> list[Row]:
+def measured(case: Case, kind: str, config: TrainingConfig) -> list[Row]:
     """One row a lead for a model with that encoder; with the first one for the linear start, too."""
     began = time.perf_counter()
-    model = train(case.plant, case.taught, seed=case.seed, config=replace(case.config, encoder=kind))
+    model = train(case.plant, case.taught, seed=case.seed, config=replace(config, encoder=kind))
     train_s = time.perf_counter() - began
     found = evaluate(model, case.test, case.truth)
     errors = {kind: found.nrmse} | ({LINEAR: found.linear} if kind == ENCODERS[0] else {})

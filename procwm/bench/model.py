@@ -3,28 +3,23 @@
 import importlib.util
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from procwm.bench import Progress
-from procwm.bench.model_logs import RealLog, free_run, real_logs
-from procwm.bench.operating import OperatingLog, operate
+from procwm.bench.cases import Case, cases
+from procwm.bench.model_logs import free_run
 from procwm.bench.probes import state_probes
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.screening import screen
-from procwm.data.series import Log
 from procwm.data.window import grid
-from procwm.plant.registry import scenarios as installed
-from procwm.plant.tags import PlantSpec
 from procwm.training.evaluation import evaluate
 from procwm.training.scoring import LEADS, scoring
 from procwm.training.stopwatch import Stopwatch
 from procwm.training.trainer import train
 
-SEEDS = (0, 1, 2)
 HOURS = 20.0
-TEST_HOURS = 8.0
-_LOG_SEED, _TEST_SEED = 1000, 3000
+"""Of routine log."""
 
 
 def run_model(
@@ -47,77 +42,44 @@ def run_model(
     Args:
         out: a folder.
         scenarios: by name, or the names of logs; everything that is there where empty.
-        seeds: `SEEDS` where empty.
+        seeds: `procwm.bench.cases.SEEDS` where empty.
         hours: of routine log; `HOURS` where `None`.
         logs: folder of real logs, measured in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    chosen = seeds or SEEDS
     command = command_line("model", scenarios, seeds, hours, logs, plants)
-    if logs is None:
-        found = _simulated(scenarios, chosen, hours or HOURS, say)
-    else:
-        found = _real(real_logs(logs, plants, scenarios), chosen, say)
     rows: list[Row] = []
-    for more in found:
-        rows += more
+    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants):
+        say(f"{case.name}, seed {case.seed}: learning from {case.taught.hours:.2f} h")
+        rows += measured(case)
         write_results(out, "model", rows, report(rows, command))
     return out / "model.json"
 
 
-def _simulated(
-    names: Sequence[str], seeds: Sequence[int], hours: float, say: Progress
-) -> Iterator[list[Row]]:
-    for name, scenario in installed(names).items():
-        for seed in seeds:
-            say(f"{name}, seed {seed}: learning from {hours:g} h")
-            taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
-            test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
-            states = scenario.equations.states
-            yield measured(
-                name, scenario.plant, taught.log, test.log, seed=seed, simulated=test, states=states
-            )
+def measured(case: Case) -> list[Row]:
+    """One row per model and lead: world models trained on a log, all of them scored on the other.
 
-
-def _real(found: Sequence[RealLog], seeds: Sequence[int], say: Progress) -> Iterator[list[Row]]:
-    for real in found:
-        for seed in seeds:
-            say(f"{real.name}, seed {seed}: learning from {real.taught.hours:.2f} h")
-            yield measured(real.name, real.plant, real.taught, real.test, seed=seed, free=real.given)
-
-
-def measured(
-    name: str,
-    plant: PlantSpec,
-    taught: Log,
-    test: Log,
-    *,
-    seed: int,
-    simulated: OperatingLog | None = None,
-    states: Sequence[str] = (),
-    free: bool = False,
-) -> list[Row]:
-    """One row per model and lead: world models trained on `taught`, all of them scored on `test`.
-
-    Rows of the first lead hold more: of procwm, seconds by phase of its training as `phases`; with `free`,
-    `free_run`; of a simulated plant, `probes`.
-
-    Args:
-        simulated: what truly happened in `test`, which is scored against in place of its readings.
-        states: names of the simulated plant's states.
+    Rows of the first lead hold more: of procwm, seconds by phase of its training as `phases`; where a test
+    file was given, `free_run`; of a simulated plant, `probes`.
     """
     watch = Stopwatch()
     began = time.perf_counter()
-    model = train(plant, taught, seed=seed, stopwatch=watch)
+    model = train(case.plant, case.taught, seed=case.seed, stopwatch=watch)
     train_s = time.perf_counter() - began
-    truth = None if simulated is None else simulated.shown
-    found = evaluate(model, test, truth)
+    found = evaluate(model, case.test, case.truth)
     errors = {"procwm": found.nrmse, "linear": found.linear, "persistence": found.persistence}
-    alone = free_run(model, test) if free else {}
-    probes = {} if simulated is None else state_probes(model, test, simulated.rows, states)
-    common = {"plant": name, "hours": taught.hours, "seed": seed, "extra_tags": 0, "moments": found.moments}
+    alone = free_run(model, case.test) if case.given else {}
+    states = () if case.scenario is None else case.scenario.equations.states
+    probes = state_probes(model, case.test, case.rows, states) if states else {}
+    common = {
+        "plant": case.name,
+        "hours": case.taught.hours,
+        "seed": case.seed,
+        "extra_tags": 0,
+        "moments": found.moments,
+    }
     rows: list[Row] = [
         common
         | {
@@ -136,12 +98,12 @@ def measured(
     if importlib.util.find_spec("latentplant") is not None:
         from procwm.bench.model_latentplant import rivals
 
-        held_to = scoring(model, grid(screen(test, plant).trusted(), model.rule), truth)
+        held_to = scoring(model, grid(screen(case.test, case.plant).trusted(), model.rule), case.truth)
         rows += [
             common
             | {"model": "latentplant", "kind": rival.kind, "epochs": rival.epochs}
             | {"horizon": lead, "nrmse": rival.nrmse[lead], "train_s": rival.train_s}
-            for rival in rivals(model, taught, test, held_to, seed=seed)
+            for rival in rivals(model, case.taught, case.test, held_to, seed=case.seed)
             for lead in LEADS
         ]
     return rows

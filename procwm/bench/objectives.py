@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from procwm.bench import Progress
+from procwm.bench.cases import SEEDS, TEST_HOURS
 from procwm.bench.collapse import INTERVALS, collapse_report, collapse_rows, loop_cost
 from procwm.bench.extra_tags import extra_log, extra_plant
-from procwm.bench.model import SEEDS, TEST_HOURS
 from procwm.bench.operating import OperatingLog, operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.series import Log, TagSeries
@@ -78,7 +78,7 @@ def run_objectives(
     Args:
         out: a folder.
         scenarios: by name; all installed ones where empty.
-        seeds: those of `procwm bench model` where empty.
+        seeds: `procwm.bench.cases.SEEDS` where empty.
         hours: of routine log; `HOURS` where `None`.
         progress: told what is being done.
     """

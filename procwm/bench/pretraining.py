@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from procwm.bench import Progress
-from procwm.bench.model import SEEDS, TEST_HOURS
+from procwm.bench.cases import SEEDS, TEST_HOURS
 from procwm.bench.operating import OperatingLog, operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
 from procwm.data.series import Log
@@ -43,7 +43,7 @@ def run_pretraining(
     Args:
         out: a folder.
         scenarios: by name; all installed ones where empty.
-        seeds: those of `procwm bench model` where empty.
+        seeds: `procwm.bench.cases.SEEDS` where empty.
         hours: of passive log; `HOURS` where `None`.
         progress: told what is being done.
     """

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from procwm.bench import Progress
-from procwm.bench.model import HOURS, SEEDS
+from procwm.bench.cases import SEEDS
+from procwm.bench.model import HOURS
 from procwm.bench.operating import operate
 from procwm.bench.pca_monitor import fit_pca
 from procwm.bench.results import Row, command_line, spread, table, write_results
@@ -78,7 +79,7 @@ def run_surprise(
     Args:
         out: a folder.
         scenarios: by name; all that can break where empty.
-        seeds: those of `procwm bench model` where empty.
+        seeds: `procwm.bench.cases.SEEDS` where empty.
         hours: of routine log; those of `procwm bench model` where `None`.
         progress: told what is being done.
     """

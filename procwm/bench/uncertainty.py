@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from procwm.bench import Progress
-from procwm.bench.model import HOURS, SEEDS
+from procwm.bench.cases import SEEDS
+from procwm.bench.model import HOURS
 from procwm.bench.model_logs import real_logs
 from procwm.bench.operating import operate
 from procwm.bench.results import Row, command_line, spread, table, write_results
@@ -50,7 +51,7 @@ def run_uncertainty(
     Args:
         out: a folder.
         scenarios: by name, or the names of logs; everything that is there where empty.
-        seeds: those of `procwm bench model` where empty.
+        seeds: `procwm.bench.cases.SEEDS` where empty.
         hours: of routine log; those of `procwm bench model` where `None`.
         logs: folder of real logs, measured in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.

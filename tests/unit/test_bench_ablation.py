@@ -10,8 +10,9 @@ import pytest
 import torch
 from learning_cases import PLANT, record, trained
 
-from procwm.bench import ablation
+from procwm.bench import ablation, cases
 from procwm.bench.ablation import AFTERWARDS, TRAININGS, WHOLE, lessened, measured, report
+from procwm.bench.cases import Case
 from procwm.bench.model_logs import RealLog
 from procwm.training.config import TrainingConfig
 from procwm.world.model import WorldModel
@@ -49,7 +50,7 @@ def test_real_logs_are_scored_without_each_ingredient(
     log = record(600, 7).log
     real = RealLog(name="tanks", plant=PLANT, taught=log, test=log, given=False)
     monkeypatch.setattr(ablation, "train", learned)
-    monkeypatch.setattr(ablation, "real_logs", lambda *_: (real,))
+    monkeypatch.setattr(cases, "real_logs", lambda *_: (real,))
     written = ablation.run_ablation(tmp_path, seeds=[3], logs=tmp_path)
     rows = json.loads(written.read_text(encoding="utf-8"))
     assert [row["without"] for row in rows[::3]] == list(TRAININGS)
@@ -64,7 +65,7 @@ def test_costs_are_relative_to_the_whole_model_on_the_same_seed(monkeypatch: pyt
     rows: list[dict[str, Any]] = []
     for seed, whole in ((0, 0.1), (1, 1.0)):
         for without, factor in ((WHOLE, 1.0), ("SIGReg", 1.5)):
-            _, found = measured("tanks", PLANT, log, log, without, seed=seed)
+            _, found = measured(Case(name="tanks", plant=PLANT, taught=log, test=log, seed=seed), without)
             rows += [row | {"cost": whole * factor} for row in found]
     (line,) = [line for line in report(rows, "").splitlines() if line.startswith("| SIGReg")]
     assert line.endswith("| 0.8250 ± 0.9546 | 1.500 ± 0.000 |")

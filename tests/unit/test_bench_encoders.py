@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from learning_cases import PLANT, QUICK, record
 
-from procwm.bench.encoders import LINEAR, Case, measured, report, run_encoders
+from procwm.bench.cases import Case
+from procwm.bench.encoders import LINEAR, measured, report, run_encoders
 from procwm.errors import SpecError
 from procwm.world.encoders.encoder import ENCODERS
 
@@ -17,8 +18,8 @@ def test_every_encoder_is_measured_at_every_lead_and_the_linear_start_once() -> 
     taught, test = record(400), record(300, seed=1)
     pressure = 0.5 * test.hidden + 0.1 * test.hidden**2
     truth = {"LT.PV": test.series(test.level), "PT.PV": test.series(pressure)}
-    case = Case("p", PLANT, taught.log, test.log, truth, 0, CONFIG)
-    rows = {kind: measured(case, kind) for kind in (ENCODERS[0], ENCODERS[-1])}
+    case = Case(name="p", plant=PLANT, taught=taught.log, test=test.log, seed=0, truth=truth)
+    rows = {kind: measured(case, kind, CONFIG) for kind in (ENCODERS[0], ENCODERS[-1])}
     assert [(row["encoder"], row["horizon"]) for row in rows["mlp"]] == [
         (which, lead) for which in ("mlp", LINEAR) for lead in (1, 5, 20)
     ]

@@ -16,6 +16,7 @@ import pytest
 from learning_cases import PLANT, QUICK, Record, record, trained
 
 from procwm.bench import model as bench
+from procwm.bench.cases import Case
 from procwm.data.screening import screen
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import grid
@@ -170,7 +171,7 @@ def test_rows_and_tables_name_every_model_and_phase(
 ) -> None:
     few = replace(QUICK, steps=2)
     monkeypatch.setattr(bench, "train", lambda *args, **options: train(*args, config=few, **options))
-    rows = bench.measured("tanks", PLANT, record(1500).log, TEST, seed=0)
+    rows = bench.measured(Case(name="tanks", plant=PLANT, taught=record(1500).log, test=TEST, seed=0))
     path = bench.write_results(tmp_path, "model", rows, bench.report(rows, "procwm bench model"))
     read = json.loads(path.read_text())
     assert [row["model"] for row in read[::3]] == ["procwm", "linear", "persistence", *["latentplant"] * 2]
