@@ -89,8 +89,7 @@ def states(
     prompt = log.output_columns[~log.cyclic]
     outputs = len(prompt)
     weights = free_weights(found, log) / found.error
-    features = _features(log, moments)
-    present, foreseen = log.values[moments][:, prompt].double(), features @ weights
+    present, foreseen = log.values[moments][:, prompt].double(), _read(log, moments, weights)
     mean, foreseen_mean = present.mean(dim=0), foreseen.mean(dim=0)
     covariance = _covariance(present, present)
     covariance.diagonal().add_(_COLLINEAR * covariance.diagonal().mean().clamp(min=1e-12))
@@ -103,7 +102,7 @@ def states(
     kept = max(0, min(most - outputs, useful))
     sizes = variances.flip(0)[:kept].clamp(min=1e-12).sqrt()
     directions = _signed(directions.flip(1)[:, :kept]) / sizes
-    picked = _present_weights(log, prompt, features.shape[1])
+    picked = _present_weights(log, prompt, len(weights))
     whitening = torch.linalg.inv(root).T
     encoder = torch.cat((picked @ whitening, (weights - picked @ share) @ directions), dim=1)
     offset = torch.cat((-mean @ whitening, (mean @ share - foreseen_mean) @ directions))
@@ -234,15 +233,18 @@ def _steps(
     offset: Float[Tensor, " latent"],
 ) -> Steps:
     return Steps(
-        now=_features(log, moments) @ encoder + offset,
-        following=_features(log, moments + 1) @ encoder + offset,
+        now=_read(log, moments, encoder) + offset,
+        following=_read(log, moments + 1, encoder) + offset,
         inputs=torch.cat((log.mv[moments + 1], log.dv[moments + 1]), dim=1).double(),
     )
 
 
-def _features(log: LogTensors, moments: Int[Tensor, " moment"]) -> Float[Tensor, "moment feature"]:
-    parts = [window_features(log.windows(part)).double() for part in torch.split(moments, CHUNK)]
-    return torch.cat(parts)
+def _read(
+    log: LogTensors, moments: Int[Tensor, " moment"], weights: Float[Tensor, "feature column"]
+) -> Float[Tensor, "moment column"]:
+    """`weights` of window features; those of all moments at once would fill the memory."""
+    parts = torch.split(moments, CHUNK)
+    return torch.cat([window_features(log.windows(part)).double() @ weights for part in parts])
 
 
 def _present_weights(

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Int
@@ -14,6 +15,9 @@ from procwm.plant.tags import PlantSpec
 from procwm.training.tensors import LogTensors, log_tensors, scattered
 from procwm.world.scaler import Scaler
 
+MOST_REGRESSED = 30_000
+"""Moments that a linear model is identified from, at most; those of a longer log are scattered over all of it.
+What windows of all moments of a year say takes hours to sum up, and tens of GB to hold."""
 _MOST_PASSIVE = 4000
 
 
@@ -24,6 +28,11 @@ class Part:
     grid: Grid
     tensors: LogTensors
     moments: Int[Tensor, " moment"]
+
+    @cached_property
+    def regressed(self) -> Int[Tensor, " moment"]:
+        """Those moments, or `MOST_REGRESSED` of them, that a linear model is identified from."""
+        return scattered(self.moments, MOST_REGRESSED)
 
 
 def part(

@@ -163,8 +163,8 @@ def _material(
     found = part(rows, plant, scaler, horizon)
     quiet = passive_part(passive, found, plant, scaler, horizon)
     known = None if quiet is None else sums(quiet.tensors, quiet.moments, horizon, belonging)
-    gathered = with_passive(sums(found.tensors, found.moments, horizon, belonging), known)
-    seen = states(found.tensors, found.moments, regress(gathered, start.ridge), start.latent, quiet)
+    gathered = with_passive(sums(found.tensors, found.regressed, horizon, belonging), known)
+    seen = states(found.tensors, found.regressed, regress(gathered, start.ridge), start.latent, quiet)
     reference = state_space(found.tensors, seen, start.latent)
     return Material(
         rule=rows.rule,

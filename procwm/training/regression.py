@@ -5,7 +5,8 @@ Jenkins, Time series analysis, 1970), not to the mean of the log: a slow and qui
 small beside its spread, would otherwise lose to persistence one interval ahead.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -69,6 +70,62 @@ def sums(
     Args:
         companions: columns of the log's other PVs that are foreseen beside the outputs.
     """
+    return sums_of_each(log, (moments,), horizon, companions)[0]
+
+
+def sums_of_each(
+    log: LogTensors,
+    sets: Sequence[Tensor],
+    horizon: int,
+    companions: Int[Tensor, " companion"],
+) -> list[Sums]:
+    """The same for several sets of moments; what they share is gone through once."""
+    moments = torch.unique(torch.cat(tuple(sets)))
+    held_by = torch.stack([torch.isin(moments, own) for own in sets])
+    owners, piece = torch.unique(held_by, dim=1, return_inverse=True)
+    totals: list[_Totals | None] = [None] * len(sets)
+    for number, owned in enumerate(owners.T.tolist()):
+        found = _totals(log, moments[piece == number], horizon, companions)
+        totals = [
+            before if not own else found if before is None else before.with_(found)
+            for before, own in zip(totals, owned, strict=True)
+        ]
+    importance = target_importance(log.outputs.shape[1], len(companions)).sqrt().repeat(min(horizon, LEADS))
+    return [each.sums(importance) for each in totals if each is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Totals:
+    """What `Sums` are made of, which adds up over moments."""
+
+    count: int
+    total: Float[Tensor, " regressor"]
+    target_total: Float[Tensor, " target"]
+    square: Float[Tensor, "regressor regressor"]
+    cross: Float[Tensor, "regressor target"]
+    target_square: Float[Tensor, " target"]
+
+    def with_(self, other: "_Totals") -> "_Totals":
+        return _Totals(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+
+    def sums(self, importance: Float[Tensor, " target"]) -> Sums:
+        mean, target_mean = self.total / self.count, self.target_total / self.count
+        return Sums(
+            mean=mean,
+            target_mean=target_mean,
+            covariance=self.square / self.count - torch.outer(mean, mean),
+            cross=self.cross / self.count - torch.outer(mean, target_mean),
+            target_variance=(self.target_square / self.count - target_mean.square()).clamp(min=0.0),
+            importance=importance,
+        )
+
+
+def _totals(
+    log: LogTensors,
+    moments: Int[Tensor, " moment"],
+    horizon: int,
+    companions: Int[Tensor, " companion"],
+) -> _Totals:
     first, change = _relative(log, moments[:1], horizon, companions)
     total = torch.zeros(first.shape[1], dtype=torch.float64)
     target_total = torch.zeros(change.shape[1], dtype=torch.float64)
@@ -79,21 +136,10 @@ def sums(
         regressors, targets = _relative(log, part, horizon, companions)
         total += regressors.sum(dim=0)
         target_total += targets.sum(dim=0)
-        square += regressors.T @ regressors
-        cross += regressors.T @ targets
+        square.addmm_(regressors.T, regressors)
+        cross.addmm_(regressors.T, targets)
         target_square += targets.square().sum(dim=0)
-    count = len(moments)
-    mean, target_mean = total / count, target_total / count
-    return Sums(
-        mean=mean,
-        target_mean=target_mean,
-        covariance=square / count - torch.outer(mean, mean),
-        cross=cross / count - torch.outer(mean, target_mean),
-        target_variance=(target_square / count - target_mean.square()).clamp(min=0.0),
-        importance=target_importance(log.outputs.shape[1], len(companions))
-        .sqrt()
-        .repeat(min(horizon, LEADS)),
-    )
+    return _Totals(len(moments), total, target_total, square, cross, target_square)
 
 
 def pooled(one: Float[Tensor, "*shape"], passive: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from procwm.training.identification import state_space, states
 from procwm.training.preparation import Material
-from procwm.training.regression import regress, sums
+from procwm.training.regression import regress, sums_of_each
 
 GROUPS = 8
 """Stretches of the log that are left out in turn."""
@@ -28,12 +28,12 @@ def response_error(material: Material) -> Float[Tensor, "horizon mv cv"]:
     Args:
         material: what the linear model was identified from.
     """
-    log, horizon, moments = material.part.tensors, material.horizon, material.part.moments
+    log, horizon, moments = material.part.tensors, material.horizon, material.part.regressed
     whole = material.reference.step_response(log.mv.shape[1], horizon)
+    kept = [moments[~torch.isin(moments, left_out)] for left_out in moments.tensor_split(GROUPS)]
     found = []
-    for left_out in moments.tensor_split(GROUPS):
-        rest = moments[~torch.isin(moments, left_out)]
-        foreseen = regress(sums(log, rest, horizon, material.companions), material.ridge)
+    for rest, gathered in zip(kept, sums_of_each(log, kept, horizon, material.companions), strict=True):
+        foreseen = regress(gathered, material.ridge)
         model = state_space(log, states(log, rest, foreseen, material.latent), material.latent)
         found.append(model.step_response(log.mv.shape[1], horizon))
     error = torch.stack(found).std(dim=0, unbiased=False) * (GROUPS - 1) ** 0.5

@@ -20,7 +20,7 @@ from procwm.plant.tags import PlantSpec
 from procwm.training.config import TrainingConfig
 from procwm.training.identification import STATE_RIDGE, missed, ridge, settling_rows, state_space, states
 from procwm.training.parts import Part, part, passive_part, with_history
-from procwm.training.regression import Sums, regress, sums, target_importance, with_passive
+from procwm.training.regression import Sums, regress, sums, sums_of_each, target_importance, with_passive
 from procwm.training.tensors import scattered
 from procwm.world.linear import LinearDynamics
 from procwm.world.scaler import fit_scaler
@@ -107,8 +107,11 @@ def chosen_start(
         found = part(with_history(rows, history), plant, scaler, horizon)
         quiet = passive_part(passive, found, plant, scaler, horizon)
         known = None if quiet is None else sums(quiet.tensors, quiet.moments, horizon, companions)
+        folds = _folds(found, horizon)
+        gathered = sums_of_each(found.tensors, [fold.learned for fold in folds], horizon, companions)
         tried = [
-            _tried(found, fold, horizon, companions, latents, quiet, known) for fold in _folds(found, horizon)
+            _tried(found, fold, with_passive(own, known), horizon, companions, latents, quiet)
+            for fold, own in zip(folds, gathered, strict=True)
         ]
         for weight, latent in tried[0]:
             mean = torch.stack([missed_by[weight, latent] for missed_by in tried]).mean(dim=0)
@@ -132,14 +135,14 @@ def histories(plant: PlantSpec, rows: Grid, horizon: int, config: TrainingConfig
 
 def _folds(found: Part, horizon: int) -> list[_Fold]:
     """For every quarter of the log its moments, and those a window and a horizon away from it."""
-    moments, history = found.moments, found.grid.rule.history
+    moments, regressed, history = found.moments, found.regressed, found.grid.rule.history
     edges = [len(found.grid) * n // FOLDS for n in range(FOLDS + 1)]
     folds = []
     for first, last in pairwise(edges):
         inside = (moments >= first - 1) & (moments + horizon < last)
-        outside = (moments + horizon < first) | (moments - history >= last)
+        outside = (regressed + horizon < first) | (regressed - history >= last)
         if inside.any() and int(outside.sum()) >= LEAST_MOMENTS / 2:
-            folds.append(_Fold(moments[outside], moments[inside]))
+            folds.append(_Fold(regressed[outside], moments[inside]))
     # Where gaps leave no quarter whole, the earlier moments speak for the later ones.
     half = len(moments) // 2
     return folds or [_Fold(moments[:half], moments[half:])]
@@ -148,14 +151,13 @@ def _folds(found: Part, horizon: int) -> list[_Fold]:
 def _tried(
     found: Part,
     fold: _Fold,
+    gathered: Sums,
     horizon: int,
     companions: Int[Tensor, " companion"],
     latents: Sequence[int],
     passive: Part | None,
-    known: Sums | None,
 ) -> dict[tuple[float, int], Float[Tensor, "step target"]]:
     """Squared errors of outputs and companions by ridge and count of states."""
-    gathered = with_passive(sums(found.tensors, fold.learned, horizon, companions), known)
     few, checked = scattered(fold.learned, MOST_STEPS), scattered(fold.scored, MOST_SCORED)
     errors = {}
     for weight in RIDGES:
