@@ -43,6 +43,8 @@ def replayed(
         f"Log: {words.duration(log.hours)}, {', '.join(path.name for path in logs)}.",
         f"Model: {scores.verdict}.",
     ]
+    if (sentence := words.seen_before(scores.seen)) is not None:
+        how.append(sentence)
     write_text(out / "report.html", build_replay_report(plant, result, scores=texts, how=how))
     facts = {
         "plant": plant.name,

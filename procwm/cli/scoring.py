@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from procwm.cli.console import emit_table
+from procwm.report import words
 
 
 def emit_evaluation(found: Mapping[str, Any]) -> None:
@@ -24,6 +25,8 @@ def emit_evaluation(found: Mapping[str, Any]) -> None:
         typer.echo(sentence)
     if found["surprised"] is not None:
         typer.echo(f"surprised in {found['surprised']:.2%} of the intervals")
+    if (sentence := words.seen_before(found["seen"])) is not None:
+        typer.echo(sentence)
     typer.echo(f"{found['moments']} moments; {found['verdict']}")
 
 

@@ -133,6 +133,14 @@ def duration(hours: float) -> str:
     return f"{hours:.1f} h" if hours >= 1.0 else f"{hours * 60:.0f} min"
 
 
+def seen_before(share: float | None) -> str | None:
+    """A sentence where a model is scored on what it was learned from; `None` where it is not, or unknown."""
+    if share is None or not share > 0.0:
+        return None
+    part = "This log is" if share > 0.995 else f"{max(share, 0.01):.0%} of this log is"
+    return f"{part} what the model was learned from: errors there say little of another day."
+
+
 def percent(value: Any) -> str:
     """A share for a table, or a dash."""
     known = _finite(value)

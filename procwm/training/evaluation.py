@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from procwm.training.feedback import corrected
 from procwm.training.scoring import LEADS, MOST_MOMENTS, Scoring, scoring
 from procwm.training.surprise import surprises
 from procwm.training.tensors import LogTensors, scattered
+from procwm.training.traces import TRACES, share_seen
 from procwm.training.uncertainty import Doubts, doubts
 from procwm.training.verdict import Diagnosis, Fitness, judged
 from procwm.training.whiteness import Whiteness, whiteness
@@ -48,6 +49,8 @@ class Evaluation:
         diagnosis: what it is worth apart from its errors.
         fitness: what the model may be used for.
         reason: why, as a sentence.
+        seen: share of the log's rows that the model was learned from, where errors say little of another
+            day; NaN where that is not known.
     """
 
     moments: int
@@ -62,6 +65,7 @@ class Evaluation:
     diagnosis: Diagnosis
     fitness: Fitness
     reason: str
+    seen: float = math.nan
 
     @property
     def verdict(self) -> str:
@@ -83,6 +87,7 @@ class Evaluation:
             },
             "doubts": {str(lead): asdict(found) for lead, found in self.doubts.items()},
             "surprised": self.surprised if math.isfinite(self.surprised) else None,
+            "seen": self.seen if math.isfinite(self.seen) else None,
             **self.diagnosis.as_dict(),
             "fitness": self.fitness.value,
             "verdict": self.verdict,
@@ -102,7 +107,8 @@ def evaluate(model: WorldModel, log: Log, truth: Mapping[str, TagSeries] | None 
         TrainingError: the model predicts what is not finite.
     """
     rows = grid(screen(log, model.plant).trusted(), model.rule)
-    return score(model, rows, truth)
+    seen = share_seen(model.metrics.get(TRACES), log, rows.time_ns)
+    return replace(score(model, rows, truth), seen=seen)
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch import Tensor
 from procwm.data.series import Log
 from procwm.errors import LogError
 from procwm.plant.specfile import plant_fingerprint
-from procwm.plant.tags import PlantSpec
+from procwm.plant.tags import PlantSpec, names_of
 from procwm.training.checkpoint import read_checkpoint, write_checkpoint
 from procwm.training.choice import Choice
 from procwm.training.config import TrainingConfig
@@ -29,6 +29,7 @@ from procwm.training.run import Run, part_of
 from procwm.training.settling import runs_away
 from procwm.training.stopwatch import Stopwatch
 from procwm.training.surprise import learned_surprise
+from procwm.training.traces import TRACES, traces
 from procwm.training.uncertainty import learned_uncertainty
 from procwm.world.calibration import band
 from procwm.world.cloud import cloud_of
@@ -104,6 +105,7 @@ def train(
                 write_checkpoint(checkpoint, training.tensors(), identity)
                 last_written = time.monotonic()
         model = training.model(plant, seed)
+        model.metrics[TRACES] = traces(log, prepared.whole.part.grid, names_of(plant.cvs))
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return model

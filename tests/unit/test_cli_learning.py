@@ -46,6 +46,17 @@ def test_a_folder_that_is_no_model_is_left_as_it_is(
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_an_evaluation_says_that_the_log_is_the_one_the_model_was_learned_from(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "what the model was learned from"
+    capsys.readouterr()
+    assert run(["evaluate", str(made / "model"), str(made / "log.parquet")]) == 0
+    assert said in capsys.readouterr().out
+    assert run(["evaluate", str(made / "model"), str(made / "later.csv")]) == 0
+    assert said not in capsys.readouterr().out
+
+
 def test_an_evaluation_is_one_json_object_beside_persistence_and_a_linear_model(
     made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
