@@ -25,8 +25,8 @@ def emit_evaluation(found: Mapping[str, Any]) -> None:
         typer.echo(sentence)
     if found["surprised"] is not None:
         typer.echo(f"surprised in {found['surprised']:.2%} of the intervals")
-    if (sentence := words.seen_before(found["seen"])) is not None:
-        typer.echo(sentence)
+    if (seen := words.seen_before(found["seen"])) is not None:
+        typer.echo(seen)
     typer.echo(f"{found['moments']} moments; {found['verdict']}")
 
 

@@ -16,8 +16,10 @@ from procwm.training.tensors import LogTensors, log_tensors, scattered
 from procwm.world.scaler import Scaler
 
 MOST_REGRESSED = 30_000
-"""Moments that a linear model is identified from, at most; those of a longer log are scattered over all of it.
-What windows of all moments of a year say takes hours to sum up, and tens of GB to hold."""
+"""Moments that a linear model is identified from, at most, scattered over all of a longer log.
+
+What the windows of a year of minutes say takes an hour to sum up.
+"""
 _MOST_PASSIVE = 4000
 
 

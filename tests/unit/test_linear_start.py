@@ -13,11 +13,12 @@ from procwm.data.series import Log, TagSeries
 from procwm.data.window import WindowRule, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, Role
+from procwm.training import parts
 from procwm.training.config import TrainingConfig
 from procwm.training.identification import missed, state_space, states
 from procwm.training.parts import Part, part
 from procwm.training.preparation import prepare
-from procwm.training.regression import regress, sums
+from procwm.training.regression import regress, sums, sums_of_each
 from procwm.world.linear import LinearDynamics
 from procwm.world.scaler import fit_scaler
 
@@ -96,3 +97,22 @@ def test_the_shortest_log_that_is_enough_is_learned_from_and_one_row_less_is_not
     assert prepare(PLANT, Record(enough).log, TrainingConfig()).whole.rule.history == SHORTEST_HISTORY
     with pytest.raises(TrainingError, match="at least 64 are needed"):
         prepare(PLANT, Record(enough - 1).log, TrainingConfig())
+
+
+def test_sums_over_moments_that_sets_share_are_those_of_each_set() -> None:
+    found, _ = learned(record(600).log)
+    sets = [found.moments[:300], found.moments[100:], found.moments[::7]]
+    for own, together in zip(sets, sums_of_each(found.tensors, sets, HORIZON, NONE), strict=True):
+        alone = sums(found.tensors, own, HORIZON, NONE)
+        for each in dataclasses.fields(alone):
+            values = [getattr(one, each.name) for one in (together, alone)]
+            torch.testing.assert_close(*values, rtol=1e-10, atol=1e-10)
+
+
+def test_a_long_log_is_regressed_on_moments_from_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "MOST_REGRESSED", 200)
+    found, _ = learned(record(600).log)
+    assert len(found.regressed) == 200
+    assert bool(torch.isin(found.regressed, found.moments).all())
+    quarters = torch.histc(found.regressed.double(), bins=4, min=0.0, max=600.0)
+    assert float(quarters.min()) > 30
