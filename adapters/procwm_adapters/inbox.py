@@ -43,12 +43,6 @@ class Inbox:
             self._held = []
             self._before_ns = dict(self._reported_ns)
 
-    def discard(self) -> None:
-        """Forget what is held; it is not what it was taken for."""
-        if self._held is not None:
-            self._held = []
-            self._reported_ns = dict(self._before_ns)
-
     def release(self, history: Iterable[Sample]) -> None:
         """Let what was held come out, merged by source time with the `history` of the gap before it."""
         held, self._held = self._held or [], None

@@ -34,7 +34,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _SESSION_S = 120.0
 _WITHHELD_S = 10.0
-"""For how long a server may hold another value than it has reported; 3 control intervals if they are more."""
+"""For how long a server may hold another value than it has reported; 3 control intervals if they are more,"""
+_WITHHELD_AT_MOST_S = 3600.0
+"""and twice as long every time it does so again, up to this: it may report nothing but large changes."""
 _SERVER_TIME = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
 
 
@@ -94,6 +96,7 @@ class OpcUaLink:
         self._heard: dict[str, float] = {}
         self._reported: dict[str, float] = {}
         self._withheld: dict[str, float] = {}
+        self._patience_s = max(_WITHHELD_S, 3.0 * spec.interval_s)
         self._believed = {tag.name for tag in spec.tags if tag.use_uncertain}
         self._tasks: list[asyncio.Task[None]] = []
         self._subscription = LinkSubscription(
@@ -198,7 +201,7 @@ class OpcUaLink:
         with linked(self._endpoint, f"watching {node_id}"):
             await self._subscription.add([Item(str(node_id), node_id, receive)])
         if str(node_id) in self._subscription.left_out:
-            raise LinkError(f"{self._endpoint}: the server has no room to watch {node_id.to_string()}")
+            raise LinkError(f"{self._endpoint}: {node_id.to_string()} cannot be subscribed to")
 
     async def _open(self) -> None:
         self._take(await examine(self._client, self._spec))
@@ -221,21 +224,14 @@ class OpcUaLink:
         """What the subscription brings of the plant: every tag and signal, and what is known ahead."""
         return [Item(node.name, node.id, self._receiver(node)) for node in self._nodes if _read(node)]
 
-    async def _look_again(self, unsubscribed: bool) -> tuple[PlantNode, ...]:
+    async def _look_again(self) -> tuple[PlantNode, ...]:
         """The nodes of the server that came back; it may number its namespaces differently now."""
         nodes = await examine(self._client, self._spec, self._nodes)
         moved = [node.id for node in nodes] != [node.id for node in self._nodes]
         self._take(nodes)
-        if moved or unsubscribed:
-            # The library has the old ids brought again, which may be those of other variables now.
-            await self._subscription.reopen(self._told, ended=self._forget if moved else lambda: None)
+        if moved or not await self._subscription.restored():
+            await self._subscription.reopen(self._told)
         return nodes
-
-    def _forget(self) -> None:
-        """What came since the loss is of other nodes."""
-        self._inbox.discard()
-        self._outlooks.clear()
-        self._reported.clear()
 
     async def _close(self) -> None:
         for task in self._tasks:
@@ -263,13 +259,16 @@ class OpcUaLink:
 
     async def _reaffirm(self) -> None:
         half_s = self._spec.interval_s / 2.0
+        wait_s = 0.0 if self._subscription.left_out else half_s
         while True:
-            await asyncio.sleep(half_s)
+            await asyncio.sleep(wait_s)
+            wait_s = half_s
             before = time.monotonic() - half_s
             silent = [node for node in self._nodes if _read(node) and self._silent(node, before)]
             if self.reaffirms and silent and self.connected:
                 try:
                     await self._confirm(silent)
+                    self._subscription.note_reading()
                 except FAILURES as error:
                     _LOGGER.warning("%s: reading silent tags failed: %s", self._endpoint, error)
 
@@ -299,9 +298,9 @@ class OpcUaLink:
                 if brought and sample.value != self._reported.get(node.name):
                     self._withheld.setdefault(node.name, time.monotonic())
                 self._inbox.affirm(Sample(node.name, sample.value, sample.quality, server_ns))
-        longest_s = max(_WITHHELD_S, 3.0 * self._spec.interval_s)
-        if self._withheld and time.monotonic() - min(self._withheld.values()) > longest_s:
+        if self._withheld and time.monotonic() - min(self._withheld.values()) > self._patience_s:
             self._withheld.clear()
+            self._patience_s = min(2.0 * self._patience_s, _WITHHELD_AT_MOST_S)
             self._subscription.give_up()
 
 

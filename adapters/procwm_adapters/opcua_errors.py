@@ -46,6 +46,12 @@ FAILURES = tuple(SENTENCES)
 """Everything that may come out of a call into the library while a plant is reached."""
 
 
+def reason(error: Exception) -> str:
+    """What `error`, one of `FAILURES`, means."""
+    kind = next(cls for cls in type(error).__mro__ if cls in SENTENCES)
+    return SENTENCES[kind].format(error=error)
+
+
 def link_error(endpoint: str, doing: str, error: Exception) -> LinkError:
     """`error`, met while `doing` something at `endpoint`, as one sentence.
 
@@ -54,8 +60,7 @@ def link_error(endpoint: str, doing: str, error: Exception) -> LinkError:
         doing: a participle phrase, such as `writing P1.SP`.
         error: one of `FAILURES`.
     """
-    kind = next(cls for cls in type(error).__mro__ if cls in SENTENCES)
-    return LinkError(f"{endpoint}: {doing} failed: {SENTENCES[kind].format(error=error)}")
+    return LinkError(f"{endpoint}: {doing} failed: {reason(error)}")
 
 
 @contextmanager

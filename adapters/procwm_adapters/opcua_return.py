@@ -41,9 +41,9 @@ class Return:
         endpoint: str,
         subscription: LinkSubscription,
         inbox: Inbox,
-        look_again: Callable[[bool], Awaitable[tuple[PlantNode, ...]]],
+        look_again: Callable[[], Awaitable[tuple[PlantNode, ...]]],
     ) -> None:
-        """Nothing is done before `watch`.
+        """Losses are noted from here on, and made up for in `watch`.
 
         Args:
             client: the connection.
@@ -51,13 +51,14 @@ class Return:
             subscription: of the link.
             inbox: where its samples go.
             look_again: looks the plant's nodes up on the server that came back and subscribes to them anew
-                where they have moved, or where it is told to.
+                where they have moved, or the subscription is lost.
         """
         self._client, self._endpoint = client, endpoint
         self._subscription, self._inbox, self._look_again = subscription, inbox, look_again
         self.trouble = ""
         self._losses = 0
         self._lost = asyncio.Event()
+        client.connection_lost_callback = self._on_loss
 
     @property
     def complete(self) -> bool:
@@ -65,12 +66,10 @@ class Return:
 
     async def watch(self) -> None:
         """Notice losses and make up for them, for ever."""
-        self._client.connection_lost_callback = self._on_loss
         await asyncio.gather(self._look(), self._return())
 
     async def _on_loss(self, _: Exception) -> None:
         self._note_loss()
-        self._subscription.forget_silence()
 
     def _note_loss(self) -> None:
         self._losses += 1
@@ -82,6 +81,7 @@ class Return:
             await asyncio.sleep(_LOOK_S)
             if self.complete and self._subscription.dead:
                 _LOGGER.warning("%s: the server brings nothing more; subscribing anew", self._endpoint)
+                self._subscription.give_up()
                 self._note_loss()
 
     async def _return(self) -> None:
@@ -92,7 +92,7 @@ class Return:
                 await states.wait_for_state(UaClientState.CONNECTED)
             losses = self._losses
             try:
-                nodes = await self._look_again(self._subscription.dead)
+                nodes = await self._look_again()
                 self._inbox.release(await self._missed(nodes))
             except _NOT_RETURNED as error:
                 self.trouble = f"{self._endpoint}: the server is back, but not as it was: {error}"

@@ -160,7 +160,7 @@ async def test_tags_that_a_server_has_no_room_for_in_a_subscription_are_read(ser
         assert [outlook.values for outlook in link.outlooks()] == [(1.0, 2.0)]
         assert not link._withheld, "a value that is read is not one that the subscription keeps back"
     await node.write_value(0.0)
-    assert "the server has no room for 3 of the 4 tags and signals in a subscription" in caplog.text
+    assert "3 of the 4 tags and signals cannot be subscribed to (BadTooManyMonitoredItems)" in caplog.text
 
 
 @pytest.mark.parametrize(
