@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -122,6 +123,7 @@ class OpcUaLink:
             self._client, self._endpoint, self._beats, lambda: self.connected, settle_s=settle_s
         )
         self._overflows = 0
+        self._skew_s = spec.control.clock_skew_s or spec.interval_s
         self.reaffirms = True
 
     @property
@@ -284,6 +286,7 @@ class OpcUaLink:
         *values, clock = await read(self._client, [(target, ua.AttributeIds.Value) for target in targets])
         received_ns = time.time_ns()
         server_ns = nanoseconds(clock.Value.Value if clock.Value is not None else None) or received_ns
+        self._compare_clocks((server_ns - received_ns) / 1e9)
         for node, value in zip(silent, values, strict=True):
             if node.ahead_of:
                 self._receiver(node)(value)
@@ -302,6 +305,16 @@ class OpcUaLink:
             self._withheld.clear()
             self._patience_s = min(2.0 * self._patience_s, _WITHHELD_AT_MOST_S)
             self._subscription.give_up()
+
+    def _compare_clocks(self, ahead_s: float) -> None:
+        """Warn once, where the server's time is not ours: what it stamps is taken for old, or refused."""
+        if abs(ahead_s) > self._skew_s:
+            self._skew_s = math.inf
+            _LOGGER.warning(
+                "%s: the server's clock is %.3g s %s ours, and samples count by their time; set both by one "
+                "time server",
+                *(self._endpoint, abs(ahead_s), "ahead of" if ahead_s > 0 else "behind"),
+            )
 
 
 def _read(node: PlantNode) -> bool:

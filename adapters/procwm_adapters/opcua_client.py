@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from asyncua import Client, ua
+from asyncua import Client, Node, ua
 from asyncua.common.utils import SocketClosedException
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import x509_from_der
@@ -61,6 +61,13 @@ def settings_of(spec: PlantSpec) -> OpcUaSettings:
     return spec.opcua
 
 
+class _Pulse(Node):  # type: ignore[misc]
+    """What the library reads to learn whether the server lives: that it may not be told is an answer, too."""
+
+    async def read_value(self) -> Any:
+        return await self.read_data_value(raise_on_bad_status=False)
+
+
 class SecureClient(Client):  # type: ignore[misc]
     """An asyncua `Client` with the security and the user of `settings`.
 
@@ -72,6 +79,8 @@ class SecureClient(Client):  # type: ignore[misc]
         """Read certificates and secrets; `SpecError` where one is missing or can be read by others."""
         super().__init__(settings.endpoint, timeout=timeout, watchdog_intervall=watchdog_intervall)
         self.name = self.description = "procwm"
+        self.uaclient.create_session = self._request_session
+        self.nodes.server_state = _Pulse(self.uaclient.session, self.nodes.server_state.nodeid)
         self._settings = settings
         self._timeout_s = timeout
         self._agreed = False
@@ -106,6 +115,13 @@ class SecureClient(Client):  # type: ignore[misc]
                     f"{self._settings.endpoint}: with mode = Sign this server takes passwords unencrypted; "
                     "use mode = SignAndEncrypt"
                 )
+        return answer
+
+    async def _request_session(self, parameters: Any) -> Any:
+        """What the library asks for a session; some servers tell only who asks for it what they offer."""
+        answer = await self.uaclient.session.create_session(parameters)
+        if not answer.ServerEndpoints:
+            answer.ServerEndpoints = await self.get_endpoints()
         return answer
 
     async def _try_reactivate_existing_session(self) -> bool:

@@ -253,10 +253,14 @@ async def _kind(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any
         return held
     declared = data_type.Value.Value
     if declared not in kinds:
-        kinds[declared] = await data_type_to_variant_type(client.get_node(declared))
+        try:
+            kinds[declared] = await data_type_to_variant_type(client.get_node(declared))
+        except ua.UaError:
+            # Some servers have values of types that they do not have.
+            kinds[declared] = ua.VariantType.Variant
     if kinds[declared] is not ua.VariantType.Variant:
         return kinds[declared]
-    # An abstract type such as Number: the present value decides, and Double where there is none.
+    # An abstract type such as Number, or an unknown one: the present value decides, or else it is Double.
     return ua.VariantType.Double if held is ua.VariantType.Null else held
 
 

@@ -9,21 +9,29 @@ _Item = TypeVar("_Item")
 
 _AT_ONCE = 300
 """Nodes of one request to begin with; a server that takes fewer says so."""
+_TOO_MANY = (
+    ua.uaerrors.BadTooManyOperations,
+    ua.uaerrors.BadRequestTooLarge,
+    ua.uaerrors.BadResponseTooLarge,
+    ua.uaerrors.BadEncodingLimitsExceeded,
+)
 
 
 async def in_batches(
-    call: Callable[[Sequence[_Item]], Awaitable[Sequence[Any]]], items: Sequence[_Item], size: int = _AT_ONCE
+    call: Callable[[Sequence[_Item]], Awaitable[Sequence[Any]]], items: Sequence[_Item], *, smallest: int = 1
 ) -> list[Any]:
-    """What `call` answers to each item, asked in portions of `size`, smaller ones where that is too many."""
+    """What `call` answers to each item, asked in portions, of at least `smallest`, that are not too many."""
     answers: list[Any] = []
-    for start in range(0, len(items), size):
-        portion = items[start : start + size]
+    size = max(_AT_ONCE, smallest)
+    while len(answers) < len(items):
+        portion = items[len(answers) : len(answers) + size]
         try:
-            given = await call(portion)
-        except ua.uaerrors.BadTooManyOperations:
-            if len(portion) == 1:
+            given = await call(portion) or []
+        except _TOO_MANY:
+            if len(portion) <= smallest:
                 raise
-            given = await in_batches(call, portion, (len(portion) + 1) // 2)
+            size = (len(portion) + 1) // 2
+            continue
         if len(given) != len(portion):
             raise ua.UaError(f"the server gave {len(given)} answers to {len(portion)} questions")
         answers += given

@@ -53,13 +53,18 @@ class _Lasting(Subscription):  # type: ignore[misc]
     async def restore(self) -> None:
         """Take it up again after a loss; one of `FAILURES` where the server has lost it (Part 4, 6.7)."""
         session = self.server
-        request = ua.TransferSubscriptionsParameters([self.subscription_id], SendInitialValues=False)
-        (answer,) = await session.transfer_subscriptions(request)
+
+        async def transfer(ids: Sequence[Any]) -> Any:
+            parameters = ua.TransferSubscriptionsParameters(list(ids), SendInitialValues=False)
+            return await session.transfer_subscriptions(parameters)
+
+        (answer,) = await in_batches(transfer, [self.subscription_id])
         answer.StatusCode.check()
         # Some servers answer to any other number, too, without end.
         for number in sorted(answer.AvailableSequenceNumbers or []):
-            message = await session.republish(self.subscription_id, number)
-            await self.publish_callback(ua.PublishResult(self.subscription_id, NotificationMessage=message))
+            with contextlib.suppress(ua.uaerrors.BadMessageNotAvailable):
+                kept = await session.republish(self.subscription_id, number)
+                await self.publish_callback(ua.PublishResult(self.subscription_id, NotificationMessage=kept))
         session.ensure_publish_loop()
         self.last_publish_at = time.monotonic()
 
@@ -130,7 +135,7 @@ class LinkSubscription:
             return False
         try:
             await self._subscription.restore()
-        except (*FAILURES, ValueError):
+        except FAILURES:
             return False
         self.note_reading()
         return True

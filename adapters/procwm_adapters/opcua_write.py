@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +12,7 @@ from procwm.errors import LinkError, OutcomeUnknownError
 from procwm.plant.samples import Setpoints
 from procwm_adapters.opcua_errors import FAILURES, link_error
 from procwm_adapters.opcua_nodes import WRITE_UNTIL, PlantNode
-from procwm_adapters.opcua_requests import read
+from procwm_adapters.opcua_requests import in_batches, read
 from procwm_adapters.opcua_values import number_of, opcua_time, variant_of
 
 _POLL_S = 0.05
@@ -81,12 +81,23 @@ class SetpointWriter:
             wanted = {name: self._variant(name, value) for name, value in setpoints.items()}
             if not wanted:
                 return {}
+            stamps = self._stamp(stamped)
+            sent = {**stamps, **wanted}
+            done: list[str] = []
+
+            async def send(names: Sequence[str]) -> Any:
+                results = await self._client.uaclient.write(
+                    self._request({name: sent[name] for name in names})
+                )
+                done.extend(names)
+                return results
+
             try:
-                sent = {**self._stamp(stamped), **wanted}
-                results = await self._client.uaclient.write(self._request(sent))
+                # A number and a validity are those of what is written in the same request.
+                results = await in_batches(send, list(sent), smallest=len(sent) if stamps else 1)
             except FAILURES as error:
                 failed = link_error(self._endpoint, f"writing {text}", error)
-                if getattr(error, "code", None) in _REFUSED:
+                if not done and getattr(error, "code", None) in _REFUSED:
                     raise failed from error
                 return await self._after_doubt(wanted, failed)
             self._check(sent, results)

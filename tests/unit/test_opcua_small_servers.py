@@ -4,19 +4,24 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
 from asyncua import ua
 from opcua_doubles import FLOW, LEVEL, PUMP, STEADY, serving, tank
 
-from procwm.errors import LinkError
+from procwm.errors import LinkError, OutcomeUnknownError
+from procwm.plant.contract import ControlSettings
 from procwm_adapters.opcua import OpcUaLink
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TAGS = (LEVEL, FLOW, STEADY, PUMP)
-NODES = {tag.name: ua.Variant(3.0, ua.VariantType.Double) for tag in TAGS}
+VALVE = replace(PUMP, name="V1.SP", node="ns=2;s=V1.SP")
+NODES = {tag.name: ua.Variant(3.0, ua.VariantType.Double) for tag in (*TAGS, VALVE)} | {
+    "Id": ua.Variant(0, ua.VariantType.Int64)
+}
 WARNING = "4 of the 4 tags and signals cannot be subscribed to"
 
 
@@ -33,10 +38,10 @@ async def served():
 
 
 @asynccontextmanager
-async def linked(endpoint, **options):
-    spec = replace(tank(endpoint), interval_s=0.2)
+async def linked(endpoint, tags=TAGS, **settings):
+    spec = replace(tank(endpoint, tags=tags), interval_s=0.2, control=ControlSettings(**settings))
     quick = {"publishing_s": 0.05, "settle_s": 0.0, "reconnect_delay_s": 0.1, "watchdog_s": 0.5}
-    async with OpcUaLink(spec, **(quick | options)) as link:
+    async with OpcUaLink(spec, **quick) as link:
         yield link
 
 
@@ -153,3 +158,115 @@ async def test_a_connection_that_is_lost_again_and_again_keeps_its_subscription(
             await until(lambda: link.connected)
             await value_comes(server, link, value)
         assert link._subscription._subscription is before
+
+
+async def test_a_server_that_revises_its_intervals_is_silent_only_after_what_it_has_promised(
+    served, monkeypatch
+):
+    server, endpoint = served
+    service = server.iserver.subscription_service
+    create = service.create_subscription
+
+    async def slower(parameters, *others, **options):
+        parameters.RequestedPublishingInterval, parameters.RequestedMaxKeepAliveCount = 500.0, 40
+        return await create(parameters, *others, **options)
+
+    monkeypatch.setattr(service, "create_subscription", slower)
+    async with linked(endpoint) as link:
+        subscription = link._subscription._subscription
+        for silent_s, dead in ((59.0, False), (61.0, True)):
+            subscription.last_publish_at = time.monotonic() - silent_s
+            assert link._subscription.dead is dead
+
+
+async def test_a_server_that_goes_on_keeping_values_back_is_asked_anew_more_and_more_rarely(served):
+    server, endpoint = served
+    async with linked(endpoint) as link:
+        for patience_s, losses in ((10.0, 1), (20.0, 2)):
+            while link._return._losses < losses:
+                link._withheld[STEADY.name] = time.monotonic() - patience_s - 1.0
+                await asyncio.sleep(0.02)
+            await until(lambda: link.connected)
+        assert link._patience_s == 40.0
+        await value_comes(server, link, 7.0)
+
+
+@pytest.fixture
+def few_written(served, monkeypatch):
+    """The server writes one node at once; the list of the requests that it has carried out or refused."""
+    service, sizes = served[0].iserver.attribute_service, []
+    write = service.write
+
+    async def few(request, **options):
+        sizes.append(len(request.NodesToWrite))
+        if len(request.NodesToWrite) > 1:
+            raise ua.uaerrors.BadTooManyOperations
+        return await write(request, **options)
+
+    monkeypatch.setattr(service, "write", few)
+    return sizes
+
+
+async def test_setpoints_go_one_by_one_to_a_server_that_takes_no_more_at_once(served, few_written):
+    async with linked(served[1], (*TAGS, VALVE)) as link:
+        assert await link.write({PUMP.name: 4.5, VALVE.name: 5.5}) == {PUMP.name: 4.5, VALVE.name: 5.5}
+    assert few_written == [2, 1, 1]
+
+
+async def test_setpoints_that_belong_to_a_number_are_not_written_without_it(served, few_written):
+    async with linked(served[1], (*TAGS, VALVE), write_id_node="ns=2;s=Id") as link:
+        with pytest.raises(LinkError, match="too many operations") as caught:
+            await link.write_valid({PUMP.name: 2.5, VALVE.name: 2.5}, write_id=7, until_ns=0)
+    assert not isinstance(caught.value, OutcomeUnknownError)
+    assert few_written == [3]
+
+
+async def test_a_refusal_after_some_setpoints_were_written_leaves_the_outcome_unknown(served, few_written):
+    async with linked(served[1], (*TAGS, VALVE)) as link:
+        write = link.client.uaclient.write
+
+        async def first_alone(request):
+            if few_written[-1:] == [1]:
+                raise ua.uaerrors.BadUserAccessDenied
+            return await write(request)
+
+        link.client.uaclient.write = first_alone
+        with pytest.raises(OutcomeUnknownError, match=r"the plant holds P1\.SP = 1\.5, V1\.SP = "):
+            await link.write({PUMP.name: 1.5, VALVE.name: 1.75})
+
+
+async def test_a_node_of_a_type_that_the_server_does_not_have_is_of_that_of_its_value(served):
+    server, endpoint = served
+    kind = ua.DataValue(ua.Variant(ua.NodeId("nowhere", 2), ua.VariantType.NodeId))
+    await server.get_node(VALVE.node).write_attribute(ua.AttributeIds.DataType, kind)
+    async with linked(endpoint, (*TAGS, VALVE)) as link:
+        assert await link.write({VALVE.name: 5.0}) == {VALVE.name: 5.0}
+
+
+async def test_a_server_that_does_not_tell_its_state_lives(served):
+    server, endpoint = served
+    state = server.get_node(ua.ObjectIds.Server_ServerStatus_State)
+    untold = ua.DataValue(ua.Variant(), StatusCode=ua.StatusCode(ua.StatusCodes.BadUserAccessDenied))
+    await server.iserver.aspace.write_attribute_value(state.nodeid, ua.AttributeIds.Value, untold)
+    async with linked(endpoint) as link:
+        await link.client._wait_for_health_signal()
+        assert link._return._losses == 0
+
+
+async def test_a_clock_that_is_not_ours_is_warned_of_once(served, caplog):
+    server, endpoint = served
+    clock = server.get_node(ua.ObjectIds.Server_ServerStatus_CurrentTime)
+    async with linked(endpoint):
+        await clock.write_value(datetime.now(UTC) - timedelta(hours=2))
+        await until(lambda: "behind ours" in caplog.text)
+        await asyncio.sleep(0.5)
+    assert caplog.text.count("the server's clock is 7.2e+03 s behind ours") == 1
+
+
+async def test_a_server_that_gives_no_endpoints_with_a_session_is_asked_for_them(served, monkeypatch):
+    async def none(*_, **__):
+        return []
+
+    monkeypatch.setattr("asyncua.server.internal_session.InternalSession.get_endpoints", none)
+    async with linked(served[1]) as link:
+        assert link.connected
