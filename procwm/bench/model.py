@@ -11,8 +11,7 @@ from procwm.bench.cases import Case, cases
 from procwm.bench.model_logs import free_run
 from procwm.bench.probes import state_probes
 from procwm.bench.results import Row, command_line, spread, table, write_results
-from procwm.data.screening import screen
-from procwm.data.window import grid
+from procwm.data.shutdown import running
 from procwm.training.evaluation import evaluate
 from procwm.training.scoring import LEADS, scoring
 from procwm.training.stopwatch import Stopwatch
@@ -98,7 +97,7 @@ def measured(case: Case) -> list[Row]:
     if importlib.util.find_spec("latentplant") is not None:
         from procwm.bench.model_latentplant import rivals
 
-        held_to = scoring(model, grid(screen(case.test, case.plant).trusted(), model.rule), case.truth)
+        held_to = scoring(model, running(case.test, case.plant, model.rule), case.truth)
         rows += [
             common
             | {"model": "latentplant", "kind": rival.kind, "epochs": rival.epochs}

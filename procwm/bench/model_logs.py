@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from procwm.data.log import read_log
-from procwm.data.screening import screen
 from procwm.data.series import Log
-from procwm.data.window import grid
+from procwm.data.shutdown import running
 from procwm.errors import LogError, SpecError
 from procwm.plant.specfile import load_plant
 from procwm.plant.tags import PlantSpec
@@ -99,7 +98,7 @@ def free_run(model: WorldModel, log: Log) -> Mapping[str, Mapping[str, float]]:
     Raises:
         LogError: the log is shorter, or not in one piece.
     """
-    rows = grid(screen(log, model.plant).trusted(), model.rule)
+    rows = running(log, model.plant, model.rule)
     first = max(INITIAL_ROWS, model.rule.history)
     if len(rows.stretches) != 1 or len(rows) <= first:
         raise LogError(f"a free run takes a log without gaps and of more than {first} rows")

@@ -11,6 +11,7 @@ from procwm.data.cadence import default_hold_s
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import Reason, Screening, screen
 from procwm.data.series import Log, iso_utc
+from procwm.data.shutdown import shut_down, shutdown_sentences
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.plant.tags import PlantSpec, Role
 
@@ -71,8 +72,9 @@ def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
     rows = grid(log, rule)
     found = [
         *check_plant(plant),
-        *_excitation(rows, plant),
+        *_excitation(rows.where(~shut_down(rows, plant)), plant),
         *_screened(screen(log, plant), plant),
+        *_shutdowns(rows, plant),
         *_gaps(rows, plant),
         *_sampling(log, plant),
         *_file(log),
@@ -108,6 +110,11 @@ def _screened(screening: Screening, plant: PlantSpec) -> Iterator[Finding]:
                 tag=tag.name,
                 sentence=f"{tag.name} never changes in this log: nothing can be learned about it",
             )
+
+
+def _shutdowns(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
+    for sentence in shutdown_sentences(rows, plant):
+        yield Finding(severity=Severity.NOTE, tag=None, sentence=sentence)
 
 
 def _gaps(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:

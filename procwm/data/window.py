@@ -214,6 +214,10 @@ class Grid:
         part = slice(start, stop)
         return Grid(self.rule, self.time_ns[part], self.values[part], self.valid[part], self.measured[part])
 
+    def where(self, kept: Bool[np.ndarray, " row"]) -> "Grid":
+        """The rows that are `kept`; time jumps over the others."""
+        return Grid(self.rule, self.time_ns[kept], self.values[kept], self.valid[kept], self.measured[kept])
+
     def only(self, tags: Sequence[str]) -> "Grid":
         """The columns of `tags`, in the order of the rule."""
         kept = [column for column, tag in enumerate(self.rule.tags) if tag in tags]

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from procwm.data.excitation import excitation
-from procwm.data.screening import screen
 from procwm.data.series import Log, TagSeries
-from procwm.data.window import Grid, grid
+from procwm.data.shutdown import running
+from procwm.data.window import Grid
 from procwm.errors import TrainingError
 from procwm.training.diagnostics import collapse, shuffled
 from procwm.training.effects import gains
@@ -106,7 +106,7 @@ def evaluate(model: WorldModel, log: Log, truth: Mapping[str, TagSeries] | None 
         LogError: the log is nowhere long enough, or its CVs stand still.
         TrainingError: the model predicts what is not finite.
     """
-    rows = grid(screen(log, model.plant).trusted(), model.rule)
+    rows = running(log, model.plant, model.rule)
     seen = share_seen(model.metrics.get(TRACES), log, rows.time_ns)
     return replace(score(model, rows, truth), seen=seen)
 

@@ -16,10 +16,7 @@ from procwm.training.tensors import LogTensors, log_tensors, scattered
 from procwm.world.scaler import Scaler
 
 MOST_REGRESSED = 30_000
-"""Moments that a linear model is identified from, at most, scattered over all of a longer log.
-
-What the windows of a year of minutes say takes an hour to sum up.
-"""
+"""Moments that a linear model is identified from, at most, scattered over all of a longer log."""
 _MOST_PASSIVE = 4000
 
 

@@ -11,6 +11,7 @@ from procwm.data.cadence import default_cyclic, default_due_s, default_hold_s
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import screen
 from procwm.data.series import Log
+from procwm.data.shutdown import running, shut_down, shutdown_sentences
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, names_of
@@ -104,12 +105,14 @@ def prepare(
             due_s=default_due_s(plant, trusted),
         )
         rows = grid(trusted, rule)
-        notes = _notes(plant, rows)
+        notes = tuple(shutdown_sentences(rows, plant))
+        rows = rows.where(~shut_down(rows, plant))
+        notes += _notes(plant, rows)
     with watch.phase("choice of PVs"):
         longest = longest_horizon(plant, rows, config)
         rows, belonging, left_out = _relevant(plant, rows, longest, config)
         notes += left_out
-        quiet = None if passive is None else grid(screen(passive, plant).trusted(), rows.rule)
+        quiet = None if passive is None else running(passive, plant, rows.rule)
     with watch.phase("choice of sizes"):
         start = chosen_start(plant, rows, longest, belonging, config, quiet)
     with watch.phase("linear models"):

@@ -35,7 +35,7 @@ SPARE_LATENTS = 2
 MOST_LATENTS = 16
 LONGEST_HORIZON = 60
 FOLDS = 4
-MOST_SCORED = 128
+MOST_SCORED = 512
 """Moments of a fold that models are compared on."""
 MOST_STEPS = 1500
 """Moments of a fold that the steps of tried models are fitted to."""
