@@ -133,7 +133,8 @@ def _foreseeing(
         )
     elif behind:
         lead, best, name = behind[0]
-        yield Fitness.ADVICE, f"at {lead} intervals its error is {own[lead]:.3f}, {name}'s is {best:.3f}"
+        ahead = f"{lead} {'interval' if lead == 1 else 'intervals'}"
+        yield Fitness.ADVICE, f"at {ahead} its error is {own[lead]:.3f}, {name}'s is {best:.3f}"
 
 
 def _use_of_moves(diagnosis: Diagnosis) -> Iterator[tuple[Fitness, str]]:
