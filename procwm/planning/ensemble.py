@@ -17,6 +17,7 @@ from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.solution import Stop
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyTargets
+from procwm.planning.threads import one_thread
 from procwm.planning.transcription import Affine, transcribe
 from procwm.planning.warm_start import shifted
 from procwm.world.model import WorldModel
@@ -97,7 +98,7 @@ class EnsemblePlanner:
         began = time.perf_counter()
         deadline = began + (1.0 - _RESERVE) * deadline_s
         many = len(self._models)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), one_thread():
             problem, notes = self._at_rest(problem, warm_start, began + STEADY_SHARE * deadline_s)
             space = MoveSpace(move_blocks(problem.horizon, self._blocks), apart(problem, many))
             best, bound = self._search(space, objective(problem), warm_start, deadline)

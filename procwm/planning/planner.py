@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from procwm.errors import SpecError
 from procwm.planning.foresight import Foresight
@@ -19,13 +17,11 @@ from procwm.planning.problem import ControlProblem, Plan
 from procwm.planning.sampling import SamplingConfig
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyState, SteadyTargets
+from procwm.planning.threads import one_thread
 from procwm.planning.transcription import transcribe
 from procwm.planning.trust import TrustRegion
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
-
-_BLAS = ThreadpoolController()
-"""More threads than one make small matrix products slower, and wait for each other on a busy machine."""
 
 
 class MpcPlanner:
@@ -92,7 +88,7 @@ class MpcPlanner:
         began = time.perf_counter()
         solvers = self._built(problem.horizon)
         # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
-        with np.errstate(over="ignore", invalid="ignore"), _one_thread():
+        with np.errstate(over="ignore", invalid="ignore"), one_thread():
             steady = solvers.steady.sought(problem, warm_start, deadline=began + STEADY_SHARE * deadline_s)
             cycle = self._cycle(solvers, problem, steady, began, deadline_s)
             best = cycle.best_on_levels if problem.discrete else cycle.best
@@ -147,13 +143,6 @@ def _trust_region(model: WorldModel) -> TrustRegion:
             "train it again, or leave trust_region out"
         )
     return TrustRegion.of(model.cloud)
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    if all(library.num_threads == 1 for library in _BLAS.lib_controllers):
-        return nullcontext()
-    limited: AbstractContextManager[object] = _BLAS.limit(limits=1)
-    return limited
 
 
 def _check_axes(model: WorldModel, problem: ControlProblem) -> None:
