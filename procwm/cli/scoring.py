@@ -6,11 +6,12 @@ from typing import Any
 import typer
 
 from procwm.cli.console import emit_table
-from procwm.report import words
 
 
 def emit_evaluation(found: Mapping[str, Any]) -> None:
     """Tables and sentences on stdout, the verdict last; `found` is `Evaluation.as_dict()`."""
+    from procwm.report import words
+
     leads = list(found["nrmse"])
     names = {"procwm": "nrmse", "linear model": "linear", "persistence": "persistence"}
     rows = [
