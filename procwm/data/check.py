@@ -11,7 +11,7 @@ from procwm.data.cadence import default_hold_s
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import Reason, Screening, screen
 from procwm.data.series import Log, iso_utc
-from procwm.data.shutdown import shut_down, shutdown_sentences
+from procwm.data.shutdown import shutdown_sentences, without_shutdowns
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.plant.tags import PlantSpec, Role
 
@@ -72,7 +72,7 @@ def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
     rows = grid(log, rule)
     found = [
         *check_plant(plant),
-        *_excitation(rows.where(~shut_down(rows, plant)), plant),
+        *_excitation(without_shutdowns(rows, plant), plant),
         *_screened(screen(log, plant), plant),
         *_shutdowns(rows, plant),
         *_gaps(rows, plant),

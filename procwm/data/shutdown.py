@@ -24,7 +24,11 @@ def running(log: Log, plant: PlantSpec, rule: WindowRule) -> Grid:
 
     Time jumps where rows are left out, so that no window and no prediction reaches across.
     """
-    rows = grid(screen(log, plant).trusted(), rule)
+    return without_shutdowns(grid(screen(log, plant).trusted(), rule), plant)
+
+
+def without_shutdowns(rows: Grid, plant: PlantSpec) -> Grid:
+    """`rows` but for those of `shut_down`."""
     return rows.where(~shut_down(rows, plant))
 
 

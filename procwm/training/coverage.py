@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from procwm.data.series import Log, TagSeries
+from procwm.data.shutdown import without_shutdowns
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError
 from procwm.training.moments import predicted, reachable, settled_leads
@@ -45,7 +46,7 @@ def coverage(model: WorldModel, log: Log, truth: Mapping[str, TagSeries]) -> dic
     Raises:
         LogError: the log is nowhere long enough, or a name is unknown.
     """
-    rows = grid(log, model.rule)
+    rows = without_shutdowns(grid(log, model.rule), model.plant)
     leads = settled_leads(model)
     usable = torch.as_tensor(np.flatnonzero(reachable(rows, leads[-1])))
     if not len(usable):

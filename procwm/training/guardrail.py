@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from procwm.data.series import Log
+from procwm.data.shutdown import without_shutdowns
 from procwm.data.window import Grid, grid
 from procwm.errors import LogError, TrainingError
 from procwm.training.distillation import distilled
@@ -111,7 +112,7 @@ def fitted_head(model: WorldModel, log: Log, labels: Labels, *, limited: bool = 
     Raises:
         LogError: a label stands where the log has no window.
     """
-    rows = grid(log, model.rule)
+    rows = without_shutdowns(grid(log, model.rule), model.plant)
     leads = settled_leads(model)
     moments = _rows_of(labels, rows, leads[-1])
     tensors = log_tensors(rows, model.plant, model.scaler, torch.float64)
@@ -147,7 +148,7 @@ def _rows_of(labels: Labels, rows: Grid, lead: int) -> Int[Tensor, " label"]:
             needed = (rows.rule.history + lead) * rows.rule.interval_s / 60.0
             raise LogError(
                 f"label at {pd.Timestamp(time_ns, tz='UTC').isoformat()}: the log does not hold the "
-                f"{needed:g} min without a gap that end there"
+                f"{needed:g} min without a gap or a shutdown that end there"
             )
     return torch.as_tensor(row)
 

@@ -7,6 +7,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from procwm.data.series import Log
+from procwm.data.shutdown import without_shutdowns
 from procwm.data.window import grid
 from procwm.errors import LogError
 from procwm.training.guardrail import fitted_head
@@ -40,7 +41,7 @@ def suggest_label_times(
     Raises:
         LogError: the log has fewer usable moments, or a label stands where it has no window.
     """
-    rows = grid(log, model.rule)
+    rows = without_shutdowns(grid(log, model.rule), model.plant)
     lead = settled_leads(model)[-1]
     usable = torch.as_tensor(np.flatnonzero(reachable(rows, lead)))
     known = 0 if judged is None else len(judged)

@@ -11,7 +11,7 @@ from procwm.data.cadence import default_cyclic, default_due_s, default_hold_s
 from procwm.data.excitation import Verdict, excitation
 from procwm.data.screening import screen
 from procwm.data.series import Log
-from procwm.data.shutdown import running, shut_down, shutdown_sentences
+from procwm.data.shutdown import running, shutdown_sentences, without_shutdowns
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import TrainingError
 from procwm.plant.tags import PlantSpec, names_of
@@ -106,7 +106,7 @@ def prepare(
         )
         rows = grid(trusted, rule)
         notes = tuple(shutdown_sentences(rows, plant))
-        rows = rows.where(~shut_down(rows, plant))
+        rows = without_shutdowns(rows, plant)
         notes += _notes(plant, rows)
     with watch.phase("choice of PVs"):
         longest = longest_horizon(plant, rows, config)

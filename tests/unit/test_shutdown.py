@@ -10,7 +10,11 @@ from procwm.data.check import check_log
 from procwm.data.series import Log, TagSeries
 from procwm.data.shutdown import running, shut_down
 from procwm.data.window import grid
+from procwm.errors import LogError
 from procwm.training.evaluation import evaluate
+from procwm.training.guardrail import learn_guardrail
+from procwm.training.label_times import suggest_label_times
+from procwm.training.labels import labels
 from procwm.training.preparation import prepare
 
 ROWS = 1500
@@ -62,6 +66,16 @@ def test_a_shutdown_does_not_decide_how_good_a_model_is() -> None:
     found, usual = (evaluate(trained(), log) for log in (stopped(), Record(ROWS, seed=5).log))
     assert found.fitness is usual.fitness
     assert found.nrmse[8] == pytest.approx(usual.nrmse[8], rel=0.1)
+
+
+def test_nobody_is_asked_to_judge_a_shutdown_and_a_label_in_one_is_refused() -> None:
+    log = stopped(cold=30.0)
+    first, last = (int(record(ROWS).time_ns[row]) for row in (STOPPED.start, STOPPED.stop))
+    asked = suggest_label_times(trained(), log, 40)
+    assert ((asked <= first) | (asked > last)).all()
+    judged = labels(np.append(asked, (first + last) // 2), np.linspace(-1.0, 1.0, 41))
+    with pytest.raises(LogError, match="without a gap or a shutdown"):
+        learn_guardrail(trained(), log, judged, name="too cold")
 
 
 def test_check_says_what_is_left_out() -> None:

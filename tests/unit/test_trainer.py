@@ -57,32 +57,10 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
     kill_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in the first run, and in the final one."""
-    checkpoint = tmp_path / "training.safetensors"
     config = dataclasses.replace(QUICK, checkpoint_s=0.0)
-    advance = Run.advance
-
-    done = 0
-
-    def killed(run: Run) -> None:
-        nonlocal done
-        if done == kill_after:
-            raise KilledError
-        done += 1
-        advance(run)
-
-    monkeypatch.setattr(Run, "advance", killed)
-    with pytest.raises(KilledError):
-        train(PLANT, record(1500).log, config=config, checkpoint=checkpoint)
-    monkeypatch.setattr(Run, "advance", advance)
-    steps: list[int] = []
-
-    def resumed(run: Run) -> None:
-        steps.append(run.step)
-        advance(run)
-
-    monkeypatch.setattr(Run, "advance", resumed)
-    model = train(PLANT, record(1500).log, config=config, checkpoint=checkpoint)
-    assert len(steps) == QUICK.steps + trained().metrics["best_step"] - kill_after
+    path = tmp_path / "training.safetensors"
+    model, steps = killed_and_resumed(record(1500).log, config, kill_after, path, monkeypatch)
+    assert steps == QUICK.steps + trained().metrics["best_step"] - kill_after
     assert _equal(model, trained())
     assert not any(tmp_path.iterdir()), "nothing is left behind"
 
