@@ -105,7 +105,8 @@ def half_widths(
     origins = origins[:: len(origins) // most + 1]
     filled = fill_forward(grid.values, grid.valid)
     _, width = model.scaler.part(model.output_names)
-    for rows in np.array_split(origins, len(origins) // _BATCH + 1):
+    for first in range(0, len(origins), _BATCH):
+        rows = origins[first : first + _BATCH]
         ahead = rows[:, None] + np.arange(1, lead + 1)
         mv, dv = (
             model.tensor(filled[ahead][..., grid.columns(names_of(tags))], names_of(tags))

@@ -160,6 +160,13 @@ def test_a_controller_that_would_write_is_refused() -> None:
         replay(model, operated(20), controller=Controller(spec, model))
 
 
+def test_a_log_too_short_for_the_longest_lead_is_replayed_at_the_others() -> None:
+    short = replay(model_of(plant_spec()), operated(HISTORY + 6), decisions=1)
+    assert np.isfinite(short.predicted[5]).any()
+    assert np.isnan(short.predicted[10]).all()
+    assert np.isnan(short.half_width).all()
+
+
 def test_a_log_too_short_for_a_window_is_refused() -> None:
     with pytest.raises(LogError, match="the log has no 6 rows in a row"):
         replay(model_of(plant_spec()), operated(4))
