@@ -30,29 +30,29 @@ if TYPE_CHECKING:
     from procwm.data.log import read_log
     from procwm.data.series import Log
     from procwm.data.writer import write_log
-    from procwm.planning.ensemble import EnsemblePlanner
+    from procwm.learning.config import TrainingConfig
+    from procwm.learning.evaluation.evaluate import evaluate
+    from procwm.learning.labelled.guardrail import learn_guardrail
+    from procwm.learning.labelled.label_times import suggest_label_times
+    from procwm.learning.labelled.labels import Labels, read_labels
+    from procwm.learning.labelled.soft_sensor import learn_soft_sensor
+    from procwm.learning.train import train
+    from procwm.planning.ensemble_planner import EnsemblePlanner
     from procwm.planning.planner import MpcPlanner
     from procwm.plant.registry import scenario, scenarios
     from procwm.plant.samples import Quality, Sample
     from procwm.plant.specfile import dump_plant, load_plant
     from procwm.plant.tags import PlantSpec, Role, Tag
     from procwm.runtime.replay import replay
-    from procwm.training.config import TrainingConfig
-    from procwm.training.evaluation import evaluate
-    from procwm.training.guardrail import learn_guardrail
-    from procwm.training.label_times import suggest_label_times
-    from procwm.training.labels import Labels, read_labels
-    from procwm.training.soft_sensor import learn_soft_sensor
-    from procwm.training.trainer import train
     from procwm.world.model import WorldModel
-    from procwm.world.storage import load_model
+    from procwm.world.storage.model_files import load_model
 
 _HOMES = {
     "Controller": "procwm.control.controller",
     "ControllerState": "procwm.control.state",
     "Decision": "procwm.control.decision",
-    "EnsemblePlanner": "procwm.planning.ensemble",
-    "Labels": "procwm.training.labels",
+    "EnsemblePlanner": "procwm.planning.ensemble_planner",
+    "Labels": "procwm.learning.labelled.labels",
     "Log": "procwm.data.series",
     "Mode": "procwm.control.modes",
     "MpcPlanner": "procwm.planning.planner",
@@ -62,21 +62,21 @@ _HOMES = {
     "Role": "procwm.plant.tags",
     "Sample": "procwm.plant.samples",
     "Tag": "procwm.plant.tags",
-    "TrainingConfig": "procwm.training.config",
+    "TrainingConfig": "procwm.learning.config",
     "WorldModel": "procwm.world.model",
     "dump_plant": "procwm.plant.specfile",
-    "evaluate": "procwm.training.evaluation",
-    "learn_guardrail": "procwm.training.guardrail",
-    "learn_soft_sensor": "procwm.training.soft_sensor",
-    "load_model": "procwm.world.storage",
+    "evaluate": "procwm.learning.evaluation.evaluate",
+    "learn_guardrail": "procwm.learning.labelled.guardrail",
+    "learn_soft_sensor": "procwm.learning.labelled.soft_sensor",
+    "load_model": "procwm.world.storage.model_files",
     "load_plant": "procwm.plant.specfile",
-    "read_labels": "procwm.training.labels",
+    "read_labels": "procwm.learning.labelled.labels",
     "read_log": "procwm.data.log",
     "replay": "procwm.runtime.replay",
     "scenario": "procwm.plant.registry",
     "scenarios": "procwm.plant.registry",
-    "suggest_label_times": "procwm.training.label_times",
-    "train": "procwm.training.trainer",
+    "suggest_label_times": "procwm.learning.labelled.label_times",
+    "train": "procwm.learning.train",
     "write_log": "procwm.data.writer",
 }
 

@@ -8,7 +8,10 @@ from importlib.metadata import version
 
 import typer
 
-from procwm.cli import certificates, importing, jobs, learning, plants, simulation, view
+from procwm.cli import certificate as certificates
+from procwm.cli import importing, jobs, plants, view
+from procwm.cli import models as learning
+from procwm.cli import simulated_plants as simulation
 from procwm.errors import ArtifactError, LogError, ProcwmError, SpecError
 
 app = typer.Typer(

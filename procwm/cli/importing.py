@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from procwm.cli.console import progress
+from procwm.cli.output import progress
 from procwm.cli.plants import LinkName, PlantFile
 from procwm.errors import LinkError, SpecError
 from procwm.plant import registry

@@ -1,13 +1,14 @@
 """The long jobs: demo and bench."""
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from procwm.bench import STUDIES, study
-from procwm.cli.console import emit_table, progress
-from procwm.cli.simulation import Seed
+from procwm.cli.output import emit_table, progress
+from procwm.cli.simulated_plants import Seed
+from procwm.errors import SpecError
 from procwm.plant.registry import shown_scenario
 
 
@@ -43,7 +44,7 @@ def demo(
 def bench(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help=f"The measurement: {', '.join(STUDIES)}."),
+        typer.Argument(metavar="NAME", help="The measurement, as docs/benchmarks.md names them."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for NAME.json and NAME.md.")],
     scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for more.")] = None,
@@ -66,8 +67,8 @@ def bench(
         int | None, typer.Option(help="For runtime: tags of the plant; 200 without it.", min=20)
     ] = None,
 ) -> None:
-    """Measure: the figures behind the benchmarks page."""
-    measure = study(name, logs=logs, plants=plants, minutes=minutes, tags=tags)
+    """Measure: the figures behind the benchmarks page. Needs a checkout of procwm."""
+    measure = _studies().study(name, logs=logs, plants=plants, minutes=minutes, tags=tags)
     with progress(f"bench {name}") as advance:
         written = measure(
             out,
@@ -77,3 +78,16 @@ def bench(
             progress=lambda text: advance(0.0, text),
         )
     typer.echo(f"{written} and {written.with_suffix('.md')}")
+
+
+def _studies() -> Any:
+    """The package of the measurements, which lies beside the benchmarks page and not in the wheel."""
+    try:
+        return import_module("procwm_studies")
+    except ModuleNotFoundError as error:
+        if error.name != "procwm_studies":
+            raise
+        raise SpecError(
+            "the measurements belong to a checkout of procwm, not to the installed package; in a checkout, "
+            "`pip install -e .` brings them"
+        ) from None

@@ -10,8 +10,8 @@ from procwm.data.series import Log
 from procwm.data.tables import read_header
 from procwm.data.window import held
 from procwm.errors import LogError
-from procwm.training.label_times import suggest_label_times
-from procwm.training.labels import read_labels
+from procwm.learning.labelled.label_times import suggest_label_times
+from procwm.learning.labelled.labels import read_labels
 from procwm.world.model import WorldModel
 
 

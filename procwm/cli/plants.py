@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procwm.cli.console import emit_json, progress
-from procwm.cli.simulation import Json
+from procwm.cli.output import emit_json, progress
+from procwm.cli.simulated_plants import Json
 from procwm.plant import registry
 from procwm.plant.link import PlantLink
 from procwm.plant.specfile import load_plant

@@ -13,11 +13,11 @@ from procwm.control.modes import Mode
 from procwm.data.files import replacing, write_json, write_text
 from procwm.data.log import read_log
 from procwm.data.series import Log
+from procwm.learning.evaluation.evaluate import evaluate
+from procwm.learning.labelled.soft_sensor import sensed
 from procwm.plant.tags import PlantSpec
 from procwm.report import build_replay_report, words
 from procwm.runtime.replay import replay
-from procwm.training.evaluation import evaluate
-from procwm.training.soft_sensor import sensed
 from procwm.world.model import WorldModel
 
 

@@ -20,7 +20,7 @@ from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
 from procwm.runtime.fronts import FrontEnds
 from procwm.runtime.heartbeat import BeatingLink, Heartbeat
-from procwm.world.storage import load_model
+from procwm.world.storage.model_files import load_model
 
 
 class Running:

@@ -23,9 +23,9 @@ from procwm.planning.objective import row_weights
 
 
 def caution(
-    response_error: Float[np.ndarray, "horizon mv cv"],
-    weight: Float[np.ndarray, " cv"],
-    span: Float[np.ndarray, " cv"],
+    response_error: Float[np.ndarray, "horizon mv output"],
+    weight: Float[np.ndarray, " output"],
+    span: Float[np.ndarray, " output"],
     mv_span: Float[np.ndarray, " mv"],
 ) -> Float[np.ndarray, " mv"]:
     """What is to be added to the weight of every MV's squared move, relative to its span.

@@ -17,7 +17,7 @@ import numpy as np
 from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import Mode, ModeState
-from procwm.control.step_test import StepTest
+from procwm.control.stepping import StepTest
 from procwm.control.targets import Targets
 from procwm.data.series import TagSeries
 from procwm.data.window import SampleBuffer, WindowRule

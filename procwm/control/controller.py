@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from procwm.control import modes
-from procwm.control.deciding import Deciding, Outcome
+from procwm.control.deciding import CycleOutcome, Deciding
 from procwm.control.decision import Decision
 from procwm.control.forecast import Forecast, checked_forecast
 from procwm.control.gate import Gate
@@ -20,7 +20,7 @@ from procwm.control.measurement import as_samples, nanoseconds, utc
 from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
-from procwm.control.step_test import StepTest
+from procwm.control.stepping import StepTest
 from procwm.control.targets import Overrides, Targets, number
 from procwm.control.travel import travelled
 from procwm.data.window import SampleBuffer
@@ -67,8 +67,8 @@ class Controller:
         _check_made_for(plant, model)
         default_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
         self.plant, self.model = plant, model
-        trust_region = plant.control.trust_region
-        self.planner: Planner = MpcPlanner(model, trust_region=trust_region) if planner is None else planner
+        data_region = plant.control.data_region
+        self.planner: Planner = MpcPlanner(model, data_region=data_region) if planner is None else planner
         self.deadline_s = default_s if deadline_s is None else deadline_s
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
@@ -198,7 +198,7 @@ class Controller:
         state, seen = self._advanced(samples, state, time, overrides)
         latent = seen.latent
         if latent is None:
-            outcome = Outcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
+            outcome = CycleOutcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
             return self._decision(outcome, state, seen, began), state
         fit = health(self.plant, state, seen.measured, permits)
         seen = replace(seen, measured=fit.measured)
@@ -241,7 +241,7 @@ class Controller:
         )
         return self._perception.look(state, arrived, now_ns)
 
-    def _after(self, state: ControllerState, outcome: Outcome) -> ControllerState:
+    def _after(self, state: ControllerState, outcome: CycleOutcome) -> ControllerState:
         """`state` once `outcome` has had its effect: mode, MVs in force, and the plan to fall back on."""
         mode = state.mode
         if outcome.shed:
@@ -269,7 +269,7 @@ class Controller:
             unplanned=unplanned,
         )
 
-    def _decision(self, outcome: Outcome, state: ControllerState, seen: Seen, began: float) -> Decision:
+    def _decision(self, outcome: CycleOutcome, state: ControllerState, seen: Seen, began: float) -> Decision:
         output = zip(names_of(self.plant.outputs), seen.measured.output.tolist(), strict=True)
         return Decision(
             # With every MV held there is a plan and nothing to write.

@@ -17,7 +17,7 @@ from procwm.control.health import Health
 from procwm.control.modes import Mode
 from procwm.control.posing import pose
 from procwm.control.state import ControllerState
-from procwm.control.step_test import StepTest, stepped, trajectories
+from procwm.control.stepping import StepTest, stepped, trajectories
 from procwm.control.travel import remaining
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, Plan, Planner
@@ -35,7 +35,7 @@ _HOLD_INTERVALS = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Outcome:
+class CycleOutcome:
     """What planning and falling back came to.
 
     Attributes:
@@ -73,22 +73,22 @@ class Deciding:
 
     def outcome(
         self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"], forecast: Forecast
-    ) -> Outcome:
+    ) -> CycleOutcome:
         """What this cycle comes to, before it has had any effect."""
         measured = fit.measured
         if state.mode.actual is Mode.OFF:
-            return Outcome(reason="the controller is off")
+            return CycleOutcome(reason="the controller is off")
         if fit.shed:
-            return Outcome(reason=fit.shed, shed=True)
+            return CycleOutcome(reason=fit.shed, shed=True)
         if not measured.enough:
             rows = f"{measured.filled} of {measured.history} rows"
             if state.last_good is None:
-                return Outcome(reason=f"filling the history: {rows}")
-            return Outcome(reason=f"too little was measured lately: {rows}", shed=True)
+                return CycleOutcome(reason=f"filling the history: {rows}")
+            return CycleOutcome(reason=f"too little was measured lately: {rows}", shed=True)
         if not measured.controlled[: len(self.plant.cvs)].any():
-            return Outcome(reason="no CV is measured and switched on", shed=True)
+            return CycleOutcome(reason="no CV is measured and switched on", shed=True)
         if not np.isfinite(latent).all():
-            return Outcome(reason="the model's state is not finite", shed=True)
+            return CycleOutcome(reason="the model's state is not finite", shed=True)
         problem = self._problem(state, fit, latent, forecast)
         predict = Evaluator(self.model, problem).predict
         if state.test is None:
@@ -101,7 +101,7 @@ class Deciding:
             plan = replace(plan, cv=prediction.cv[0], guard=prediction.guard[0])
         if plan is not None and refusal is None:
             proposed = self.gate.setpoints(plan.mv[0], problem, fit.held)
-            return Outcome(
+            return CycleOutcome(
                 reason=plan.note or str(plan.status), proposed=proposed, plan=plan, rung=plan.rung, fresh=True
             )
         return self._fallen_back(problem, predict, fit, state, plan, str(refusal))
@@ -132,7 +132,7 @@ class Deciding:
         in_force: Float[np.ndarray, " mv"],
         fit: Health,
         forecast: Forecast,
-    ) -> Float[np.ndarray, "horizon cv"]:
+    ) -> Float[np.ndarray, "horizon output"]:
         """The error band from here on; it takes rolling the ensemble out, so only `tightening` asks."""
         model = self.model
         if self.plant.control.tightening == 0.0 or model.uncertainty is None:
@@ -141,7 +141,7 @@ class Deciding:
             model, latent, in_force, dv_ahead(self.plant, fit.measured, forecast, model.horizon)
         )
 
-    def _outputs(self, latent: Float[np.ndarray, " latent"]) -> Float[np.ndarray, " cv"]:
+    def _outputs(self, latent: Float[np.ndarray, " latent"]) -> Float[np.ndarray, " output"]:
         """What the model says the outputs are now, engineering units."""
         weight = self.model.readout.weight
         with torch.inference_mode():
@@ -156,21 +156,21 @@ class Deciding:
         state: ControllerState,
         offered: Plan | None,
         refusal: str,
-    ) -> Outcome:
+    ) -> CycleOutcome:
         """What to do without a usable plan; following or holding the last one ends after `hold_for_s`."""
         rung = fallback(
             problem, predict, self.gate, last_good=state.last_good, age=state.age, offered=offered
         )
         if rung is None:
-            return Outcome(
+            return CycleOutcome(
                 reason=f"{refusal}; nothing to fall back on is predicted safe", plan=offered, shed=True
             )
         longest_s = self.plant.control.hold_for_s or _HOLD_INTERVALS * self.plant.interval_s
         if rung.name != "recovery" and state.unplanned * self.plant.interval_s >= longest_s:
-            return Outcome(
+            return CycleOutcome(
                 reason=f"{refusal}; no usable plan for more than {longest_s:g} s", plan=offered, shed=True
             )
-        return Outcome(
+        return CycleOutcome(
             reason=f"{refusal}; {RUNGS[rung.name]}",
             proposed=self.gate.setpoints(rung.plan.mv[0], problem, fit.held),
             plan=rung.plan,

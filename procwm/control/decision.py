@@ -62,7 +62,7 @@ class Decision:
     limits: Mapping[str, Interval] = field(default_factory=lambda: _NO_LIMITS)
     off: tuple[str, ...] = ()
     measured: Mapping[str, float] = field(default_factory=lambda: NOTHING)
-    bias: Float[np.ndarray, "horizon cv"] | None = None
+    bias: Float[np.ndarray, "horizon output"] | None = None
     notes: tuple[str, ...] = ()
     surprise: float = math.nan
     sensed: Mapping[str, float] = field(default_factory=lambda: NOTHING)

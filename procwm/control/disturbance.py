@@ -46,9 +46,9 @@ class Disturbance:
     """
 
     latent: Float[np.ndarray, "origin latent"]
-    bias: Float[np.ndarray, "horizon cv"]
-    spread: Float[np.ndarray, "horizon cv"]
-    count: Float[np.ndarray, "horizon cv"]
+    bias: Float[np.ndarray, "horizon output"]
+    spread: Float[np.ndarray, "horizon output"]
+    count: Float[np.ndarray, "horizon output"]
 
 
 class DisturbanceEstimator:
@@ -81,7 +81,7 @@ class DisturbanceEstimator:
 
     def foreseen(
         self, state: Disturbance, mv: Float[np.ndarray, " mv"], dv: Float[np.ndarray, " dv"]
-    ) -> Float[np.ndarray, " cv"]:
+    ) -> Float[np.ndarray, " output"]:
         """Outputs at the end of the interval that follows `state`, corrected; NaN where there is no latent.
 
         Args:
@@ -91,7 +91,7 @@ class DisturbanceEstimator:
         if not len(state.latent):
             return np.full(len(self._span), np.nan)
         _, predicted = self._advance(state.latent[:1], mv, dv)
-        corrected: Float[np.ndarray, " cv"] = predicted[0] + state.bias[0]
+        corrected: Float[np.ndarray, " output"] = predicted[0] + state.bias[0]
         return corrected
 
     def update(
@@ -101,7 +101,7 @@ class DisturbanceEstimator:
         latent: Float[np.ndarray, " latent"],
         mv: Float[np.ndarray, "row mv"],
         dv: Float[np.ndarray, "row dv"],
-        output: Float[np.ndarray, "row cv"],
+        output: Float[np.ndarray, "row output"],
     ) -> Disturbance:
         """The estimate one row later, or several where ticks were missed.
 
@@ -124,7 +124,7 @@ class DisturbanceEstimator:
         latent: Float[np.ndarray, " latent"],
         mv: Float[np.ndarray, " mv"],
         dv: Float[np.ndarray, " dv"],
-        output: Float[np.ndarray, " cv"],
+        output: Float[np.ndarray, " output"],
     ) -> Disturbance:
         arrived, predicted = self._advance(state.latent, mv, dv)
         leads = len(arrived)
@@ -146,7 +146,7 @@ class DisturbanceEstimator:
         latent: Float[np.ndarray, "origin latent"],
         mv: Float[np.ndarray, " mv"],
         dv: Float[np.ndarray, " dv"],
-    ) -> tuple[Float[np.ndarray, "origin latent"], Float[np.ndarray, "origin cv"]]:
+    ) -> tuple[Float[np.ndarray, "origin latent"], Float[np.ndarray, "origin output"]]:
         model, plant = self._model, self._model.plant
         weight = model.readout.weight
         with torch.inference_mode():
@@ -160,8 +160,8 @@ class DisturbanceEstimator:
 
 
 def _extended(
-    bias: Float[np.ndarray, "horizon cv"], known: Bool[np.ndarray, "horizon cv"]
-) -> Float[np.ndarray, "horizon cv"]:
+    bias: Float[np.ndarray, "horizon output"], known: Bool[np.ndarray, "horizon output"]
+) -> Float[np.ndarray, "horizon output"]:
     """Leads that no latent has reached yet take the bias of the longest one that is known."""
     rows = np.arange(len(bias))[:, None]
     last = np.maximum.accumulate(np.where(known, rows, -1), axis=0)

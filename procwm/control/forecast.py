@@ -59,9 +59,9 @@ def target_ahead(
     measured: Measurements,
     forecast: Forecast,
     *,
-    predicted: Float[np.ndarray, " cv"],
+    predicted: Float[np.ndarray, " output"],
     horizon: int,
-) -> Float[np.ndarray, "horizon cv"]:
+) -> Float[np.ndarray, "horizon output"]:
     """What outputs are to follow: setpoints in force and to come, along the references of the plant file.
 
     Args:

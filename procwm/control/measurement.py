@@ -78,10 +78,10 @@ class Measurements:
         notes: one sentence for everything that is missing.
     """
 
-    output: Float[np.ndarray, " cv"]
+    output: Float[np.ndarray, " output"]
     dv: Float[np.ndarray, " dv"]
-    absent: Float[np.ndarray, " cv"]
-    controlled: Bool[np.ndarray, " cv"]
+    absent: Float[np.ndarray, " output"]
+    controlled: Bool[np.ndarray, " output"]
     filled: int
     history: int
     notes: tuple[str, ...]

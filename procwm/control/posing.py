@@ -23,13 +23,13 @@ def pose(
     *,
     latent: Float[np.ndarray, " latent"],
     last_mv: Float[np.ndarray, " mv"],
-    bias: Float[np.ndarray, "horizon cv"],
+    bias: Float[np.ndarray, "horizon output"],
     held: Collection[str],
     reach: Float[np.ndarray, " mv"],
-    predicted: Float[np.ndarray, " cv"],
+    predicted: Float[np.ndarray, " output"],
     forecast: Forecast,
-    half_width: Float[np.ndarray, "horizon cv"],
-    response_error: Float[np.ndarray, "horizon mv cv"],
+    half_width: Float[np.ndarray, "horizon output"],
+    response_error: Float[np.ndarray, "horizon mv output"],
 ) -> ControlProblem:
     """The problem of one cycle, engineering units.
 
@@ -85,7 +85,7 @@ def pose(
 
 
 def _back_off(
-    share: float, half_width: Float[np.ndarray, "horizon cv"], room: Float[np.ndarray, " cv"]
-) -> Float[np.ndarray, "horizon cv"] | None:
+    share: float, half_width: Float[np.ndarray, "horizon output"], room: Float[np.ndarray, " output"]
+) -> Float[np.ndarray, "horizon output"] | None:
     """How far limits are drawn in: a share of the band, and never so far that they meet."""
     return np.minimum(share * half_width, _MOST_ROOM * room) if share > 0.0 else None

@@ -11,7 +11,7 @@ from procwm.control.codec import decode, encode
 from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import ModeState
-from procwm.control.step_test import StepTest
+from procwm.control.stepping import StepTest
 from procwm.control.targets import Targets
 from procwm.control.travel import Travel
 from procwm.data.window import SampleBuffer
@@ -56,7 +56,7 @@ class ControllerState:
     dv: tuple[float, ...]
     targets: Targets
     disturbance: Disturbance
-    foreseen: Float[np.ndarray, "row cv"]
+    foreseen: Float[np.ndarray, "row output"]
     last_good: Plan | None = None
     age: int = 0
     unplanned: int = 0

@@ -99,8 +99,8 @@ class Targets:
         found |= {name: limits for name, limits in outputs.items() if np.isfinite(limits).any()}
         return MappingProxyType(found)
 
-    def setpoint_row(self, plant: PlantSpec) -> Float[np.ndarray, " cv"]:
-        """Setpoints over the axis `cv`; NaN where there is none."""
+    def setpoint_row(self, plant: PlantSpec) -> Float[np.ndarray, " output"]:
+        """Setpoints over the axis `output`; NaN where there is none."""
         values = [self.setpoint(tag) for tag in plant.outputs]
         return np.array([np.nan if value is None else value for value in values])
 

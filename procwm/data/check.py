@@ -8,7 +8,7 @@ import numpy as np
 
 from procwm.data.anchors import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
 from procwm.data.cadence import default_hold_s
-from procwm.data.excitation import Verdict, excitation
+from procwm.data.excitation import ExcitationVerdict, excitation
 from procwm.data.screening import Reason, Screening, screen
 from procwm.data.series import Log, iso_utc
 from procwm.data.shutdown import shutdown_sentences, without_shutdowns
@@ -83,7 +83,11 @@ def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
 
 
 def _excitation(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
-    severity = {Verdict.NONE: Severity.ERROR, Verdict.LITTLE: Severity.WARNING, Verdict.ENOUGH: Severity.NOTE}
+    severity = {
+        ExcitationVerdict.NONE: Severity.ERROR,
+        ExcitationVerdict.LITTLE: Severity.WARNING,
+        ExcitationVerdict.ENOUGH: Severity.NOTE,
+    }
     for found in excitation(rows, plant):
         yield Finding(severity=severity[found.verdict], tag=found.tag, sentence=found.sentence)
 

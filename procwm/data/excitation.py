@@ -24,7 +24,7 @@ _TOGETHER = 0.98
 """MVs whose moves correlate more than this are taken to have moved only together."""
 
 
-class Verdict(StrEnum):
+class ExcitationVerdict(StrEnum):
     """Whether an MV's effect can be learned."""
 
     ENOUGH = "enough"
@@ -51,7 +51,7 @@ class Excitation:
     moving: float
     covered: float
     together: tuple[str, ...]
-    verdict: Verdict
+    verdict: ExcitationVerdict
     sentence: str
 
 
@@ -80,19 +80,22 @@ def _of(name: str, column: Float64[np.ndarray, " row"], span: float, together: S
     )
 
 
-def _judged(name: str, moves: int, covered: float, together: Sequence[str]) -> tuple[Verdict, str]:
+def _judged(name: str, moves: int, covered: float, together: Sequence[str]) -> tuple[ExcitationVerdict, str]:
     times = "once" if moves == 1 else f"{moves} times"
     if moves == 0:
-        return Verdict.NONE, f"{name} never moves in this log: its effect cannot be identified"
+        return ExcitationVerdict.NONE, f"{name} never moves in this log: its effect cannot be identified"
     if together:
         others = " and ".join(together)
-        return Verdict.LITTLE, f"{name} moves only together with {others}: their effects cannot be told apart"
+        return (
+            ExcitationVerdict.LITTLE,
+            f"{name} moves only together with {others}: their effects cannot be told apart",
+        )
     if moves < ENOUGH_MOVES:
         needed = f"at least {ENOUGH_MOVES} moves are needed to trust its effect"
-        return Verdict.LITTLE, f"{name} moves only {times} in this log: {needed}"
+        return ExcitationVerdict.LITTLE, f"{name} moves only {times} in this log: {needed}"
     if covered < ENOUGH_COVERED:
-        return Verdict.LITTLE, f"{name} moves {times}, but over only {covered:.2%} of its range"
-    return Verdict.ENOUGH, f"{name} moves {times} over {covered:.0%} of its range"
+        return ExcitationVerdict.LITTLE, f"{name} moves {times}, but over only {covered:.2%} of its range"
+    return ExcitationVerdict.ENOUGH, f"{name} moves {times} over {covered:.0%} of its range"
 
 
 def _smallest_move(known: Float64[np.ndarray, " row"], span: float) -> float:

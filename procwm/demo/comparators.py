@@ -2,21 +2,23 @@
 
 from pathlib import Path
 
-from procwm.bench.closed_loop import WARM_UP, ControllerFactory, Run, closed_loop
-from procwm.bench.linear_model import identify_linear
-from procwm.bench.linear_mpc import LinearMpc
-from procwm.bench.oracle import OracleNmpc
-from procwm.bench.oracle_program import OracleProgram
-from procwm.bench.pi import ProportionalIntegral
+from procwm.comparison.closed_loop import WARM_UP, ClosedLoopRun, ControllerFactory, closed_loop
+from procwm.comparison.linear_model import identify_linear
+from procwm.comparison.linear_mpc import LinearMpc
+from procwm.comparison.oracle import OracleNmpc
+from procwm.comparison.oracle_program import OracleProgram
+from procwm.comparison.pi import ProportionalIntegral
 from procwm.control.controller import Controller
 from procwm.data.log import read_log
 from procwm.errors import SpecError
 from procwm.plant import registry
 from procwm.plant.scenario import Scenario
-from procwm.world.storage import load_model
+from procwm.world.storage.model_files import load_model
 
 
-def compared(name: str, scenario_name: str, *, seed: int, intervals: int, given: Path | None = None) -> Run:
+def compared(
+    name: str, scenario_name: str, *, seed: int, intervals: int, given: Path | None = None
+) -> ClosedLoopRun:
     """What the controller called `name` does.
 
     Args:

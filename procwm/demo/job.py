@@ -10,23 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from procwm.bench.closed_loop import WARM_UP, Run
-from procwm.bench.control import INTERVALS, ORDER
-from procwm.bench.learned import Learned, learn
-from procwm.bench.operating import OperatingLog
+from procwm.comparison.closed_loop import WARM_UP, ClosedLoopRun
+from procwm.comparison.key_figures import INTERVALS, ORDER
+from procwm.comparison.learned import Learned, learn
+from procwm.comparison.operating import OperatingLog
 from procwm.control.controller import Controller
 from procwm.data.files import write_json, write_text
 from procwm.data.log import read_log
 from procwm.data.segments import parts_of
 from procwm.demo.comparators import compared
 from procwm.demo.live import LiveRun, control, record_routine
-from procwm.demo.result import Outcome, live_run, report_of, summary_of
+from procwm.demo.result import DemoResult, live_run, report_of, summary_of
+from procwm.learning.evaluation.evaluate import evaluate
+from procwm.learning.train import Progress
 from procwm.plant import registry
 from procwm.plant.scenario import Scenario, TruthRow
 from procwm.plant.specfile import dump_plant
 from procwm.report import build_report
-from procwm.training.evaluation import evaluate
-from procwm.training.trainer import Progress
 from procwm.world.model import WorldModel
 
 LOG_HOURS = 20.0
@@ -68,7 +68,7 @@ class Demo:
         write_json(self._out / "summary.json", summary)
         return summary
 
-    def _outcome(self, others: Executor) -> Outcome:
+    def _outcome(self, others: Executor) -> DemoResult:
         waiting = {name: self._compare(others, name) for name in ("pi", "oracle_nmpc", "oracle_unguarded")}
         with self._phase("record", 0.0):
             truth = self._record()
@@ -88,7 +88,7 @@ class Demo:
         with self._phase("compare", 0.85):
             runs = {name: future.result() for name, future in waiting.items()}
             runs["procwm"] = live_run(plant, live, self._seed)
-        return Outcome(
+        return DemoResult(
             scenario=self._scenario,
             seed=self._seed,
             log_hours=operated.log.hours,
@@ -115,7 +115,7 @@ class Demo:
         yield
         self._phases[name] = round(time.perf_counter() - began, 2)
 
-    def _compare(self, others: Executor, name: str, given: Path | None = None) -> "Future[Run]":
+    def _compare(self, others: Executor, name: str, given: Path | None = None) -> "Future[ClosedLoopRun]":
         return others.submit(
             compared, name, self._scenario.name, seed=self._seed, intervals=INTERVALS, given=given
         )

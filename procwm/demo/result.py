@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from procwm.bench.closed_loop import Run
-from procwm.bench.control import comparison
-from procwm.bench.learned import LABELS, Learned
+from procwm.comparison.closed_loop import ClosedLoopRun
+from procwm.comparison.key_figures import comparison
+from procwm.comparison.learned import LABELS, Learned
 from procwm.demo.live import LiveRun
+from procwm.learning.evaluation.evaluate import Evaluation
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.report import ControlReport, PlanTrace, Trajectory
-from procwm.training.evaluation import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Outcome:
+class DemoResult:
     """Everything that the demo found out.
 
     Attributes:
@@ -34,14 +34,14 @@ class Outcome:
     learned: Learned
     scores: Evaluation
     live: LiveRun
-    runs: Mapping[str, Run]
+    runs: Mapping[str, ClosedLoopRun]
 
 
-def live_run(plant: PlantSpec, live: LiveRun, seed: int) -> Run:
+def live_run(plant: PlantSpec, live: LiveRun, seed: int) -> ClosedLoopRun:
     """A run over OPC UA in the form in which runs are compared."""
     guard_names = tuple(live.rows[0].guards)
     decisions = [cycle.decision for cycle in live.cycles]
-    return Run(
+    return ClosedLoopRun(
         plant=plant,
         seed=seed,
         time_ns=tuple(row.time_ns for row in live.rows),
@@ -59,7 +59,7 @@ def live_run(plant: PlantSpec, live: LiveRun, seed: int) -> Run:
     )
 
 
-def summary_of(outcome: Outcome) -> dict[str, Any]:
+def summary_of(outcome: DemoResult) -> dict[str, Any]:
     """The content of `summary.json`, every number finite or `None`."""
     oracle, pi = outcome.runs["oracle_nmpc"].cost, outcome.runs["pi"].cost
     own = outcome.runs["procwm"]
@@ -95,12 +95,12 @@ def summary_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _broken(run: Run, guard: str) -> int:
+def _broken(run: ClosedLoopRun, guard: str) -> int:
     """Intervals of `run` that ended with the true guardrail above 0."""
     return int(np.count_nonzero(run.guard[1:, run.guard_names.index(guard)] > 0.0))
 
 
-def report_of(outcome: Outcome, summary: Mapping[str, Any]) -> ControlReport:
+def report_of(outcome: DemoResult, summary: Mapping[str, Any]) -> ControlReport:
     """The content of the report."""
     plant, model, own = outcome.scenario.plant, outcome.learned.guarded, outcome.runs["procwm"]
     measured = [
@@ -134,7 +134,7 @@ def report_of(outcome: Outcome, summary: Mapping[str, Any]) -> ControlReport:
     )
 
 
-def _trajectory(name: str, run: Run) -> Trajectory:
+def _trajectory(name: str, run: ClosedLoopRun) -> Trajectory:
     return Trajectory(name=name, time_ns=np.array(run.time_ns), outputs=run.cv, mv=run.mv, guard=run.guard)
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from procwm.planning.linearisation import Trajectory, guard_values, imagine, outputs
+from procwm.planning.linearisation import LatentTrajectory, guard_values, imagine, outputs
 from procwm.planning.moves import MoveSpace
 from procwm.planning.objective import Objective
 from procwm.planning.prediction import GUARD_TOLERANCE
@@ -29,7 +29,7 @@ class Point:
     """
 
     knots: Float[np.ndarray, "knot mv"]
-    at: Trajectory
+    at: LatentTrajectory
     guard: Float[np.ndarray, "horizon guard"]
     cost: float
     broken: float
@@ -86,7 +86,9 @@ class Foresight:
         # A sum is finite only where all of its terms are.
         cost[~np.isfinite(cost + guard.sum(axis=(-1, -2)))] = np.inf
         found = [
-            Point(knots[i], Trajectory(transcript, self.space, mv[i], latent[i], cv[i]), guard[i], *sums)
+            Point(
+                knots[i], LatentTrajectory(transcript, self.space, mv[i], latent[i], cv[i]), guard[i], *sums
+            )
             for i, sums in enumerate(zip(cost.tolist(), broken.tolist(), strict=True))
         ]
         for point in found:

@@ -85,7 +85,7 @@ class Candidate:
 
 
 @dataclass(kw_only=True, eq=False)
-class Cycle:
+class PlanningCall:
     """One call of the planner: the rungs of its ladder, each tried while there is time.
 
     `quick` is a copy of the model that candidates are rolled out with; what comes of them is predicted again.

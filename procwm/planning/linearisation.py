@@ -28,7 +28,7 @@ def imagine(
 
 def outputs(
     transcript: Transcript, problem: ControlProblem, latent: Float[np.ndarray, "*batch horizon latent"]
-) -> Float[np.ndarray, "*batch horizon cv"]:
+) -> Float[np.ndarray, "*batch horizon output"]:
     """Outputs along latent states, engineering units, disturbance estimate included."""
     cv: np.ndarray = value((transcript.readout,), latent)
     cv += problem.bias
@@ -52,7 +52,7 @@ def _side_by_side(
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class LatentTrajectory:
     """One MV trajectory, where it leads, and how that changes with the knots.
 
     The axis `knot_mv` runs over knots, then MVs, each relative to `mv_span`.
@@ -68,7 +68,7 @@ class Trajectory:
     space: MoveSpace
     mv: Float[np.ndarray, "horizon mv"]
     latent: Float[np.ndarray, "horizon latent"]
-    cv: Float[np.ndarray, "horizon cv"]
+    cv: Float[np.ndarray, "horizon output"]
 
     @cached_property
     def guard(self) -> Float[np.ndarray, "horizon guard"]:
@@ -76,7 +76,7 @@ class Trajectory:
         return _side_by_side(tuple(head.value for head in self._heads), self.latent.shape[:1])
 
     @cached_property
-    def cv_slope(self) -> Float[np.ndarray, "horizon cv knot_mv"]:
+    def cv_slope(self) -> Float[np.ndarray, "horizon output knot_mv"]:
         """Outputs by knots."""
         slope: np.ndarray = self.transcript.readout.weight @ self._latent_slope
         return slope
@@ -92,7 +92,7 @@ class Trajectory:
 
     def pulled_back(
         self,
-        by_cv: Float[np.ndarray, "horizon cv"],
+        by_cv: Float[np.ndarray, "horizon output"],
         by_guard: Float[np.ndarray, "horizon guard"],
         *,
         sweep: bool,

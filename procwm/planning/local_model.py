@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.linalg.lapack import dpotrf
 
 from procwm.planning.foresight import BACK_OFF, Point
-from procwm.planning.linearisation import Trajectory
+from procwm.planning.linearisation import LatentTrajectory
 from procwm.planning.moves import MoveSpace
 from procwm.planning.objective import Objective
 from procwm.planning.quadratic_program import Interval, QuadraticProgram, minimiser
@@ -55,7 +55,7 @@ class LocalModel:
         damping: float,
     ) -> None:
         self._objective, self._point = objective, point
-        self._at: Trajectory = point.at
+        self._at: LatentTrajectory = point.at
         self._bend, self._damping = bend, damping
         self._space: MoveSpace = self._at.space
         self._span = self._at.space.problem.mv_span
@@ -112,7 +112,7 @@ class LocalModel:
     def _decrease(
         self,
         change: Float[np.ndarray, " knot_mv"],
-        cv: Float[np.ndarray, "horizon cv"],
+        cv: Float[np.ndarray, "horizon output"],
         bend: Float[np.ndarray, "knot_mv knot_mv"],
     ) -> float:
         """Of the objective, where the Hessian is that of outputs which change linearly plus `bend`."""
@@ -120,7 +120,7 @@ class LocalModel:
         after = self._objective.cost(cv, self._at.mv + moved) + 0.5 * change @ bend @ change
         return float(self._point.cost - after)
 
-    def _straight(self, weight: Float[np.ndarray, "horizon cv"]) -> Float[np.ndarray, "knot_mv knot_mv"]:
+    def _straight(self, weight: Float[np.ndarray, "horizon output"]) -> Float[np.ndarray, "knot_mv knot_mv"]:
         """The Gauss-Newton Hessian of a piece."""
         hessian: np.ndarray = self._slope.T.dot(weight.reshape(-1, 1) * self._slope)
         hessian += self._mv_curvature

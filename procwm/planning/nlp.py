@@ -185,8 +185,8 @@ def _flat(values: Any) -> Float[np.ndarray, " number"]:
 
 
 def _projection(
-    low: Float[np.ndarray, "*rows cv"], high: Float[np.ndarray, "*rows cv"], shape: tuple[int, ...]
-) -> tuple[Float[np.ndarray, "horizon cv"], Float[np.ndarray, "horizon cv"]]:
+    low: Float[np.ndarray, "*rows output"], high: Float[np.ndarray, "*rows output"], shape: tuple[int, ...]
+) -> tuple[Float[np.ndarray, "horizon output"], Float[np.ndarray, "horizon output"]]:
     """Bounds of a projection; where there is no interval its weight is 0, and it is fixed out of the way."""
     low, high = np.broadcast_to(low, shape), np.broadcast_to(high, shape)
     none = np.isinf(low) & np.isinf(high)

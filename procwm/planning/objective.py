@@ -35,19 +35,19 @@ class Objective:
         rest_weight: 0 where an MV is drawn nowhere.
     """
 
-    goal_low: Float[np.ndarray, "horizon cv"]
-    goal_high: Float[np.ndarray, "horizon cv"]
-    goal_weight: Float[np.ndarray, "horizon cv"]
-    low: Float[np.ndarray, "*rows cv"]
-    high: Float[np.ndarray, "*rows cv"]
-    limit_weight: Float[np.ndarray, "horizon cv"]
+    goal_low: Float[np.ndarray, "horizon output"]
+    goal_high: Float[np.ndarray, "horizon output"]
+    goal_weight: Float[np.ndarray, "horizon output"]
+    low: Float[np.ndarray, "*rows output"]
+    high: Float[np.ndarray, "*rows output"]
+    limit_weight: Float[np.ndarray, "horizon output"]
     last_mv: Float[np.ndarray, " mv"]
     move_weight: Float[np.ndarray, " mv"]
     rest: Float[np.ndarray, " mv"]
     rest_weight: Float[np.ndarray, "horizon mv"]
 
     @cached_property
-    def _intervals(self) -> tuple[Float[np.ndarray, "2 horizon cv"], ...]:
+    def _intervals(self) -> tuple[Float[np.ndarray, "2 horizon output"], ...]:
         """Low ends, high ends and weights of goals, and then of limits."""
         low, high, weight = np.empty((3, 2, *self.goal_weight.shape))
         low[0], high[0], weight[0] = self.goal_low, self.goal_high, self.goal_weight
@@ -60,7 +60,7 @@ class Objective:
         return bool(self.rest_weight.any())
 
     def cost(
-        self, cv: Float[np.ndarray, "*batch horizon cv"], mv: Float[np.ndarray, "*batch horizon mv"]
+        self, cv: Float[np.ndarray, "*batch horizon output"], mv: Float[np.ndarray, "*batch horizon mv"]
     ) -> Float[np.ndarray, "*batch"]:
         """Cost of each trajectory; non-finite where its outputs are."""
         low, high, weight = self._intervals
@@ -76,7 +76,9 @@ class Objective:
             moved += self.rest_weight * (mv - self.rest) ** 2
         return np.asarray(away.sum(axis=(-3, -2, -1)) + moved.sum(axis=(-2, -1)))
 
-    def cv_slope(self, cv: Float[np.ndarray, "*batch horizon cv"]) -> Float[np.ndarray, "*batch horizon cv"]:
+    def cv_slope(
+        self, cv: Float[np.ndarray, "*batch horizon output"]
+    ) -> Float[np.ndarray, "*batch horizon output"]:
         """Derivative of the cost by every output."""
         low, high, weight = self._intervals
         slope = excess(cv[..., None, :, :], low, high)
@@ -84,8 +86,8 @@ class Objective:
         return np.asarray(2.0 * slope.sum(axis=-3))
 
     def cv_curvature(
-        self, cv: Float[np.ndarray, "*batch horizon cv"]
-    ) -> Float[np.ndarray, "*batch horizon cv"]:
+        self, cv: Float[np.ndarray, "*batch horizon output"]
+    ) -> Float[np.ndarray, "*batch horizon output"]:
         """Second derivative of the cost by every output; it jumps where an output leaves an interval."""
         low, high, weight = self._intervals
         at = cv[..., None, :, :]
@@ -94,13 +96,13 @@ class Objective:
         return np.asarray(2.0 * (outside * weight).sum(axis=-3))
 
     @cached_property
-    def _point(self) -> Bool[np.ndarray, "horizon cv"]:
+    def _point(self) -> Bool[np.ndarray, "horizon output"]:
         """Goals that are intervals of no width."""
         return np.asarray(self.goal_low == self.goal_high)
 
 
 def excess(
-    value: Float[np.ndarray, "*rows cv"],
+    value: Float[np.ndarray, "*rows output"],
     low: Float[np.ndarray, "..."],
     high: Float[np.ndarray, "..."],
 ) -> Float[np.ndarray, "..."]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from procwm.errors import SpecError
+from procwm.planning.data_region import DataRegion
 from procwm.planning.foresight import Foresight
-from procwm.planning.ladder import Cycle, Solvers
+from procwm.planning.ladder import PlanningCall, Solvers
 from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.nlp import Program
 from procwm.planning.objective import objective
@@ -19,7 +20,6 @@ from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyState, SteadyTargets
 from procwm.planning.threads import one_thread
 from procwm.planning.transcription import transcribe
-from procwm.planning.trust import TrustRegion
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
 
@@ -37,7 +37,7 @@ class MpcPlanner:
         seed: int = 0,
         blocks: Sequence[int] | None = None,
         sampling: SamplingConfig | None = None,
-        trust_region: bool = False,
+        data_region: bool = False,
         iterations: int | None = None,
     ) -> None:
         """Read the model and build its programs.
@@ -47,7 +47,7 @@ class MpcPlanner:
             seed: of the sampling search.
             blocks: intervals per block of moves; `block_lengths` of the horizon where `None`.
             sampling: how hard to search.
-            trust_region: whether plans keep to where the model's log was.
+            data_region: whether plans keep to where the model's log was.
             iterations: of real-time plans: the last plan is improved by at most so many, and what is left to
                 gain is left to the next cycle, unless a guardrail would be broken or the cost is a surprise.
                 `None` goes on until the optimality conditions hold.
@@ -61,9 +61,12 @@ class MpcPlanner:
         self._model, self._seed, self._lengths = model, seed, blocks
         self._sampling, self._iterations = sampling or SamplingConfig(), iterations
         self._transcript, self._quick = transcribe(model), in_single_precision(model)
-        self._planned, self._trust = self._transcript, _trust_region(model) if trust_region else None
-        if self._trust is not None:
-            self._planned, self._quick = self._trust.over(self._transcript), self._trust.read_by(self._quick)
+        self._planned, self._region = self._transcript, _data_region(model) if data_region else None
+        if self._region is not None:
+            self._planned, self._quick = (
+                self._region.over(self._transcript),
+                self._region.read_by(self._quick),
+            )
         self._mv_names, self._guard_names = names_of(model.plant.mvs), model.guard_names
         self._solvers: dict[int, Solvers] = {}
         self._built(model.horizon)
@@ -93,7 +96,7 @@ class MpcPlanner:
             cycle = self._cycle(solvers, problem, steady, began, deadline_s)
             best = cycle.best_on_levels if problem.discrete else cycle.best
             plan = cycle.plan(best(warm_start))
-        return plan if self._trust is None else replace(plan, cv=plan.cv[:, : problem.target.shape[1]])
+        return plan if self._region is None else replace(plan, cv=plan.cv[:, : problem.target.shape[1]])
 
     def _cycle(
         self,
@@ -102,16 +105,16 @@ class MpcPlanner:
         steady: SteadyState | None,
         began: float,
         deadline_s: float,
-    ) -> Cycle:
+    ) -> PlanningCall:
         notes: tuple[str, ...] = ()
         if steady is not None:
             notes = tuple(steady.notes(self._model.output_names, self._guard_names))
             problem = steady.laid_over(problem)
         elif problem.priorities is not None:
             notes = (LEFT_OUT,)
-        if self._trust is not None:
-            problem = self._trust.laid_over(problem)
-        return Cycle(
+        if self._region is not None:
+            problem = self._region.laid_over(problem)
+        return PlanningCall(
             began=began,
             deadline_s=deadline_s,
             quick=self._quick,
@@ -136,13 +139,13 @@ class MpcPlanner:
         return self._solvers[horizon]
 
 
-def _trust_region(model: WorldModel) -> TrustRegion:
+def _data_region(model: WorldModel) -> DataRegion:
     if model.cloud is None:
         raise SpecError(
-            f"plant {model.plant.name}: trust_region is on, and the model does not know where its log was; "
-            "train it again, or leave trust_region out"
+            f"plant {model.plant.name}: data_region is on, and the model does not know where its log was; "
+            "train it again, or leave data_region out"
         )
-    return TrustRegion.of(model.cloud)
+    return DataRegion.of(model.cloud)
 
 
 def _check_axes(model: WorldModel, problem: ControlProblem) -> None:

@@ -32,7 +32,7 @@ class Prediction:
     """
 
     mv: Float[np.ndarray, "batch horizon mv"]
-    cv: Float[np.ndarray, "batch horizon cv"]
+    cv: Float[np.ndarray, "batch horizon output"]
     guard: Float[np.ndarray, "batch horizon guard"]
     cost: Float[np.ndarray, " batch"]
 

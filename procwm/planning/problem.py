@@ -25,9 +25,9 @@ class Priorities:
         ideal: where each MV is to rest; NaN where there is no such value.
     """
 
-    rank: Float[np.ndarray, " cv"]
-    price: Float[np.ndarray, " cv"]
-    price_quadratic: Float[np.ndarray, " cv"]
+    rank: Float[np.ndarray, " output"]
+    price: Float[np.ndarray, " output"]
+    price_quadratic: Float[np.ndarray, " output"]
     mv_price: Float[np.ndarray, " mv"]
     mv_price_quadratic: Float[np.ndarray, " mv"]
     ideal: Float[np.ndarray, " mv"]
@@ -58,7 +58,7 @@ class ControlProblem:
     """Everything a planner needs to know in one cycle.
 
     Row `k` of a horizon axis is the end of interval `k + 1`: row 0 is a prediction, not the present.
-    The axis `cv` runs over `PlantSpec.outputs`: CVs, then PVs with limits (target NaN, weight 0).
+    The axis `output` runs over `PlantSpec.outputs`: CVs, then PVs with limits (target NaN, weight 0).
 
     Attributes:
         latent: the model's state now.
@@ -82,14 +82,14 @@ class ControlProblem:
     latent: Float[np.ndarray, " latent"]
     last_mv: Float[np.ndarray, " mv"]
     dv: Float[np.ndarray, "horizon dv"]
-    bias: Float[np.ndarray, "horizon cv"]
-    target: Float[np.ndarray, "horizon cv"]
-    zone_low: Float[np.ndarray, " cv"]
-    zone_high: Float[np.ndarray, " cv"]
-    low: Float[np.ndarray, " cv"]
-    high: Float[np.ndarray, " cv"]
-    weight: Float[np.ndarray, " cv"]
-    span: Float[np.ndarray, " cv"]
+    bias: Float[np.ndarray, "horizon output"]
+    target: Float[np.ndarray, "horizon output"]
+    zone_low: Float[np.ndarray, " output"]
+    zone_high: Float[np.ndarray, " output"]
+    low: Float[np.ndarray, " output"]
+    high: Float[np.ndarray, " output"]
+    weight: Float[np.ndarray, " output"]
+    span: Float[np.ndarray, " output"]
     mv_low: Float[np.ndarray, " mv"]
     mv_high: Float[np.ndarray, " mv"]
     max_move: Float[np.ndarray, " mv"]
@@ -98,7 +98,7 @@ class ControlProblem:
     priorities: Priorities | None = None
     rest: Float[np.ndarray, " mv"] | None = None
     levels: tuple[tuple[float, ...], ...] = ()
-    back_off: Float[np.ndarray, "horizon cv"] | None = None
+    back_off: Float[np.ndarray, "horizon output"] | None = None
 
     @property
     def horizon(self) -> int:
@@ -205,7 +205,7 @@ class Plan:
 
     status: PlanStatus
     mv: Float[np.ndarray, "horizon mv"]
-    cv: Float[np.ndarray, "horizon cv"]
+    cv: Float[np.ndarray, "horizon output"]
     guard: Float[np.ndarray, "horizon guard"]
     cost: float
     solve_s: float

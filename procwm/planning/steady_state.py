@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from procwm.planning.linearisation import Trajectory, imagine, outputs
+from procwm.planning.linearisation import LatentTrajectory, imagine, outputs
 from procwm.planning.moves import MoveBlocks, MoveSpace
 from procwm.planning.problem import ControlProblem, Plan, Priorities
 from procwm.planning.quadratic_program import Interval
@@ -54,9 +54,9 @@ class SteadyState:
     """
 
     mv: Float[np.ndarray, " mv"]
-    limit_missed: Float[np.ndarray, " cv"]
-    goal_missed: Float[np.ndarray, " cv"]
-    adrift: Bool[np.ndarray, " cv"]
+    limit_missed: Float[np.ndarray, " output"]
+    goal_missed: Float[np.ndarray, " output"]
+    adrift: Bool[np.ndarray, " output"]
     unsafe: Bool[np.ndarray, " guard"]
 
     def laid_over(self, problem: ControlProblem) -> ControlProblem:
@@ -158,7 +158,7 @@ class SteadyTargets:
         latent = imagine(self._transcript, longer, held)
         cv = outputs(self._transcript, longer, latent)
         space = MoveSpace(MoveBlocks((1,), rows), longer)
-        at = Trajectory(self._transcript, space, held[1], latent[1], cv[1])
+        at = LatentTrajectory(self._transcript, space, held[1], latent[1], cv[1])
         slope, gain = at.cv_slope, at.cv_slope[-1]
         if not (np.isfinite(cv).all() and np.isfinite(slope).all() and np.isfinite(at.guard).all()):
             return None
@@ -183,11 +183,11 @@ class _Local:
     """
 
     mv: Float[np.ndarray, " mv"]
-    value: Float[np.ndarray, " cv"]
-    gain: Float[np.ndarray, "cv mv"]
-    drift: Float[np.ndarray, " cv"]
-    drift_gain: Float[np.ndarray, "cv mv"]
-    moving: Bool[np.ndarray, " cv"]
+    value: Float[np.ndarray, " output"]
+    gain: Float[np.ndarray, "output mv"]
+    drift: Float[np.ndarray, " output"]
+    drift_gain: Float[np.ndarray, "output mv"]
+    moving: Bool[np.ndarray, " output"]
     guard: Float[np.ndarray, " guard"]
     guard_gain: Float[np.ndarray, "guard mv"]
 
@@ -211,8 +211,10 @@ def _by_rank(local: _Local, problem: ControlProblem, asked: Priorities) -> Stead
     )
 
     def granted(
-        low: Float[np.ndarray, " cv"], high: Float[np.ndarray, " cv"], weight: Float[np.ndarray, " cv"]
-    ) -> Float[np.ndarray, " cv"]:
+        low: Float[np.ndarray, " output"],
+        high: Float[np.ndarray, " output"],
+        weight: Float[np.ndarray, " output"],
+    ) -> Float[np.ndarray, " output"]:
         missed = np.zeros(len(span))
         wanted = steady & (weight > 0.0) & (np.isfinite(low) | np.isfinite(high))
         for rank in np.unique(asked.rank[wanted]):

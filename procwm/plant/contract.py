@@ -64,7 +64,7 @@ class ControlSettings:
         tightening: share of the model's 90 % error band by which plans keep away from limits of CVs and PVs.
         caution: how much dearer moves are than `move_weight` says, in multiples of what the errors of the
             model's step responses ask for; 0 is not at all.
-        trust_region: whether plans keep to where the model's log was, as far as that leaves room.
+        data_region: whether plans keep to where the model's log was, as far as that leaves room.
     """
 
     hold_for_s: float | None = None
@@ -83,7 +83,7 @@ class ControlSettings:
     metrics: int | None = None
     tightening: float = 0.0
     caution: float = 1.0
-    trust_region: bool = False
+    data_region: bool = False
 
     def __post_init__(self) -> None:
         for label in ("hold_for_s", "silent_for_s", "clock_skew_s", "plant_heartbeat_s"):

@@ -24,7 +24,7 @@ class Trajectory:
 
     name: str
     time_ns: Int[np.ndarray, " present"]
-    outputs: Float[np.ndarray, "present cv"]
+    outputs: Float[np.ndarray, "present output"]
     mv: Float[np.ndarray, "present mv"]
     guard: Float[np.ndarray, "present guard"]
 
@@ -41,7 +41,7 @@ class PlanTrace:
 
     time_ns: int
     mv: Float[np.ndarray, "horizon mv"]
-    cv: Float[np.ndarray, "horizon cv"]
+    cv: Float[np.ndarray, "horizon output"]
     guard: Float[np.ndarray, "horizon guard"]
     status: str
 
@@ -74,8 +74,8 @@ class ControlReport:
     plant: PlantSpec
     summary: Mapping[str, Any]
     trajectories: Sequence[Trajectory]
-    measured: Float[np.ndarray, "present cv"]
-    target: Float[np.ndarray, "present cv"]
+    measured: Float[np.ndarray, "present output"]
+    target: Float[np.ndarray, "present output"]
     guard_names: Sequence[str]
     plan_guard_names: Sequence[str]
     plans: Sequence[PlanTrace]

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from procwm.plant.tags import Interval, Tag
 from procwm.report.content import Event
-from procwm.report.page import Figure, Table
+from procwm.report.page import Figure, PageTable
 from procwm.report.words import MODELS
 from procwm.report.words import figure as shown
 
@@ -114,7 +114,7 @@ def time_figure(
     return Figure(data=data, layout=layout, caption=caption)
 
 
-def score_figure(scores: Mapping[str, Mapping[str, float]], where: str) -> tuple[Table, Figure]:
+def score_figure(scores: Mapping[str, Mapping[str, float]], where: str) -> tuple[PageTable, Figure]:
     """nRMSE by model and horizon, as a table and as curves.
 
     Args:
@@ -150,7 +150,7 @@ def score_figure(scores: Mapping[str, Mapping[str, float]], where: str) -> tuple
         f"Root mean squared prediction error of the CVs {where}, relative to their standard deviation there: "
         "0 is perfect, 1 is as good as knowing the mean."
     )
-    table = Table(columns=["nRMSE", *(f"{step} ahead" for step in steps)], rows=rows, own_row=0)
+    table = PageTable(columns=["nRMSE", *(f"{step} ahead" for step in steps)], rows=rows, own_row=0)
     return table, Figure(data=data, layout=layout, caption=caption)
 
 

@@ -92,7 +92,7 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class PageTable:
     """Rows of text; the first column, and those in `text_columns`, read as words, the rest as numbers."""
 
     columns: Sequence[str]
@@ -108,7 +108,7 @@ class Section:
     heading: str
     paragraphs: Sequence[str] = ()
     bullets: Sequence[str] = ()
-    tables: Sequence[Table] = ()
+    tables: Sequence[PageTable] = ()
     figures: Sequence[Figure] = ()
 
 
@@ -153,7 +153,7 @@ def _section(section: Section, counter: Iterator[int]) -> str:
     return "<section>" + "\n".join(parts) + "</section>"
 
 
-def _table(table: Table) -> str:
+def _table(table: PageTable) -> str:
     kind = dict.fromkeys(table.text_columns, " class=text")
     head = "".join(f"<th{kind.get(i, '')}>{_text(name)}</th>" for i, name in enumerate(table.columns))
     body = "".join(

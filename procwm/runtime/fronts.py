@@ -15,7 +15,7 @@ from procwm.plant.tags import PlantSpec
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.desk import RequestDesk
 from procwm.runtime.facts import FactKeeper
-from procwm.runtime.metrics import exposed
+from procwm.runtime.prometheus import exposed
 
 _log = logging.getLogger(__name__)
 

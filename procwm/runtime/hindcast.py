@@ -26,7 +26,7 @@ class Hindcast:
         guard: guardrails at each row, margin included; safe where `<= 0`.
     """
 
-    predicted: Mapping[int, Float[np.ndarray, "row cv"]]
+    predicted: Mapping[int, Float[np.ndarray, "row output"]]
     guard: Float[np.ndarray, "row guard"]
 
 
@@ -85,7 +85,7 @@ def hindcast(
 @torch.inference_mode()
 def half_widths(
     model: WorldModel, grid: Grid, lead: int, *, most: int = 4 * _BATCH
-) -> Float[np.ndarray, "row cv"]:
+) -> Float[np.ndarray, "row output"]:
     """Of the error band about what was predicted for each row `lead` intervals before, engineering units.
 
     NaN where no prediction was looked at, +inf where the band is not known.

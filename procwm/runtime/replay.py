@@ -16,10 +16,10 @@ from procwm.control.state import ControllerState
 from procwm.data.series import Log
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import LinkError, SpecError
+from procwm.learning.calibration.surprise_limits import surprises
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.runtime.hindcast import half_widths, hindcast
-from procwm.training.surprise import surprises
 from procwm.world.model import WorldModel
 
 _HINDCAST_SHARE = 0.5
@@ -92,12 +92,12 @@ class ReplayResult:
     """
 
     grid: Grid
-    output: Float[np.ndarray, "row cv"]
+    output: Float[np.ndarray, "row output"]
     mv: Float[np.ndarray, "row mv"]
-    target: Float[np.ndarray, "row cv"]
+    target: Float[np.ndarray, "row output"]
     suggested_mv: Float[np.ndarray, "row mv"]
-    predicted: Mapping[int, Float[np.ndarray, "row cv"]]
-    half_width: Float[np.ndarray, "row cv"]
+    predicted: Mapping[int, Float[np.ndarray, "row output"]]
+    half_width: Float[np.ndarray, "row output"]
     surprise: Float[np.ndarray, " row"]
     guard: Float[np.ndarray, "row guard"]
     guard_names: tuple[str, ...]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from procwm.plant.tags import names_of
-from procwm.world.ensemble import disagreement
+from procwm.world.disagreement import disagreement
 from procwm.world.model import WorldModel
 
 
@@ -22,9 +22,9 @@ class Confidence:
         half_width: that holds `BAND_COVERAGE` of measurements; +inf where nothing is known.
     """
 
-    disagreement: Float[Tensor, "batch horizon cv"]
+    disagreement: Float[Tensor, "batch horizon output"]
     distance: Float[Tensor, "batch horizon"]
-    half_width: Float[Tensor, "batch horizon cv"]
+    half_width: Float[Tensor, "batch horizon output"]
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def half_width_held(
     latent: Float[np.ndarray, " latent"],
     mv: Float[np.ndarray, " mv"],
     dv: Float[np.ndarray, "horizon dv"],
-) -> Float[np.ndarray, "horizon cv"]:
+) -> Float[np.ndarray, "horizon output"]:
     """The error band ahead while MVs stay as they are; everything in engineering units, the latent apart."""
     held = np.repeat(mv[None], len(dv), axis=0)
     found = confidence(

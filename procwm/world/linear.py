@@ -23,7 +23,7 @@ class LinearDynamics(nn.Module):
         self.step = nn.Linear(latent + mv + dv, latent)
         self.readout = nn.Linear(latent, outputs)
 
-    def step_response(self, mv: int, rows: int) -> Float[Tensor, "row mv cv"]:
+    def step_response(self, mv: int, rows: int) -> Float[Tensor, "row mv output"]:
         """Scaled changes of the outputs after a step of 1, held, of each of the first `mv` inputs.
 
         Row 0 is the end of the interval in which it is made.
@@ -43,7 +43,7 @@ class LinearDynamics(nn.Module):
         window: ModelInput,
         mv: Float[Tensor, "batch horizon mv"],
         dv: Float[Tensor, "batch horizon dv"],
-    ) -> Float[Tensor, "batch horizon cv"]:
+    ) -> Float[Tensor, "batch horizon output"]:
         """Predicted outputs, scaled; row 0 is the end of the first interval."""
         outputs: Tensor = self.readout(self.imagine(window, mv, dv))
         return outputs

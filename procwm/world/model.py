@@ -62,9 +62,9 @@ class WorldModel(nn.Module):
         readout: nn.Linear,
         guards: Sequence[GuardHead] = (),
         sensors: Sequence[SensorHead] = (),
-        feedback: Float[Tensor, "horizon cv"] | None = None,
-        band: Float[Tensor, "horizon cv"] | None = None,
-        doubt: Float[Tensor, "horizon mv cv"] | None = None,
+        feedback: Float[Tensor, "horizon output"] | None = None,
+        band: Float[Tensor, "horizon output"] | None = None,
+        doubt: Float[Tensor, "horizon mv output"] | None = None,
         surprise: Surprise | None = None,
         reference: LinearDynamics | None = None,
         uncertainty: Uncertainty | None = None,
@@ -141,7 +141,7 @@ class WorldModel(nn.Module):
         return tuple(head for head in self.sensors if isinstance(head, SensorHead))
 
     @property
-    def half_width(self) -> Float[np.ndarray, "horizon cv"]:
+    def half_width(self) -> Float[np.ndarray, "horizon output"]:
         """`band` in engineering units; +inf where nothing is known."""
         _, width = self.scaler.part(self.output_names)
         if self.band is None:
@@ -150,7 +150,7 @@ class WorldModel(nn.Module):
         return half
 
     @property
-    def response_error(self) -> Float[np.ndarray, "horizon mv cv"]:
+    def response_error(self) -> Float[np.ndarray, "horizon mv output"]:
         """`doubt` in engineering units of the output for one of the MV; 0 where nothing is known."""
         if self.doubt is None:
             return np.zeros((self.horizon, len(self.plant.mvs), len(self.output_names)))
@@ -159,7 +159,7 @@ class WorldModel(nn.Module):
         error: np.ndarray = self.doubt.cpu().numpy() * width / mv_width[:, None]
         return error
 
-    def with_band(self, half_width: Float[np.ndarray, "horizon cv"]) -> "WorldModel":
+    def with_band(self, half_width: Float[np.ndarray, "horizon output"]) -> "WorldModel":
         """This model with the band of `half_width`, engineering units."""
         _, width = self.scaler.part(self.output_names)
         self.band = torch.as_tensor(half_width / width, dtype=self.readout.weight.dtype)
@@ -270,7 +270,7 @@ class WorldModel(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write the model to the directory `path`, which appears whole or not at all."""
-        from procwm.world.storage import save_model
+        from procwm.world.storage.model_files import save_model
 
         save_model(self, path)
 

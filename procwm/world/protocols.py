@@ -23,5 +23,5 @@ class ModelInput:
 class Rollout:
     """Predicted outputs (scaled) and guardrails (safe where <= 0, margin included)."""
 
-    cv: Float[Tensor, "batch horizon cv"]
+    cv: Float[Tensor, "batch horizon output"]
     guard: Float[Tensor, "batch horizon guard"]

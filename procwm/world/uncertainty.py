@@ -27,15 +27,15 @@ class Uncertainty(nn.Module):
         self.register_buffer("band", torch.full((horizon, outputs), torch.inf))
 
     def factor(
-        self, disagreement: Float[Tensor, "batch horizon cv"], distance: Float[Tensor, "batch horizon"]
-    ) -> Float[Tensor, "batch horizon cv"]:
+        self, disagreement: Float[Tensor, "batch horizon output"], distance: Float[Tensor, "batch horizon"]
+    ) -> Float[Tensor, "batch horizon output"]:
         """What widths are multiplied by."""
         by_disagreement, by_distance = self.weights
         relative = (disagreement / self.usual).square()
         found: Tensor = (1.0 + by_disagreement * relative + by_distance * distance[..., None]).sqrt()
         return found
 
-    def times(self, scale: Float[np.ndarray, " cv"]) -> "Uncertainty":
+    def times(self, scale: Float[np.ndarray, " output"]) -> "Uncertainty":
         """The same where every output's numbers are `scale` times as large."""
         found = copy.deepcopy(self)
         factor = torch.as_tensor(scale, dtype=self.band.dtype)

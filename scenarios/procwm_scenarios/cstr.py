@@ -15,12 +15,12 @@ import casadi as ca
 from procwm.plant.scenario import Equations
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_scenarios.base_control import PiLoop
-from procwm_scenarios.disturbances import Disturbance
+from procwm_scenarios.disturbances import DisturbanceModel
 from procwm_scenarios.faults import LoadShifts, PlantWears, SensorDrifts, SensorSticks, ValveSticks
 from procwm_scenarios.instruments import Instrument
 from procwm_scenarios.operators import Habits
 from procwm_scenarios.programme import Programme
-from procwm_scenarios.scenario import SimulatedScenario
+from procwm_scenarios.simulated_scenario import SimulatedScenario
 
 FLOW_L_MIN = 100.0
 """q, feed and product flow [Seborg 2016, table 2.3]."""
@@ -181,10 +181,10 @@ scenario = SimulatedScenario(
         "TT2.PV": _THERMOMETER,
     },
     disturbances={
-        "feed_temperature": Disturbance(
+        "feed_temperature": DisturbanceModel(
             measured=True, drift_sd=0.8, drift_s=1800.0, step=1.5, step_every_s=7200.0
         ),
-        "feed_concentration": Disturbance(
+        "feed_concentration": DisturbanceModel(
             measured=False, drift_sd=0.008, drift_s=2400.0, step=0.012, step_every_s=7200.0
         ),
     },

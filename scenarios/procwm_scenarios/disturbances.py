@@ -10,7 +10,7 @@ from procwm.plant.scenario import LoadChange
 
 
 @dataclass(frozen=True, kw_only=True)
-class Disturbance:
+class DisturbanceModel:
     """An Ornstein-Uhlenbeck drift plus a level that steps now and then, around a nominal value.
 
     Attributes:
@@ -39,7 +39,7 @@ class Load:
 
     def __init__(
         self,
-        kind: Disturbance,
+        kind: DisturbanceModel,
         nominal: float,
         *,
         interval_s: float,

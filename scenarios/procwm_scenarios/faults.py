@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import casadi as ca
 
 from procwm.plant.scenario import Equations
-from procwm_scenarios.disturbances import Disturbance
+from procwm_scenarios.disturbances import DisturbanceModel
 from procwm_scenarios.instruments import Instrument, Stiction
 
 _WEAR = "wear"
@@ -22,7 +22,7 @@ class Parts(Protocol):
     @property
     def instruments(self) -> Mapping[str, Instrument]: ...
     @property
-    def disturbances(self) -> Mapping[str, Disturbance]: ...
+    def disturbances(self) -> Mapping[str, DisturbanceModel]: ...
     @property
     def valves(self) -> Mapping[str, Stiction]: ...
 
@@ -137,7 +137,7 @@ class PlantWears:
         )
         inputs = [x, mv, ca.vertcat(d, wear)]
         rate = (1.0 - wear) * new.rhs(x, mv, d) + wear * self.worn.rhs(x, mv, d)
-        kind = Disturbance(
+        kind = DisturbanceModel(
             measured=False,
             drift_sd=0.0,
             drift_s=1.0,

@@ -70,14 +70,14 @@ class Programme:
         plant: PlantSpec,
         equations: Equations,
         region: OperatingRegion,
-        present: Float[np.ndarray, " cv"],
+        present: Float[np.ndarray, " output"],
         rng: np.random.Generator,
-    ) -> Float[np.ndarray, " cv"]:
+    ) -> Float[np.ndarray, " output"]:
         low, high = np.array([tag.bounds for tag in plant.mvs]).T
         room = self.mv_clearance * (high - low)
         spans = np.array([tag.span for tag in plant.cvs])
         index = [equations.output_names.index(tag.name) for tag in plant.cvs]
-        drawn: list[tuple[float, Float[np.ndarray, " cv"]]] = []
+        drawn: list[tuple[float, Float[np.ndarray, " output"]]] = []
         enough = _DARED if rng.random() < self.daring else 1
         for _ in range(_ATTEMPTS):
             rest = region.steady(rng.uniform(low + room, high - room))

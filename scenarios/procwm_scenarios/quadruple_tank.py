@@ -14,12 +14,12 @@ import casadi as ca
 from procwm.plant.scenario import Equations
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_scenarios.base_control import PiLoop
-from procwm_scenarios.disturbances import Disturbance
+from procwm_scenarios.disturbances import DisturbanceModel
 from procwm_scenarios.faults import LoadShifts, PlantWears, SensorDrifts, SensorSticks, ValveSticks
 from procwm_scenarios.instruments import Instrument
 from procwm_scenarios.operators import Habits
 from procwm_scenarios.programme import Programme
-from procwm_scenarios.scenario import SimulatedScenario
+from procwm_scenarios.simulated_scenario import SimulatedScenario
 
 AREA_CM2 = (28.0, 32.0, 28.0, 32.0)
 """A1..A4, cross-sections of the tanks [Johansson 2000, section II]."""
@@ -144,7 +144,7 @@ def _flow(number: int) -> Tag:
 _LEVEL = Instrument(noise_sd=0.02, resolution=0.005, dead_time_s=20.0, failures_per_day=3.0, failure_s=60.0)
 """The transmitter averages out the waves, which makes it late: own choice."""
 _FLOW = Instrument(noise_sd=0.1, resolution=0.01, failures_per_day=3.0, failure_s=60.0)
-_INFLOW = Disturbance(measured=False, drift_sd=0.2, drift_s=1800.0, step=0.3, step_every_s=7200.0)
+_INFLOW = DisturbanceModel(measured=False, drift_sd=0.2, drift_s=1800.0, step=0.3, step_every_s=7200.0)
 
 scenario = SimulatedScenario(
     name="quadruple_tank",

@@ -10,7 +10,7 @@ import pytest
 def pi_tuned_once() -> Iterator[None]:
     """PI loops of a scenario are tuned once: that takes thousands of intervals, and gives the same."""
     # Not at the top: what is imported before pytest is configured is not checked by jaxtyping.
-    from procwm.bench.pi import ProportionalIntegral
+    from procwm.comparison.pi import ProportionalIntegral
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ProportionalIntegral, "tuned", staticmethod(cache(ProportionalIntegral.tuned)))

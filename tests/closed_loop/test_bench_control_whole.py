@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from procwm.bench import control, learned
-from procwm.bench.offset import Offset
-from procwm.training.config import TrainingConfig
-from procwm.training.trainer import train
+from procwm.comparison import learned
+from procwm.learning.config import TrainingConfig
+from procwm.learning.train import train
+from procwm_studies.control import control
+from procwm_studies.control.offset import Offset
 
 SHORT = TrainingConfig(history=16, horizon=20, latent=6, steps=20, check_every=10)
 

@@ -8,12 +8,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from procwm.bench.closed_loop import Run, closed_loop
-from procwm.bench.linear_model import identify_linear
-from procwm.bench.linear_mpc import LinearMpc
-from procwm.bench.oracle import OracleNmpc
-from procwm.bench.oracle_program import OracleProgram, Situation
-from procwm.bench.pi import ProportionalIntegral
+from procwm.comparison.closed_loop import ClosedLoopRun, closed_loop
+from procwm.comparison.linear_model import identify_linear
+from procwm.comparison.linear_mpc import LinearMpc
+from procwm.comparison.oracle import OracleNmpc
+from procwm.comparison.oracle_program import OracleProgram, Situation
+from procwm.comparison.pi import ProportionalIntegral
 from procwm.control.decision import Decision
 from procwm.data.series import Log
 from procwm.plant.samples import Sample, Setpoints
@@ -74,7 +74,7 @@ def program(name: str) -> OracleProgram:
 
 
 @cache
-def run(name: str, controller: str) -> Run:
+def run(name: str, controller: str) -> ClosedLoopRun:
     """One setpoint step, with noise and disturbances."""
     scenario = SCENARIOS[name]
     factories = {

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from procwm.bench.closed_loop import WARM_UP, Run, closed_loop
-from procwm.bench.learned import Learned
-from procwm.bench.operating import OperatingLog
-from procwm.bench.pi import ProportionalIntegral
+from procwm.comparison.closed_loop import WARM_UP, ClosedLoopRun, closed_loop
+from procwm.comparison.learned import Learned
+from procwm.comparison.operating import OperatingLog
+from procwm.comparison.pi import ProportionalIntegral
 from procwm.data.writer import LogWriter
 from procwm.demo import job
 from procwm.demo.comparators import compared
 from procwm.demo.live import control
 from procwm.demo.result import live_run
 from procwm.errors import SpecError
+from procwm.learning.labelled.coverage import Coverage
 from procwm.plant.registry import scenario
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec
 from procwm.testing import exact_model
-from procwm.training.coverage import Coverage
 
 INTERVALS = 6
 
@@ -48,7 +48,9 @@ def crude(plant: PlantSpec, operated: OperatingLog, later: OperatingLog, **_: An
     )
 
 
-def only_pi(name: str, scenario_name: str, *, seed: int, intervals: int, given: Path | None = None) -> Run:
+def only_pi(
+    name: str, scenario_name: str, *, seed: int, intervals: int, given: Path | None = None
+) -> ClosedLoopRun:
     """In place of every comparator: they are tested where they are made."""
     if given is not None:
         assert given.exists()

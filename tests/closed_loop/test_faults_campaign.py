@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from linear_loop import plant_spec
 
-from procwm.bench import faults
-from procwm.bench.faults import campaign, run_faults, served_campaign, summary
-from procwm.bench.faults_catalogue import FIRST, KINDS, SERVED_KINDS, Fault, accelerated, schedule
-from procwm.bench.faults_judge import Verdict, judge_rows, judge_sheds, judge_told, judge_writes
-from procwm.bench.faults_link import Reached
 from procwm.errors import SpecError
+from procwm_studies.faults import faults
+from procwm_studies.faults.catalogue import FIRST, KINDS, SERVED_KINDS, Fault, accelerated, schedule
+from procwm_studies.faults.faults import campaign, run_faults, served_campaign, summary
+from procwm_studies.faults.judge import Verdict, judge_rows, judge_sheds, judge_told, judge_writes
+from procwm_studies.faults.link import Reached
 
 HELD = {"V1": 50.0, "V2": 50.0}
 

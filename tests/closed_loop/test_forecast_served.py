@@ -18,11 +18,11 @@ from procwm.runtime.facts import FactKeeper
 from procwm.runtime.folder import RunFolder
 from procwm.runtime.loop import run
 from procwm.runtime.verify import verify
-from procwm_adapters.opcua import OpcUaLink
-from procwm_adapters.opcua_front_nodes import facts_of, holdings
-from procwm_adapters.opcua_lockstep import OpcUaLockstep
-from procwm_adapters.opcua_server import PlantServer
-from procwm_adapters.opcua_values import opcua_time
+from procwm_adapters.opcua.console.fact_nodes import facts_of, holdings
+from procwm_adapters.opcua.link.opcua_link import OpcUaLink
+from procwm_adapters.opcua.simulation.lockstep import OpcUaLockstep
+from procwm_adapters.opcua.simulation.simulation_server import SimulationServer
+from procwm_adapters.opcua.wire.values import opcua_time
 
 STEP, CYCLES = 9, 16
 COMING = [90.0 if tick > STEP else 50.0 for tick in range(1, CYCLES + 10)]
@@ -66,7 +66,7 @@ async def served(
     """A recorded run in simulated time, for which a client has written `values` beforehand."""
     plant = Loaded(coming())
     controller = Controller(plant.spec, model_of(plant.spec), deadline_s=20.0)
-    async with PlantServer(plant) as server:
+    async with SimulationServer(plant) as server:
         assert server.spec.opcua is not None
         async with Client(server.spec.opcua.endpoint) as supervisor:
             array = ua.Variant(values, ua.VariantType.Double)

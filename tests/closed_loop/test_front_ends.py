@@ -29,11 +29,11 @@ from procwm.runtime.cycle import Cycle
 from procwm.runtime.desk import RequestDesk
 from procwm.runtime.facts import FactKeeper
 from procwm.runtime.loop import run
-from procwm.runtime.metrics import exposed
-from procwm_adapters.opcua_front import ControllerServer
-from procwm_adapters.opcua_front_client import ControllerClient
-from procwm_adapters.opcua_front_door import FrontDoor
-from procwm_adapters.opcua_front_nodes import NAMESPACE
+from procwm.runtime.prometheus import exposed
+from procwm_adapters.opcua.console.controller_client import ControllerClient
+from procwm_adapters.opcua.console.controller_server import ControllerServer
+from procwm_adapters.opcua.console.fact_nodes import NAMESPACE
+from procwm_adapters.opcua.console.front_door import FrontDoor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,14 +13,14 @@ from procwm.control.modes import Mode
 from procwm.data.series import Log
 from procwm.data.window import grid
 from procwm.errors import LinkError, LogError, SpecError
+from procwm.learning.calibration.surprise_limits import learned_surprise
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.samples import Sample
-from procwm.report.replay import build_replay_report
+from procwm.report.replay_page import build_replay_report
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.hindcast import hindcast
 from procwm.runtime.loop import run
 from procwm.runtime.replay import LogPlant, ReplayResult, replay
-from procwm.training.surprise import learned_surprise
 from procwm.world.model import WorldModel
 
 ROWS = 70

@@ -23,8 +23,8 @@ from procwm.plant.settings import OpcUaSettings
 from procwm.runtime.audit import check_audit
 from procwm.runtime.fronts import with_front_ends
 from procwm.testing import exact_model
-from procwm_adapters.opcua_front_nodes import NAMESPACE
-from procwm_adapters.opcua_server import PlantServer
+from procwm_adapters.opcua.console.fact_nodes import NAMESPACE
+from procwm_adapters.opcua.simulation.simulation_server import SimulationServer
 
 UINT, DOUBLE = ua.VariantType.UInt32, ua.VariantType.Double
 
@@ -33,7 +33,7 @@ UINT, DOUBLE = ua.VariantType.UInt32, ua.VariantType.Double
 async def url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[str]:
     """Where a controller of a simulated plant, begun in SHADOW and recorded in `run`, is served."""
     simulated = registry.scenario("quadruple_tank").simulate(seed=0, operation=Operation.EXTERNAL)
-    async with PlantServer(simulated, speed=40.0) as server:
+    async with SimulationServer(simulated, speed=40.0) as server:
         plant = replace(server.spec, control=simulated.spec.control)
         crude = exact_model(plant, state_matrix=0.9 * np.eye(2), input_matrix=0.4 * np.eye(2))
         crude.save(tmp_path / "model")
@@ -115,7 +115,7 @@ def test_a_controller_that_is_not_there_ends_a_view_with_one_sentence(
 
 async def test_a_plant_is_no_controller() -> None:
     simulated = registry.scenario("quadruple_tank").simulate(seed=0)
-    async with PlantServer(simulated) as server:
+    async with SimulationServer(simulated) as server:
         assert server.spec.opcua is not None
         with pytest.raises(LinkError, match="no controller of procwm"):
             await _view(server.spec.opcua, 1)

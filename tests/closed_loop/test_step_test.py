@@ -10,7 +10,7 @@ from stub_planners import StubPlanner, stepping
 
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
-from procwm.control.step_test import StepTest
+from procwm.control.stepping import StepTest
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.loop import run

@@ -4,16 +4,16 @@ from procwm.plant.registry import scenario
 from procwm.plant.samples import Quality, Sample
 from procwm.testing import check_link
 from procwm_adapters.memory import MemoryLink
-from procwm_adapters.opcua import OpcUaLink
-from procwm_adapters.opcua_lockstep import OpcUaLockstep
-from procwm_adapters.opcua_server import PlantServer
+from procwm_adapters.opcua.link.opcua_link import OpcUaLink
+from procwm_adapters.opcua.simulation.lockstep import OpcUaLockstep
+from procwm_adapters.opcua.simulation.simulation_server import SimulationServer
 
 TANKS = scenario("quadruple_tank")
 MIDDLE = {tag.name: (tag.bounds[0] + tag.bounds[1]) / 2.0 for tag in TANKS.plant.mvs}
 
 
 async def test_the_opcua_link_keeps_the_contract_of_a_link():
-    async with PlantServer(TANKS.simulate(seed=0)) as server, OpcUaLink(server.spec) as link:
+    async with SimulationServer(TANKS.simulate(seed=0)) as server, OpcUaLink(server.spec) as link:
         await OpcUaLockstep(link).advance(3)
         await check_link(link, MIDDLE)
 

@@ -1,0 +1,316 @@
+"""Which node of a server is which tag: looked up, and checked against the plant file, at every connection."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote
+
+from asyncua import Client, ua
+from asyncua.common.ua_utils import data_type_to_variant_type
+
+from procwm.errors import LinkError, SpecError
+from procwm.plant.tags import Interval, PlantSpec
+from procwm_adapters.opcua.wire.analog_items import RANGE, UNIT
+from procwm_adapters.opcua.wire.requests import in_batches, read
+from procwm_adapters.opcua.wire.values import NUMERIC, WHOLE, same_unit
+
+_LOGGER = logging.getLogger(__name__)
+
+HEARTBEAT = "heartbeat"
+"""Name of the node that the controller counts up, beside those of the tags."""
+WRITE_ID, WRITE_UNTIL = "write id", "write valid until"
+"""Names of the nodes that are written with MVs, in the same request."""
+_WIDE = (ua.VariantType.UInt32, ua.VariantType.Int64, ua.VariantType.UInt64, ua.VariantType.Double)
+
+_ABSENT = frozenset({ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid})
+_FORBIDDEN = frozenset({ua.StatusCodes.BadUserAccessDenied, ua.StatusCodes.BadNotReadable})
+_SAME_RANGE = 1e-3
+"""Of the span: servers hold a range in single precision, or rounded."""
+_EXAMINED = (
+    ua.AttributeIds.Value,
+    ua.AttributeIds.DataType,
+    ua.AttributeIds.AccessLevel,
+    ua.AttributeIds.UserAccessLevel,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantNode:
+    """A node that the plant file names.
+
+    Attributes:
+        name: of the tag or signal.
+        node: as the plant file writes it.
+        unit: that the values must have; `None` where any will do.
+        range: of the instrument, as the plant file has it; `None` of what is no tag.
+        written: whether procwm writes it.
+        id: its `NodeId` at this connection.
+        kind: the built-in type (`VariantType`) of its values.
+        uri: of the namespace that `id` is in; empty where the server does not tell.
+        history: whether the server keeps its past values and lets this user read them.
+        ahead_of: the tag whose values to come this node holds, as an array; empty of any other node.
+    """
+
+    name: str
+    node: str
+    unit: str | None
+    written: bool
+    range: Interval | None = None
+    id: Any = None
+    kind: Any = None
+    uri: str = ""
+    history: bool = False
+    ahead_of: str = ""
+
+
+def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
+    """What the plant file names, not yet looked up; `SpecError` where a node is missing or unreadable."""
+    writes = spec.opcua is None or not spec.opcua.read_only
+    nodes = []
+    for tag in spec.tags:
+        if tag.node is None:
+            raise SpecError(f'{tag.name}: no OPC UA node; add node = "ns=...;s=..." to its [[tag]] table')
+        mv = writes and tag in spec.mvs
+        nodes.append(PlantNode(name=tag.name, node=tag.node, unit=tag.unit, written=mv, range=tag.range))
+    nodes += [PlantNode(name=s.name, node=s.node, unit=None, written=False) for s in spec.signals]
+    nodes += [
+        PlantNode(
+            name=f"{tag.name} forecast", node=tag.forecast_node, unit=None, written=False, ahead_of=tag.name
+        )
+        for tag in spec.tags
+        if tag.forecast_node is not None
+    ]
+    control = spec.control
+    for name, node_id in (
+        (HEARTBEAT, control.heartbeat_node),
+        (WRITE_ID, control.write_id_node),
+        (WRITE_UNTIL, control.write_until_node),
+    ):
+        if node_id is not None and writes:
+            nodes.append(PlantNode(name=name, node=node_id, unit=None, written=True))
+    for node in nodes:
+        _parsed(node)
+    return tuple(nodes)
+
+
+def _parsed(node: PlantNode) -> Any:
+    try:
+        return ua.NodeId.from_string(node.node)
+    except ua.UaStringParsingError:
+        raise SpecError(
+            f'{node.name}: node "{node.node}" is not an OPC UA node id such as "ns=2;s={node.name}" '
+            f'or "nsu=urn:plant;s={node.name}"'
+        ) from None
+
+
+async def examine(client: Client, spec: PlantSpec, before: Sequence[PlantNode] = ()) -> tuple[PlantNode, ...]:
+    """The nodes of all tags and signals, in file order, as the server has them now.
+
+    Args:
+        client: the connection.
+        spec: the plant file.
+        before: what was found at the last connection. A namespace that has another index since then is
+            followed: what the plant file calls `ns=2` is what it was when the plant file was taken up.
+
+    Raises:
+        SpecError: the plant file gives another unit than the server, or names a node that is written twice,
+            or one that holds whole numbers for an MV that knows others only.
+        LinkError: a node is absent, may not be read, does not hold one number, or is an MV that may
+            not be written.
+    """
+    (namespaces,) = await read(
+        client, [(ua.NodeId(ua.ObjectIds.Server_NamespaceArray), ua.AttributeIds.Value)]
+    )
+    uris = list((namespaces.Value and namespaces.Value.Value) or [])
+    known = {node.name: node.uri for node in before}
+    nodes = [(node, _resolved(node, uris, known.get(node.name, ""))) for node in named_nodes(spec)]
+    _check_apart(nodes)
+    answers = await read(client, [(node_id, attribute) for _, node_id in nodes for attribute in _EXAMINED])
+    kinds: dict[Any, Any] = {}
+    found = []
+    for position, (node, node_id) in enumerate(nodes):
+        value, data_type, *levels = answers[position * len(_EXAMINED) : (position + 1) * len(_EXAMINED)]
+        _check_readable(node, value)
+        kind = await _kind(client, value, data_type, kinds)
+        _check_number(node, value, kind)
+        access, user_access = (_level(level) for level in levels)
+        if node.written:
+            _check_writable(node, spec, access, user_access)
+            _check_steps(node, spec, kind)
+        history = not node.ahead_of and bool(access & user_access & ua.AccessLevel.HistoryRead.mask)
+        uri = uris[node_id.NamespaceIndex] if node_id.NamespaceIndex < len(uris) else ""
+        found.append(replace(node, id=node_id, kind=kind, uri=uri, history=history))
+    await _check_units(client, found)
+    await _compare_ranges(client, found)
+    return tuple(found)
+
+
+def _resolved(node: PlantNode, uris: Sequence[str], before: str) -> Any:
+    """The `NodeId` at this connection: a namespace may have another index at every start of the server.
+
+    `before` is the namespace that the node was in at the last connection, empty where there was none.
+    """
+    parsed = _parsed(node)
+    match = re.search(r"(?:^|;)nsu=([^;]*);", node.node)
+    # The first two have fixed places (Part 3, 8.2.2), and the second is called after the server itself.
+    follows = parsed.NamespaceIndex > 1
+    uri = unquote(match[1]) if match else before if follows else ""
+    if not isinstance(parsed, ua.ExpandedNodeId) and not uri:
+        return parsed
+    if uri not in uris:
+        raise LinkError(
+            f"{node.name}: the server has no namespace {uri}; it has {', '.join(uris)}; correct node in the "
+            "plant file"
+        )
+    return ua.NodeId(parsed.Identifier, uris.index(uri), parsed.NodeIdType)
+
+
+def _check_apart(nodes: Sequence[tuple[PlantNode, Any]]) -> None:
+    """A heartbeat on the node of an MV would move it; on the plant's heartbeat it would answer itself."""
+    first: dict[Any, PlantNode] = {}
+    for node, node_id in nodes:
+        other = first.setdefault(node_id, node)
+        if other is not node and (node.written or other.written):
+            raise SpecError(
+                f"{node.name}: node {node.node} is that of {other.name} too; a node that is written belongs "
+                "to one name, so correct node in the plant file"
+            )
+
+
+def _check_readable(node: PlantNode, value: Any) -> None:
+    status = value.StatusCode
+    if status is None or not status.is_bad():
+        return
+    if status.value in _ABSENT:
+        raise LinkError(f"{node.name}: the server has no node {node.node}; correct node in the plant file")
+    if status.value == ua.StatusCodes.BadAttributeIdInvalid:
+        raise LinkError(f"{node.name}: node {node.node} is not a variable")
+    if status.value in _FORBIDDEN:
+        raise LinkError(f"{node.name}: the server does not let this user read node {node.node}")
+
+
+def _check_number(node: PlantNode, value: Any, kind: Any) -> None:
+    if node.name == WRITE_UNTIL and kind is ua.VariantType.DateTime:
+        return
+    if node.name in (WRITE_ID, WRITE_UNTIL) and kind not in _WIDE:
+        raise LinkError(
+            f"{node.name}: node {node.node} holds {kind.name}, which is too narrow; let it hold "
+            f"{', '.join(wide.name for wide in _WIDE)}"
+        )
+    if kind not in NUMERIC:
+        raise LinkError(f"{node.name}: node {node.node} holds {kind.name}; a tag holds a number or a Boolean")
+    if value.Value is None:
+        return
+    if node.ahead_of and not isinstance(value.Value.Value, list):
+        raise LinkError(f"{node.name}: node {node.node} holds one number; a forecast is an array")
+    if not node.ahead_of and isinstance(value.Value.Value, list):
+        raise LinkError(f"{node.name}: node {node.node} holds an array; a tag holds one number")
+
+
+def _level(value: Any) -> int:
+    """The bits of an AccessLevel (Part 3, 8.57); all of them where the server does not tell."""
+    told = value.Value is not None and isinstance(value.Value.Value, int)
+    return int(value.Value.Value) if told else 0xFF
+
+
+def _check_writable(node: PlantNode, spec: PlantSpec, access: int, user_access: int) -> None:
+    write = ua.AccessLevel.CurrentWrite.mask
+    if not access & write:
+        raise LinkError(
+            f"{node.name}: node {node.node} can only be read; name the node that takes its value, or set "
+            "read_only = true in [opcua]"
+        )
+    if not user_access & write:
+        who = (spec.opcua and spec.opcua.user) or "this user"
+        raise LinkError(
+            f"{node.name}: the server does not let {who} write node {node.node}; give the user that right, "
+            "or set read_only = true in [opcua]"
+        )
+
+
+def _check_steps(node: PlantNode, spec: PlantSpec, kind: Any) -> None:
+    """An MV that holds whole numbers must be able to go to another one."""
+    mv = next((tag for tag in spec.mvs if tag.name == node.name), None)
+    if mv is None or kind not in WHOLE:
+        return
+    holds = f"{mv.name}: node {node.node} holds whole numbers ({kind.name})"
+    if mv.max_move is not None and mv.max_move < 1:
+        raise SpecError(
+            f"{holds}, and max_move is {mv.max_move:g}: it could never move; name a node that holds Float or "
+            "Double, or let max_move be 1 or more"
+        )
+    beside = [level for level in mv.levels or () if level != round(level)]
+    if beside:
+        raise SpecError(f"{holds}; correct levels in the plant file, where {beside[0]:g} is none")
+
+
+async def _kind(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any]) -> Any:
+    """The built-in type that the node's values have, and that a write must have."""
+    held = ua.VariantType.Null if value.Value is None else value.Value.VariantType
+    if data_type.Value is None or not isinstance(data_type.Value.Value, ua.NodeId):
+        return held
+    declared = data_type.Value.Value
+    if declared not in kinds:
+        try:
+            kinds[declared] = await data_type_to_variant_type(client.get_node(declared))
+        except ua.UaError:
+            # Some servers have values of types that they do not have.
+            kinds[declared] = ua.VariantType.Variant
+    if kinds[declared] is not ua.VariantType.Variant:
+        return kinds[declared]
+    # An abstract type such as Number, or an unknown one: the present value decides, or else it is Double.
+    return ua.VariantType.Double if held is ua.VariantType.Null else held
+
+
+async def _check_units(client: Client, nodes: Sequence[PlantNode]) -> None:
+    measured = [node for node in nodes if node.unit is not None]
+    for node, information in zip(measured, await _properties(client, measured, UNIT), strict=True):
+        theirs = getattr(getattr(information, "DisplayName", None), "Text", None) or ""
+        if not same_unit(node.unit or "", theirs):
+            raise SpecError(
+                f"{node.name}: unit is {node.unit} in the plant file and {theirs} on the server; "
+                "correct unit in the plant file, with range and limits"
+            )
+
+
+async def _compare_ranges(client: Client, nodes: Sequence[PlantNode]) -> None:
+    """Warn where the server tells another range: one of the two scales costs and limits wrongly."""
+    measured = [node for node in nodes if node.range is not None]
+    for node, theirs in zip(measured, await _properties(client, measured, RANGE), strict=True):
+        if node.range is None or not isinstance(theirs, ua.Range) or theirs.Low >= theirs.High:
+            continue
+        low, high = node.range
+        if max(abs(theirs.Low - low), abs(theirs.High - high)) > _SAME_RANGE * (high - low):
+            _LOGGER.warning(
+                "%s: range is [%g, %g] in the plant file and [%g, %g] on the server; correct the wrong one",
+                *(node.name, low, high, theirs.Low, theirs.High),
+            )
+
+
+async def _properties(client: Client, nodes: Sequence[PlantNode], name: str) -> list[Any]:
+    """A property of each node, such as EUInformation (Part 8, 5.6.3); `None` where the server offers none."""
+    paths = [ua.BrowsePath(node.id, ua.RelativePath([_property(name)])) for node in nodes]
+    try:
+        found = await in_batches(client.uaclient.translate_browsepaths_to_nodeids, paths)
+    except ua.UaStatusCodeError:
+        return [None] * len(nodes)
+    targets = [_local(result.Targets[0].TargetId) if result.Targets else None for result in found]
+    values = iter(await read(client, [(target, ua.AttributeIds.Value) for target in targets if target]))
+    held = [next(values).Value if target else None for target in targets]
+    return [None if variant is None else variant.Value for variant in held]
+
+
+def _property(name: str) -> Any:
+    element = ua.RelativePathElement()
+    element.ReferenceTypeId = ua.NodeId(ua.ObjectIds.HasProperty)
+    element.IsInverse = False
+    element.IncludeSubtypes = True
+    element.TargetName = ua.QualifiedName(name, 0)
+    return element
+
+
+def _local(target: Any) -> Any:
+    """The plain `NodeId` of an expanded one in the same server."""
+    return ua.NodeId(target.Identifier, target.NamespaceIndex, target.NodeIdType)

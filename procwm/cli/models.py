@@ -1,0 +1,192 @@
+"""Commands about models: train, evaluate, guardrail, replay."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from procwm.cli.evaluation_text import emit_evaluation
+from procwm.cli.output import emit_json, progress
+from procwm.cli.plants import PlantFile
+from procwm.cli.simulated_plants import Json, Seed
+from procwm.errors import ArtifactError, SpecError
+from procwm.plant.specfile import load_plant
+
+if TYPE_CHECKING:
+    from procwm.world.model import WorldModel
+
+Logs = Annotated[list[Path], typer.Argument(metavar="LOG...", help="Logs of that plant, Parquet or CSV.")]
+ModelDir = Annotated[Path, typer.Argument(metavar="MODEL", help="The model's folder.")]
+MomentsLog = Annotated[
+    list[Path] | None,
+    typer.Option(help="Log that holds the moments; those the model was learned from without it. Repeat."),
+]
+ModelOut = Annotated[Path, typer.Option("--out", help="Folder for the model.")]
+
+_LOGS = "logs"
+"""Key of a model's metrics: where the logs it was learned from lay."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for command in (train, evaluate, guardrail, soft_sensor, replay):
+        app.command()(command)
+
+
+def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0) -> None:
+    """Learn a world model. An interrupted training goes on where it stopped when called again."""
+    from procwm.data.log import read_log
+    from procwm.learning.train import Progress
+    from procwm.learning.train import train as learn
+    from procwm.report import words
+
+    plant = load_plant(plant_file)
+    _refuse_foreign(out)
+    log = read_log(logs, plant)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with progress(f"learning {plant.name}") as advance:
+
+        def told(state: Progress) -> None:
+            advance(state.step / state.steps, f"learning {plant.name}: error {state.error:.4f}")
+
+        checkpoint = out.with_name(f".{out.name}.checkpoint")
+        model = learn(plant, log, seed=seed, checkpoint=checkpoint, progress=told)
+    model.metrics[_LOGS] = [str(path.resolve()) for path in logs]
+    model.save(out)
+    learned = f"learned from {words.duration(log.hours)} of log"
+    typer.echo(f"{out}: {learned}; {model.metrics['validation']['verdict']}")
+
+
+def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:
+    """Score a model on logs it was not learned from, beside simpler ones, and say what it is fit for."""
+    from procwm.data.log import read_log
+    from procwm.learning.evaluation.evaluate import evaluate as score
+    from procwm.world.storage.model_files import load_model
+
+    model = load_model(model_dir)
+    found = score(model, read_log(logs, model.plant)).as_dict()
+    if json:
+        emit_json(found)
+        return
+    emit_evaluation(found)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Say before a long training, not after it, that its result could not be written."""
+    if out.exists() and not (out / "manifest.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise ArtifactError(f"{out} exists and is not a model directory; it is left as it is")
+
+
+def guardrail(
+    model_dir: ModelDir,
+    labels_file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS", help="CSV or Parquet: time, and value (safe at 0 or below) or unsafe."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="Of the guardrail; one of the same name is replaced.")],
+    out: ModelOut,
+    log: MomentsLog = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of moments not to be understated; without it the most that the labels can show.",
+            min=0.55,
+            max=0.99,
+        ),
+    ] = None,
+    suggest: Annotated[
+        int | None,
+        typer.Option(help="Add so many moments worth judging to LABELS instead, to be filled in.", min=1),
+    ] = None,
+) -> None:
+    """Learn a guardrail from labelled moments; the rest of the model stays as it is."""
+    from procwm.data.log import read_log
+    from procwm.learning.labelled.guardrail import learn_guardrail
+    from procwm.learning.labelled.labels import read_labels
+    from procwm.world.storage.model_files import load_model
+
+    model = load_model(model_dir)
+    history = read_log(_logs_of(model, model_dir, log), model.plant)
+    if suggest is not None:
+        from procwm.cli.labelling import suggest_labels
+
+        suggest_labels(model, history, suggest, labels_file)
+        typer.echo(
+            f"{labels_file}: {suggest} moments to judge; fill them in, then call again without --suggest"
+        )
+        return
+    _refuse_foreign(out)
+    judged = read_labels(labels_file)
+    learn_guardrail(model, history, judged, name=name, coverage=coverage).save(out)
+    typer.echo(f"{out}: guardrail {name} learned from {len(judged)} moments")
+
+
+def soft_sensor(
+    model_dir: ModelDir,
+    labels_file: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="CSV or Parquet: time, and value in its own unit.")
+    ],
+    name: Annotated[str, typer.Option(help="Of the quantity; one of the same name is replaced.")],
+    out: ModelOut,
+    log: MomentsLog = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of true values for the band to hold; 0.9 without it, 0.8 of few labels.",
+            min=0.1,
+            max=0.98,
+        ),
+    ] = None,
+) -> None:
+    """Learn to read a quantity that nothing measures from moments at which it is known."""
+    from procwm.data.log import read_log
+    from procwm.learning.labelled.labels import read_labels
+    from procwm.learning.labelled.soft_sensor import learn_soft_sensor
+    from procwm.world.storage.model_files import load_model
+
+    model = load_model(model_dir)
+    history = read_log(_logs_of(model, model_dir, log), model.plant)
+    _refuse_foreign(out)
+    known = read_labels(labels_file)
+    learned = learn_soft_sensor(model, history, known, name=name, coverage=coverage)
+    learned.save(out)
+    head = next(head for head in learned.sensor_heads if head.name == name)
+    typer.echo(
+        f"{out}: soft sensor {name} learned from {len(known)} moments; "
+        f"{head.coverage:.0%} of true values within ±{head.half_width:.3g}"
+    )
+
+
+def _logs_of(model: "WorldModel", model_dir: Path, given: list[Path] | None) -> list[Path]:
+    """The logs that labelled moments lie in."""
+    logs = given or [Path(path) for path in model.metrics.get(_LOGS, [])]
+    if not logs or not all(path.exists() for path in logs):
+        missing = ", ".join(str(path) for path in logs) or "unknown"
+        raise SpecError(
+            f"{model_dir}: the log that it was learned from ({missing}) is not there; name one with --log"
+        )
+    return logs
+
+
+def replay(
+    model_dir: ModelDir,
+    logs: Logs,
+    out: Annotated[
+        Path, typer.Option(help="Folder for report.html, replay.json and what soft sensors read.")
+    ],
+    plant_file: Annotated[
+        Path | None, typer.Option("--plant", help="A plant file with other targets and limits.")
+    ] = None,
+    decisions: Annotated[int, typer.Option(help="At how many moments to plan.", min=0)] = 500,
+) -> None:
+    """Report what the controller would have done over a log, and how well it foresaw it."""
+    from procwm.cli.replaying import replayed
+    from procwm.world.storage.model_files import load_model
+
+    model = load_model(model_dir)
+    plant = load_plant(plant_file) if plant_file else model.plant
+    with progress("replaying") as advance:
+        facts = replayed(plant, model, logs, out, decisions, lambda share: advance(share, ""))
+    typer.echo(f"{out / 'report.html'}: {facts['rows']} intervals, {facts['decisions']} decisions")

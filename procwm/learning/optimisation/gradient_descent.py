@@ -1,0 +1,167 @@
+"""One optimisation: AdamW on the whole objective, and the running average of its weights."""
+
+import copy
+import math
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from procwm.errors import TrainingError
+from procwm.learning.config import TrainingConfig
+from procwm.learning.identification.preparation import Material
+from procwm.learning.optimisation.checkpoint import optimizer_tensors, restore_optimizer
+from procwm.learning.optimisation.learning_objective import Trainee, losses, scales
+from procwm.world.protocols import ModelInput
+
+_WARM_UP = 0.1
+LARGEST_GRADIENT = 1.0
+
+
+class Optimisation:
+    """An optimisation in progress: everything that its next step depends on.
+
+    Attributes:
+        step: steps done.
+        average: running average of the weights, which is what is scored and kept.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        config: TrainingConfig,
+        seed: int,
+        first: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Args: first: weights to start from, in place of the configured ones."""
+        self._material, self._config = material, config
+        # First weights are drawn from the global generator; the caller's is not ours to move.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._trainee = Trainee(material, config)
+            if first:
+                self._trainee.load_state_dict(first)
+            self._scales = scales(material, config)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._optimizer = _optimizer(self._trainee, config)
+        self.average = copy.deepcopy(self._trainee).requires_grad_(False)
+        self.step = 0
+
+    def advance(self) -> None:
+        """One optimisation step.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        config, part = self._config, self._material.part
+        drawn = torch.randint(len(part.moments), (config.batch,), generator=self._generator)
+        moments = part.moments[drawn]
+        terms = losses(
+            self._trainee,
+            self.average,
+            part.tensors,
+            moments,
+            self._horizon,
+            config,
+            self._generator,
+            self._scales,
+            self._expected(moments) if config.restraint else None,
+        )
+        total = terms.total(config)
+        if not torch.isfinite(total):
+            raise TrainingError(
+                f"the loss is not finite after {self.step} steps; a smaller rate than {config.rate} may help"
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * schedule(self.step, config.steps)
+        self._optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._trainee.parameters(), LARGEST_GRADIENT)
+        self._optimizer.step()
+        self._trainee.predictor.keep_stable()
+        self.step += 1
+        self._follow()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, by name."""
+        named = {
+            f"{label}/{name}": value
+            for label, module in (("trainee", self._trainee), ("average", self.average))
+            for name, value in module.state_dict().items()
+        }
+        return (
+            named
+            | optimizer_tensors(self._optimizer, self._trainee)
+            | {"generator": self._generator.get_state(), "step": torch.tensor(self.step)}
+        )
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue where `tensors` was taken."""
+        self._trainee.load_state_dict(part_of(tensors, "trainee"))
+        self.average.load_state_dict(part_of(tensors, "average"))
+        restore_optimizer(self._optimizer, self._trainee, tensors)
+        self._generator.set_state(tensors["generator"])
+        self.step = int(tensors["step"])
+
+    @property
+    def _horizon(self) -> int:
+        """Rows to imagine in the next step."""
+        growing, horizon = self._config.curriculum * self._config.steps, self._material.horizon
+        return horizon if self.step >= growing else math.ceil(horizon * (self.step + 1) / (growing + 1))
+
+    @torch.no_grad()
+    def _expected(self, moments: Int[Tensor, " batch"]) -> Float[Tensor, "batch step output"]:
+        """Outputs after `moments` by the linear start."""
+        tensors, reference = self._material.part.tensors, self._material.reference
+        window, future = tensors.windows(moments), tensors.future(moments, self._horizon)
+        seen = ModelInput(window.values.double(), window.valid.double())
+        return reference.predict(seen, future.mv.double(), future.dv.double()).to(future.outputs.dtype)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the weights; early on it is a plain mean of the last steps."""
+        keep = min(self._config.averaging, 1.0 - 1.0 / (2.0 + self.step / 10.0))
+        for average, weight in zip(self.average.parameters(), self._trainee.parameters(), strict=True):
+            average.lerp_(weight, 1.0 - keep)
+        # A mean of stable matrices need not be one.
+        self.average.predictor.keep_stable()
+
+
+def part_of(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
+    """The entries of `tensors` under `label/`, without it."""
+    prefix = f"{label}/"
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
+    identified = [*trainee.predictor.linear.parameters(), *trainee.readout.parameters()]
+    encoder = list(trainee.encoder.linear.parameters())
+    seeing = list(trainee.encoder.network.parameters())
+    foreseeing = {
+        kind: list(trainee.predictor.only(kind).network.parameters()) for kind in trainee.predictor.parts
+    }
+    known = {id(own) for part in (identified, encoder, seeing, *foreseeing.values()) for own in part}
+    heads = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
+    return torch.optim.AdamW(
+        [
+            *(
+                {"params": own, "peak": config.rate_of(kind), "weight_decay": config.decay}
+                for kind, own in foreseeing.items()
+            ),
+            {"params": heads, "peak": config.rate, "weight_decay": config.decay},
+            {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
+            {"params": seeing, "peak": config.encoder_network_rate, "weight_decay": config.decay},
+            {"params": encoder, "peak": config.encoder_rate, "weight_decay": 0.0},
+        ],
+        lr=config.rate,
+        betas=(0.9, 0.99),
+    )
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the largest learning rate: a linear warm-up, then a cosine to zero."""
+    warm = max(1, round(_WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))

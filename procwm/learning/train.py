@@ -1,0 +1,256 @@
+"""From a plant file and a log to a world model."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from procwm.data.series import Log
+from procwm.errors import LogError
+from procwm.learning.calibration.band_widening import learned_uncertainty
+from procwm.learning.calibration.bootstrap import learned_members
+from procwm.learning.calibration.feedback import arriving_errors, chosen_feedback
+from procwm.learning.calibration.surprise_limits import learned_surprise
+from procwm.learning.config import TrainingConfig
+from procwm.learning.dataset.moments import visited
+from procwm.learning.dataset.stopwatch import Stopwatch
+from procwm.learning.evaluation.evaluate import score
+from procwm.learning.evaluation.traces import TRACES, traces
+from procwm.learning.identification.preparation import Material, Prepared, prepare
+from procwm.learning.identification.response_error import response_error
+from procwm.learning.optimisation.checkpoint import read_checkpoint, write_checkpoint
+from procwm.learning.optimisation.gradient_descent import Optimisation, part_of
+from procwm.learning.optimisation.learning_objective import Trainee
+from procwm.learning.optimisation.pretraining import pretrained
+from procwm.learning.optimisation.restraint import Choice
+from procwm.learning.optimisation.runaway import runs_away
+from procwm.plant.plant_fingerprint import plant_fingerprint
+from procwm.plant.tags import PlantSpec, names_of
+from procwm.world.cloud import cloud_of
+from procwm.world.conformal import band
+from procwm.world.model import WorldModel
+from procwm.world.predictors.residual import ResidualPredictor
+
+_TRIAL, _FINAL = "trial", "final run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        step: optimisation steps done, those of the final weights included.
+        steps: in all; while the length of the final run is open, the most that it can come to.
+        error: output error of the averaged weights on held-out time, relative to that of the linear start.
+    """
+
+    step: int
+    steps: int
+    error: float
+
+
+def train(
+    plant: PlantSpec,
+    log: Log,
+    *,
+    passive: Log | None = None,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    stopwatch: Stopwatch | None = None,
+    config: TrainingConfig | None = None,
+) -> WorldModel:
+    """Learn a world model of `plant` from `log`.
+
+    Trials leave out the end of the log and find which network, and how many steps, foresee it best; the
+    final weights come from so many steps on all of the log. The same log, plant, seed and configuration
+    give the same weights, interrupted or not.
+
+    Args:
+        passive: a log of the same plant in which the MVs hardly move. It cannot teach what they do, but how
+            the plant moves by itself and how far instruments can be trusted, where `log` is short.
+        seed: of first weights and batches.
+        checkpoint: file to continue from where it exists, and to write now and then; removed at the end.
+        progress: told after every check.
+        stopwatch: told how long the phases take.
+        config: sizes, weights and lengths; the defaults leave what depends on the log to the log.
+
+    Raises:
+        TrainingError: the log cannot teach a model of this plant.
+        LogError: the log cannot be used at all.
+    """
+    for given in (log,) if passive is None else (log, passive):
+        if not isinstance(given, Log):
+            raise LogError(f"train takes logs as read_log returns them, not {given!r:.80}")
+    config = config or TrainingConfig()
+    identity = _identity(plant, log, passive, seed, config)
+    # Layers draw their first weights when built; the caller's random state is not ours to move.
+    with torch.random.fork_rng(devices=[]):
+        watch = stopwatch or Stopwatch()
+        prepared = prepare(plant, log, config, passive, watch)
+        training = _Training(prepared, config, seed, watch)
+        if checkpoint is not None and checkpoint.exists():
+            training.restore(read_checkpoint(checkpoint, identity))
+        last_written = time.monotonic()
+        while not training.finished:
+            training.advance()
+            if progress is not None and training.checked:
+                progress(training.progress)
+            if checkpoint is not None and time.monotonic() - last_written > config.checkpoint_s:
+                write_checkpoint(checkpoint, training.tensors(), identity)
+                last_written = time.monotonic()
+        model = training.model(plant, seed)
+        model.metrics[TRACES] = traces(log, prepared.whole.part.grid, names_of(plant.cvs))
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return model
+
+
+class _Training:
+    """A trial, and the final run of what foresees held-out time best."""
+
+    def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int, watch: Stopwatch) -> None:
+        self._prepared, self._config, self._seed, self._watch = prepared, config, seed, watch
+        with watch.phase(_TRIAL):
+            self._choice = Choice(prepared, config, seed)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the final weights are there."""
+        return self._choice.finished and self._final.step >= self._choice.taken.kept.step
+
+    @property
+    def checked(self) -> bool:
+        """Whether the last step brought something to tell."""
+        return self.finished or self._done % self._config.check_every == 0
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come."""
+        choice = self._choice
+        if not choice.finished:
+            steps = choice.steps + choice.due.steps
+            return Progress(step=self._done, steps=steps, error=choice.due.last.error)
+        kept = choice.taken.kept
+        return Progress(step=self._done, steps=choice.steps + kept.step, error=kept.error)
+
+    def advance(self) -> None:
+        """One step of the run that is due."""
+        trying = not self._choice.finished
+        with self._watch.phase(_TRIAL if trying else _FINAL):
+            (self._choice.due if trying else self._final).advance()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, by name."""
+        parts = {"trial": self._choice.tensors()}
+        if self._choice.finished:
+            parts["final"] = self._final.tensors()
+        return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue where `tensors` was taken."""
+        self._choice.restore(part_of(tensors, "trial"))
+        if final := part_of(tensors, "final"):
+            self._final.restore(final)
+
+    def model(self, plant: PlantSpec, seed: int) -> WorldModel:
+        """The final weights, with what the trial's best ones showed on held-out time.
+
+        Where the final weights run away when left alone, those of the linear start are taken.
+        """
+        prepared, trial = self._prepared, self._choice.taken
+        kept = trial.kept
+        whole, notes = prepared.whole, prepared.notes
+        phase = self._watch.phase
+        with phase(_FINAL):
+            final = self._final.average.only(kept.kind)
+            if trial.ran_away or runs_away(final, whole.reference, whole.part, whole.horizon):
+                kept = trial.start
+                final = Optimisation(whole, self._config, seed).average.only(kept.kind)
+                notes += ("what training came to runs away when left alone: the linear start is kept",)
+        config, steps, learner = replace(trial.config, predictor=kept.kind), trial.most, trial.weighted(kept)
+        with phase("ensembles"):
+            ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
+            doubting = learned_members(prepared.training, learner, steps=steps, config=config, seed=seed)
+        held_out = assembled(plant, prepared.training, learner, doubting)
+        model = assembled(plant, whole, final, ensemble)
+        with phase("clouds"):
+            held_out.cloud = cloud_of(visited(held_out, prepared.training.part.grid))
+            model.cloud = cloud_of(visited(model, whole.part.grid))
+        # The held-out model scales its outputs by what it saw, which is less than all of the log.
+        _, width = held_out.scaler.part(model.output_names)
+        with phase("feedback and band"):
+            errors = arriving_errors(held_out, prepared.validation.grid)
+            model.feedback = held_out.feedback = chosen_feedback(errors)
+            model.with_band(band(errors) * width)
+        with phase("uncertainty"):
+            uncertainty = learned_uncertainty(held_out, prepared.validation.grid)
+            if uncertainty is not None:
+                model.uncertainty = uncertainty.times(width / model.scaler.part(model.output_names)[1])
+        with phase("step responses"):
+            model.doubt = response_error(prepared.whole)
+        with phase("surprise"):
+            model.surprise = learned_surprise(
+                held_out,
+                prepared.training.part.grid,
+                prepared.validation.grid,
+                model,
+                whole.part.grid,
+            )
+        with phase("evaluation"):
+            validation = score(held_out, prepared.validation.grid).as_dict()
+        model.metrics = {
+            "seed": seed,
+            "steps": config.steps,
+            "predictor": config.predictor,
+            "restraint": config.restraint,
+            "best_step": kept.step,
+            "validation_error": kept.error,
+            "horizon": model.horizon,
+            "history": model.rule.history,
+            "latent": whole.latent,
+            "training_moments": len(prepared.training.part.moments),
+            "notes": list(notes),
+            "validation": validation,
+        }
+        return model
+
+    @property
+    def _done(self) -> int:
+        """Steps taken."""
+        return self._choice.step + (self._final.step if self._choice.finished else 0)
+
+    @cached_property
+    def _final(self) -> Optimisation:
+        """The run on all of the log, once it is known of what."""
+        with self._watch.phase(_FINAL):
+            whole, config = self._prepared.whole, self._choice.taken.config
+            return Optimisation(whole, config, self._seed, pretrained(whole, config, self._seed))
+
+
+def assembled(
+    plant: PlantSpec, material: Material, trainee: Trainee, ensemble: Sequence[ResidualPredictor] = ()
+) -> WorldModel:
+    """The trained parts as a world model."""
+    return WorldModel(
+        plant=plant,
+        rule=material.rule,
+        scaler=material.scaler,
+        horizon=material.horizon,
+        encoder=trainee.encoder,
+        predictor=trainee.predictor,
+        readout=trainee.readout,
+        reference=material.reference,
+        ensemble=ensemble,
+    ).finished()
+
+
+def _identity(plant: PlantSpec, log: Log, passive: Log | None, seed: int, config: TrainingConfig) -> str:
+    facts = asdict(config) | {"checkpoint_s": None}
+    logs = (log.identity, None if passive is None else passive.identity)
+    return hashlib.sha256(repr((plant_fingerprint(plant), logs, seed, facts)).encode()).hexdigest()
