@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from procwm.errors import (
     ArtifactError,
     LinkError,
+    LinkRefusedError,
+    LinkTimeoutError,
     LogError,
     OutcomeUnknownError,
     ProcwmError,
@@ -88,6 +90,8 @@ __all__ = [
     "EnsemblePlanner",
     "Labels",
     "LinkError",
+    "LinkRefusedError",
+    "LinkTimeoutError",
     "Log",
     "LogError",
     "Mode",

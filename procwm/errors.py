@@ -5,7 +5,9 @@
     ├── LogError         a log cannot be read, or does not hold what the plant file asks for
     ├── ArtifactError    a model directory or a saved state is incomplete, altered, or made for another plant
     ├── TrainingError    a log cannot teach a model of this plant
-    ├── LinkError        the plant cannot be reached, or refused a request
+    ├── LinkError        the plant cannot be reached, or a request came to nothing
+    │   ├── LinkRefusedError      the plant, or the link itself, answered no: nothing was done
+    │   ├── LinkTimeoutError      there was no answer in time
     │   └── OutcomeUnknownError   a write whose effect could not be read back
     └── SimulationError  a simulated plant diverged or was driven outside its equations
 
@@ -36,7 +38,15 @@ class TrainingError(ProcwmError):
 
 
 class LinkError(ProcwmError):
-    """The plant cannot be reached, or refused a request."""
+    """The plant cannot be reached, or a request came to nothing."""
+
+
+class LinkRefusedError(LinkError):
+    """The plant, or the link itself, refused a request: nothing was done, and asking again is no help."""
+
+
+class LinkTimeoutError(LinkError):
+    """The plant did not answer in time; where that was a write, it may or may not have happened."""
 
 
 class OutcomeUnknownError(LinkError):

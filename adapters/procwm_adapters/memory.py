@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Iterable
 
-from procwm.errors import LinkError
+from procwm.errors import LinkRefusedError
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
 
@@ -38,13 +38,15 @@ class MemoryLink:
         return self._coming[start : self._played]
 
     async def write(self, setpoints: Setpoints) -> dict[str, float]:
-        """Remember `setpoints` and accept them; `LinkError` for a tag that is no MV, or no finite number."""
+        """Remember `setpoints` and accept them; `LinkRefusedError` for a tag that is no MV, or no finite number."""
         mvs = names_of(self._spec.mvs)
         for name, value in setpoints.items():
             if not math.isfinite(value):
-                raise LinkError(f"{name}: {value} cannot be written; a setpoint is a finite number")
+                raise LinkRefusedError(f"{name}: {value} cannot be written; a setpoint is a finite number")
             if name not in mvs:
-                raise LinkError(f"{name}: not written; only the plant file's MVs are: {', '.join(mvs)}")
+                raise LinkRefusedError(
+                    f"{name}: not written; only the plant file's MVs are: {', '.join(mvs)}"
+                )
         self.written.append(dict(setpoints))
         return dict(setpoints)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from procwm.errors import LinkError, OutcomeUnknownError
+from procwm.errors import LinkError, LinkTimeoutError, OutcomeUnknownError
 from procwm.plant.link import PlantLink, ValidatingLink, WholeNumberLink
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import Interval, Tag, names_of
@@ -165,7 +165,7 @@ class Delivery:
             )
         except TimeoutError:
             return self._doubted(f"no answer within {interval_s:g} s", set(setpoints), now_ns())
-        except OutcomeUnknownError as error:
+        except (LinkTimeoutError, OutcomeUnknownError) as error:
             return self._doubted(str(error), set(setpoints), now_ns())
         except LinkError as error:
             self.failed += 1

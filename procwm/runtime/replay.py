@@ -15,7 +15,7 @@ from procwm.control.modes import Mode
 from procwm.control.state import ControllerState
 from procwm.data.series import Log
 from procwm.data.window import Grid, WindowRule, grid
-from procwm.errors import LinkError, SpecError
+from procwm.errors import LinkError, LinkRefusedError, SpecError
 from procwm.learning.calibration.surprise_limits import surprises
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
@@ -52,9 +52,9 @@ class LogPlant:
         """Refuse: the past cannot be changed.
 
         Raises:
-            LinkError: always.
+            LinkRefusedError: always.
         """
-        raise LinkError(f"{', '.join(setpoints)}: a log takes no setpoints; replay it in mode shadow")
+        raise LinkRefusedError(f"{', '.join(setpoints)}: a log takes no setpoints; replay it in mode shadow")
 
     async def ticks(self, interval_s: float) -> AsyncIterator[int]:
         """Yield the time of every row of the log's grid.

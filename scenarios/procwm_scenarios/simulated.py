@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from procwm.errors import LinkError
+from procwm.errors import LinkError, LinkRefusedError
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.scenario import Equations, TruthRow
 from procwm.plant.tags import PlantSpec, Role
@@ -90,14 +90,16 @@ class Simulation:
         While operators hold the MVs nothing is taken over, and the answer is what they left in force.
 
         Raises:
-            LinkError: a tag is not an MV of this plant, or a value is not finite.
+            LinkRefusedError: a tag is not an MV of this plant, or a value is not finite.
         """
         names = [tag.name for tag in self._plant.mvs]
         for name, value in setpoints.items():
             if name not in names:
-                raise LinkError(f"{name}: not an MV of {self._plant.name}; its MVs are {', '.join(names)}")
+                raise LinkRefusedError(
+                    f"{name}: not an MV of {self._plant.name}; its MVs are {', '.join(names)}"
+                )
             if not math.isfinite(value):
-                raise LinkError(f"{name}: {value} was written; a setpoint must be a finite number")
+                raise LinkRefusedError(f"{name}: {value} was written; a setpoint must be a finite number")
         if self._operators is None:
             ranges = np.array([tag.range for tag in self._plant.mvs])
             asked = [setpoints.get(name, held) for name, held in zip(names, self._mv, strict=True)]

@@ -8,8 +8,8 @@ import pytest
 from asyncua import ua
 from asyncua.ua.uaerrors import _auto
 
-from procwm.errors import LinkError
-from procwm_adapters.opcua.wire.failures import FAILURES, SENTENCES, linked
+from procwm.errors import LinkError, LinkRefusedError, LinkTimeoutError
+from procwm_adapters.opcua.wire.failures import FAILURES, SENTENCES, link_error, linked
 
 NOT_USED = {
     "asyncua.client.ha.common.ClientNotFound",
@@ -63,6 +63,25 @@ def test_a_failure_is_one_sentence_that_names_the_endpoint_and_what_was_done(err
     ):
         raise error
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ua.UaStatusCodeError(ua.StatusCodes.BadUserAccessDenied), LinkRefusedError),
+        (ua.UaStatusCodeError(ua.StatusCodes.BadTypeMismatch), LinkRefusedError),
+        (ua.uaerrors.UaStatusCodeErrors([0, ua.StatusCodes.BadOutOfRange]), LinkRefusedError),
+        (ua.UaStringParsingError("ns=x"), LinkRefusedError),
+        (ua.UaStatusCodeError(ua.StatusCodes.BadTimeout), LinkTimeoutError),
+        (TimeoutError(), LinkTimeoutError),
+        (ua.UaStatusCodeError(ua.StatusCodes.BadConnectionClosed), LinkError),
+        (ua.UaStatusCodeError(ua.StatusCodes.BadSessionIdInvalid), LinkError),
+        (ConnectionRefusedError(111, "refused"), LinkError),
+        (ua.UaError("something else"), LinkError),
+    ],
+)
+def test_a_host_can_tell_a_refusal_from_silence_and_from_a_plant_that_is_not_reached(error, kind):
+    assert type(link_error("opc.tcp://plant:4840", "writing P1.SP", error)) is kind
 
 
 def test_what_is_not_a_failure_of_the_link_passes():

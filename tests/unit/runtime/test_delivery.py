@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from procwm.errors import LinkRefusedError, LinkTimeoutError
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.runtime.delivery import Delivered, Delivery
@@ -82,6 +83,21 @@ async def test_a_write_that_the_plant_answers_with_no_number_may_have_happened()
     assert delivery.in_force == {"V1": 40.0}
     assert (delivery.written, delivery.unknown) == (0, 1)
     assert "holding until V1 can be read back" in (await delivery.deliver({"V1": 42.0}, lambda: 0)).fault
+
+
+@pytest.mark.parametrize(("error", "healthy_again"), [(LinkRefusedError, True), (LinkTimeoutError, False)])
+async def test_a_write_that_timed_out_may_have_happened_and_one_that_was_refused_has_not(
+    error: type[Exception], healthy_again: bool
+) -> None:
+    class Raising(SilentLink):
+        async def write(self, setpoints: Setpoints) -> Setpoints:
+            raise error("no")
+
+    delivery = Delivery(Raising())
+    delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
+    await delivery.deliver({"V1": 41.0}, lambda: 0)
+    delivery.forgive()
+    assert delivery.healthy is healthy_again
 
 
 async def test_a_write_that_the_plant_cuts_short_is_corrected_before_the_next_step() -> None:

@@ -184,8 +184,8 @@ class OpcUaLink:
         """Write MVs, read them back, and return what the plant holds.
 
         Raises:
-            LinkError: a tag that is no MV, a value that is no finite number, no connection, or the
-                server refused.
+            LinkError: there is no connection.
+            LinkRefusedError: a tag that is no MV, a value that is no finite number, or the server refused.
             OutcomeUnknownError: what came of the write could not be read.
         """
         return await self._writer.write(setpoints)

@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncua import Client, ua
 
-from procwm.errors import LinkError, OutcomeUnknownError
+from procwm.errors import LinkError, LinkRefusedError, OutcomeUnknownError
 from procwm.plant.samples import Setpoints
 from procwm_adapters.opcua.link.nodes import WRITE_UNTIL, PlantNode
 from procwm_adapters.opcua.wire.failures import FAILURES, link_error
@@ -71,7 +71,8 @@ class SetpointWriter:
             stamped: `WRITE_ID`, and `WRITE_UNTIL` in UTC ns; each is sent where the server has its node.
 
         Raises:
-            LinkError: nothing was sent, or the server refused it.
+            LinkError: nothing was sent; there is no connection.
+            LinkRefusedError: the server refused it, or it is not to be written at all.
             OutcomeUnknownError: it was sent, and what came of it could not be read.
         """
         text = ", ".join(f"{name} = {value:g}" for name, value in setpoints.items())
@@ -106,7 +107,7 @@ class SetpointWriter:
     def _variant(self, name: str, value: float) -> Any:
         if name not in self._mvs:
             allowed = ", ".join(self._mvs) or "none, as it says read_only"
-            raise LinkError(
+            raise LinkRefusedError(
                 f"{name}: not written; only the plant file's MVs are: {allowed}; what is to be written "
                 "needs a [[tag]] of role MV there"
             )
@@ -145,7 +146,7 @@ class SetpointWriter:
         ]
         # What is Uncertain may have been written: the value that is read back decides.
         if any(status.is_bad() for status in results):
-            raise LinkError(f"{self._endpoint}: {'; '.join(answers)}")
+            raise LinkRefusedError(f"{self._endpoint}: {'; '.join(answers)}")
 
     async def _after_doubt(self, wanted: Mapping[str, Any], error: LinkError) -> dict[str, float]:
         # A server that was frozen carries out what it was sent when it wakes up.

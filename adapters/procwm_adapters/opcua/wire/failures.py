@@ -9,7 +9,7 @@ from asyncua import ua
 from asyncua.common.utils import NotEnoughData, ServiceError, SocketClosedException
 from asyncua.crypto.uacrypto import InvalidSignature
 
-from procwm.errors import LinkError
+from procwm.errors import LinkError, LinkRefusedError, LinkTimeoutError
 
 # Without a handler Python prints the library's tracebacks of every lost connection on stderr.
 logging.getLogger("asyncua").addHandler(logging.NullHandler())
@@ -42,14 +42,51 @@ SENTENCES: Mapping[type[Exception], str] = {
 }
 """What each exception means to whoever runs the plant; the most specific class decides."""
 
+_REFUSALS = (
+    ua.UaStatusCodeError,
+    ServiceError,
+    ua.UaStringParsingError,
+    ua.uaerrors.UaInvalidParameterError,
+)
+"""The server, or the library before anything was sent, said no."""
+
+_STATUS_KINDS: Mapping[object, type[LinkError]] = {
+    ua.StatusCodes.BadTimeout: LinkTimeoutError,
+    ua.StatusCodes.BadRequestTimeout: LinkTimeoutError,
+    ua.StatusCodes.BadCommunicationError: LinkError,
+    ua.StatusCodes.BadConnectionClosed: LinkError,
+    ua.StatusCodes.BadConnectionRejected: LinkError,
+    ua.StatusCodes.BadDisconnect: LinkError,
+    ua.StatusCodes.BadNoCommunication: LinkError,
+    ua.StatusCodes.BadNotConnected: LinkError,
+    ua.StatusCodes.BadSecureChannelClosed: LinkError,
+    ua.StatusCodes.BadSecureChannelIdInvalid: LinkError,
+    ua.StatusCodes.BadServerHalted: LinkError,
+    ua.StatusCodes.BadServerNotConnected: LinkError,
+    ua.StatusCodes.BadSessionClosed: LinkError,
+    ua.StatusCodes.BadSessionIdInvalid: LinkError,
+    ua.StatusCodes.BadShutdown: LinkError,
+    ua.StatusCodes.BadTcpServerTooBusy: LinkError,
+}
+"""Answers that are about the connection, and no refusal of what was asked for."""
+
 FAILURES = tuple(SENTENCES)
 """Everything that may come out of a call into the library while a plant is reached."""
 
 
 def reason(error: Exception) -> str:
     """What `error`, one of `FAILURES`, means."""
-    kind = next(cls for cls in type(error).__mro__ if cls in SENTENCES)
-    return SENTENCES[kind].format(error=error)
+    known = next(cls for cls in type(error).__mro__ if cls in SENTENCES)
+    return SENTENCES[known].format(error=error)
+
+
+def kind(error: Exception) -> type[LinkError]:
+    """Which `LinkError` `error`, one of `FAILURES`, is: refused, timed out, or not reached."""
+    if isinstance(error, TimeoutError):
+        return LinkTimeoutError
+    if isinstance(error, _REFUSALS):
+        return _STATUS_KINDS.get(getattr(error, "code", None), LinkRefusedError)
+    return LinkError
 
 
 def link_error(endpoint: str, doing: str, error: Exception) -> LinkError:
@@ -60,7 +97,7 @@ def link_error(endpoint: str, doing: str, error: Exception) -> LinkError:
         doing: a participle phrase, such as `writing P1.SP`.
         error: one of `FAILURES`.
     """
-    return LinkError(f"{endpoint}: {doing} failed: {reason(error)}")
+    return kind(error)(f"{endpoint}: {doing} failed: {reason(error)}")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 from asyncua import ua
 
-from procwm.errors import LinkError
+from procwm.errors import LinkRefusedError
 from procwm.plant.samples import Outlook, Quality, Sample
 from procwm.plant.units import canonical_unit
 
@@ -111,20 +111,22 @@ def outlook_of(tag: str, value: Any) -> Outlook:
 
 
 def variant_of(tag: str, value: float, kind: Any) -> Any:
-    """`value` as a `Variant` of the built-in type `kind`; `LinkError` where it does not fit."""
+    """`value` as a `Variant` of the built-in type `kind`; `LinkRefusedError` where it does not fit."""
     if not math.isfinite(value):
-        raise LinkError(f"{tag}: {value} cannot be written; a setpoint is a finite number")
+        raise LinkRefusedError(f"{tag}: {value} cannot be written; a setpoint is a finite number")
     if kind in _INTEGER_BITS:
         bits, signed = _INTEGER_BITS[kind]
         low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
         whole = round(value)
         if not low <= whole <= high:
-            raise LinkError(f"{tag}: {value} does not fit the node's type {kind.name} ({low} to {high})")
+            raise LinkRefusedError(
+                f"{tag}: {value} does not fit the node's type {kind.name} ({low} to {high})"
+            )
         return ua.Variant(whole, kind)
     if kind is ua.VariantType.Boolean:
         return ua.Variant(bool(round(value)), kind)
     if kind is ua.VariantType.Float and abs(value) > _LARGEST_FLOAT:
-        raise LinkError(f"{tag}: {value} does not fit the node's type Float")
+        raise LinkRefusedError(f"{tag}: {value} does not fit the node's type Float")
     return ua.Variant(float(value), kind)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from procwm.errors import LinkError, OutcomeUnknownError
+from procwm.errors import LinkError, LinkRefusedError, OutcomeUnknownError
 from procwm.plant.contract import PLANT_HEARTBEAT
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.scenario import SimulatedPlant
@@ -117,7 +117,7 @@ class FaultyLink:
     async def write(self, setpoints: Setpoints) -> Setpoints:
         """Enter setpoints, or fail as told."""
         if self.acts("server killed", "server restarted, old values sent again", "write refused"):
-            raise LinkError("the write was refused")
+            raise LinkRefusedError("the write was refused")
         if self.acts("server frozen"):
             self._pending.append(setpoints)
             raise OutcomeUnknownError("no answer in time")
