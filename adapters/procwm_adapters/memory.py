@@ -38,7 +38,7 @@ class MemoryLink:
         return self._coming[start : self._played]
 
     async def write(self, setpoints: Setpoints) -> dict[str, float]:
-        """Remember `setpoints` and accept them; `LinkRefusedError` for a tag that is no MV, or no finite number."""
+        """Remember `setpoints` and accept them; refuse a tag that is no MV, and no finite number."""
         mvs = names_of(self._spec.mvs)
         for name, value in setpoints.items():
             if not math.isfinite(value):
