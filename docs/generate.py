@@ -10,7 +10,7 @@ from unittest import mock
 import typer.main
 
 from procwm.cli import app, run
-from procwm.plant.plant_tables import PlantFile
+from procwm.plant.plantfile.plant_tables import PlantFile
 
 REFERENCE = Path(__file__).parent / "reference"
 

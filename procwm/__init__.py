@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from procwm.learning.train import train
     from procwm.planning.ensemble_planner import EnsemblePlanner
     from procwm.planning.planner import MpcPlanner
+    from procwm.plant.plantfile.specfile import dump_plant, load_plant
     from procwm.plant.registry import scenario, scenarios
     from procwm.plant.samples import Quality, Sample
-    from procwm.plant.specfile import dump_plant, load_plant
     from procwm.plant.tags import PlantSpec, Role, Tag
     from procwm.runtime.replay import replay
     from procwm.world.model import WorldModel
@@ -66,12 +66,12 @@ _HOMES = {
     "Tag": "procwm.plant.tags",
     "TrainingConfig": "procwm.learning.config",
     "WorldModel": "procwm.world.model",
-    "dump_plant": "procwm.plant.specfile",
+    "dump_plant": "procwm.plant.plantfile.specfile",
     "evaluate": "procwm.learning.evaluation.evaluate",
     "learn_guardrail": "procwm.learning.labelled.guardrail",
     "learn_soft_sensor": "procwm.learning.labelled.soft_sensor",
     "load_model": "procwm.world.storage.model_files",
-    "load_plant": "procwm.plant.specfile",
+    "load_plant": "procwm.plant.plantfile.specfile",
     "read_labels": "procwm.learning.labelled.labels",
     "read_log": "procwm.data.log",
     "replay": "procwm.runtime.replay",

@@ -11,7 +11,7 @@ from procwm.cli.output import progress
 from procwm.cli.plants import LinkName, PlantFile
 from procwm.errors import LinkError, SpecError
 from procwm.plant import registry
-from procwm.plant.specfile import load_plant
+from procwm.plant.plantfile.specfile import load_plant
 from procwm.plant.tags import PlantSpec
 
 _PORTIONS = 100

@@ -10,7 +10,7 @@ from procwm.cli.output import emit_json, progress
 from procwm.cli.plants import PlantFile
 from procwm.cli.simulated_plants import Json, Seed
 from procwm.errors import ArtifactError, SpecError
-from procwm.plant.specfile import load_plant
+from procwm.plant.plantfile.specfile import load_plant
 
 if TYPE_CHECKING:
     from procwm.world.model import WorldModel

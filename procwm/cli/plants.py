@@ -16,7 +16,7 @@ from procwm.cli.output import emit_json, progress
 from procwm.cli.simulated_plants import Json
 from procwm.plant import registry
 from procwm.plant.link import PlantLink
-from procwm.plant.specfile import load_plant
+from procwm.plant.plantfile.specfile import load_plant
 from procwm.plant.tags import PlantSpec, Role
 
 if TYPE_CHECKING:

@@ -118,7 +118,7 @@ def plant(scenario: ScenarioName) -> None:
     """Print the plant file of a simulated plant."""
     from dataclasses import replace
 
-    from procwm.plant.specfile import dump_plant
+    from procwm.plant.plantfile.specfile import dump_plant
     from procwm.plant.tags import OpcUaSettings
 
     spec = registry.scenario(scenario).plant

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from procwm.errors import ArtifactError
-from procwm.plant.specfile import dump_plant
+from procwm.plant.plantfile.specfile import dump_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.model import WorldModel
 

@@ -24,8 +24,8 @@ from procwm.demo.result import DemoResult, live_run, report_of, summary_of
 from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.train import Progress
 from procwm.plant import registry
+from procwm.plant.plantfile.specfile import dump_plant
 from procwm.plant.scenario import Scenario, TruthRow
-from procwm.plant.specfile import dump_plant
 from procwm.report import build_report
 from procwm.world.model import WorldModel
 

@@ -29,7 +29,7 @@ from procwm.learning.optimisation.learning_objective import Trainee
 from procwm.learning.optimisation.pretraining import pretrained
 from procwm.learning.optimisation.restraint import Choice
 from procwm.learning.optimisation.runaway import runs_away
-from procwm.plant.plant_fingerprint import plant_fingerprint
+from procwm.plant.plantfile.plant_fingerprint import plant_fingerprint
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.cloud import cloud_of
 from procwm.world.conformal import band

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procwm.plant.plant_fingerprint import first_difference
-from procwm.plant.specfile import dump_plant, parse_plant
+from procwm.plant.plantfile.plant_fingerprint import first_difference
+from procwm.plant.plantfile.specfile import dump_plant, parse_plant
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 
 numbers = st.floats(-1e12, 1e12, allow_subnormal=False)

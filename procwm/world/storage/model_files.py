@@ -15,8 +15,8 @@ from torch import nn
 
 from procwm.data.window import WindowRule
 from procwm.errors import ArtifactError, SpecError
-from procwm.plant.plant_fingerprint import first_difference
-from procwm.plant.specfile import dump_plant, parse_plant
+from procwm.plant.plantfile.plant_fingerprint import first_difference
+from procwm.plant.plantfile.specfile import dump_plant, parse_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.cloud import Cloud
 from procwm.world.encoders.encoder import WindowEncoder

@@ -9,8 +9,8 @@ from asyncua import ua
 from opcua_doubles import FLOW, LEVEL, PUMP, STEADY, serving, tank
 
 from procwm.errors import LinkError, SpecError
+from procwm.plant.plantfile.specfile import dump_plant, parse_plant
 from procwm.plant.samples import Outlook, Quality, Sample, Setpoints
-from procwm.plant.specfile import dump_plant, parse_plant
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.ahead import Ahead
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink

@@ -14,8 +14,8 @@ from opcua_doubles import LEVEL, PUMP, START_NS, STEP_NS, FakePlant, comparable,
 from procwm.cli import run
 from procwm.data.log import read_log
 from procwm.errors import LinkError
+from procwm.plant.plantfile.specfile import dump_plant
 from procwm.plant.samples import Quality, Sample
-from procwm.plant.specfile import dump_plant
 from procwm_adapters.inbox import Inbox
 from procwm_adapters.opcua.link.history_read import OpcUaHistory
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink

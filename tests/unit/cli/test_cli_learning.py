@@ -13,8 +13,8 @@ from procwm.cli import run
 from procwm.data.window import held
 from procwm.learning import train as trainer
 from procwm.learning.config import TrainingConfig
+from procwm.plant.plantfile.specfile import dump_plant
 from procwm.plant.registry import scenario
-from procwm.plant.specfile import dump_plant
 from procwm.world.storage.model_files import load_model
 
 

@@ -14,7 +14,7 @@ import pytest
 from procwm.cli import run
 from procwm.data.log import read_log
 from procwm.plant import registry
-from procwm.plant.specfile import dump_plant, load_plant
+from procwm.plant.plantfile.specfile import dump_plant, load_plant
 from procwm.runtime.recorder import read_decisions
 from procwm.testing import exact_model
 

@@ -7,7 +7,7 @@ import pytest
 
 from procwm.cli import run
 from procwm.data.log import read_log
-from procwm.plant.specfile import load_plant, parse_plant
+from procwm.plant.plantfile.specfile import load_plant, parse_plant
 
 COMMANDS = (
     "bench", "certificate", "check", "demo", "evaluate", "guardrail", "import", "plant", "record", "replay",

@@ -10,7 +10,7 @@ import pytest
 
 from procwm.cli import _configure_logging, run
 from procwm.plant import registry
-from procwm.plant.specfile import dump_plant
+from procwm.plant.plantfile.specfile import dump_plant
 
 Command = Callable[..., tuple[int, str]]
 LogFile = Callable[[pd.DataFrame], Path]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from planning_cases import plant
 
-from procwm.plant.specfile import dump_plant
+from procwm.plant.plantfile.specfile import dump_plant
 
 SCRIPT = """
 import procwm, numpy as np

@@ -10,7 +10,7 @@ from procwm.data.cadence import default_hold_s
 from procwm.data.check import check_log
 from procwm.data.log import read_log, write_log
 from procwm.data.window import SampleBuffer, WindowRule, grid
-from procwm.plant.specfile import parse_plant
+from procwm.plant.plantfile.specfile import parse_plant
 from procwm.plant.tags import PlantSpec
 
 FOLDER = Path(__file__).parents[3].parent / "shared" / "data"

@@ -12,8 +12,8 @@ import pytest
 from procwm.data.log import Log, LogWriter, read_log, write_log
 from procwm.data.segments import parts_of
 from procwm.errors import LogError, SpecError
+from procwm.plant.plantfile.specfile import dump_plant
 from procwm.plant.samples import Quality, Sample
-from procwm.plant.specfile import dump_plant
 from procwm.plant.tags import PlantSpec, Role, Tag
 
 NS = 1_000_000_000
@@ -30,7 +30,7 @@ RECORD_UNTIL_KILLED = """
 import itertools, sys
 from procwm.data.log import LogWriter
 from procwm.plant.samples import Quality, Sample
-from procwm.plant.specfile import load_plant
+from procwm.plant.plantfile.specfile import load_plant
 plant = load_plant(sys.argv[1])
 writer = LogWriter(sys.argv[2], plant)
 for tick in itertools.count(int(sys.argv[3])):

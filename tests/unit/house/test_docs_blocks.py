@@ -14,8 +14,8 @@ import pytest
 from procwm.cli import run
 from procwm.learning import train as trainer
 from procwm.learning.config import TrainingConfig
+from procwm.plant.plantfile.specfile import dump_plant, parse_plant
 from procwm.plant.registry import scenario
-from procwm.plant.specfile import dump_plant, parse_plant
 from procwm.testing import exact_model
 
 ROOT = Path(__file__).parents[3]

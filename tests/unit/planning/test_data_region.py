@@ -20,7 +20,7 @@ from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.solution import Stop
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
-from procwm.plant.specfile import parse_plant
+from procwm.plant.plantfile.specfile import parse_plant
 from procwm.testing import check_planner, control_problem
 from procwm.world.cloud import Cloud, cloud_of
 from procwm.world.model import WorldModel

@@ -18,7 +18,7 @@ from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, PlanStatus
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
-from procwm.plant.specfile import dump_plant, parse_plant
+from procwm.plant.plantfile.specfile import dump_plant, parse_plant
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import check_planner, control_problem, exact_model
 from procwm.world.model import WorldModel

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from procwm.errors import SpecError
-from procwm.plant.plant_fingerprint import first_difference, plant_fingerprint
-from procwm.plant.plant_tables import PlantFile
-from procwm.plant.specfile import dump_plant, load_plant, parse_plant
+from procwm.plant.plantfile.plant_fingerprint import first_difference, plant_fingerprint
+from procwm.plant.plantfile.plant_tables import PlantFile
+from procwm.plant.plantfile.specfile import dump_plant, load_plant, parse_plant
 from procwm.plant.tags import Role
 
 TANK = """[plant]

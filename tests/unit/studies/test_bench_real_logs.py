@@ -8,8 +8,8 @@ from learning_cases import PLANT, Record, trained
 
 from procwm.data.log import write_log
 from procwm.errors import LogError, SpecError
+from procwm.plant.plantfile.specfile import dump_plant
 from procwm.plant.scenario import TruthRow
-from procwm.plant.specfile import dump_plant
 from procwm.testing import exact_model
 from procwm_studies import study
 from procwm_studies.model import model

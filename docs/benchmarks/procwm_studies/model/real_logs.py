@@ -13,7 +13,7 @@ from procwm.data.series import Log
 from procwm.data.shutdown import running
 from procwm.errors import LogError, SpecError
 from procwm.learning.dataset.tensors import log_tensors
-from procwm.plant.specfile import load_plant
+from procwm.plant.plantfile.specfile import load_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.model import WorldModel
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from procwm.errors import SpecError
 from procwm.plant.contract import ControlSettings
-from procwm.plant.plant_mistakes import mistake_sentence
-from procwm.plant.plant_tables import PlantFile
+from procwm.plant.plantfile.plant_mistakes import mistake_sentence
+from procwm.plant.plantfile.plant_tables import PlantFile
 from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import PlantSpec, Tag
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from procwm.plant.contract import OnLoss
-from procwm.plant.plant_tables import ControlTable, OpcUaTable, PlantFile, PlantTable, TagTable
+from procwm.plant.plantfile.plant_tables import ControlTable, OpcUaTable, PlantFile, PlantTable, TagTable
 from procwm.plant.tags import Role
 
 
