@@ -12,7 +12,7 @@ SEED ?= 0
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test check clean
+.PHONY: demo test check wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/procwm demo $(SCENARIO) --out $(OUT) --seed $(SEED)
@@ -26,6 +26,18 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What a user without a checkout gets: the wheel, in an environment of its own.
+WHEEL := build/wheel
+wheel: $(BIN)/python
+	rm -rf $(WHEEL)
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir $(WHEEL) .
+	$(BIN)/python -m venv $(WHEEL)/env
+	$(WHEEL)/env/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt $(WHEEL)/procwm-*.whl
+	cd $(WHEEL) && env/bin/procwm --help > /dev/null
+	cd $(WHEEL) && env/bin/procwm scenarios
+	cd $(WHEEL) && env/bin/procwm demo --help > /dev/null
+	cd $(WHEEL) && ! env/bin/python -c 'import procwm_studies' 2> /dev/null
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -7,21 +7,21 @@ import casadi
 import numpy as np
 from jaxtyping import Float
 
-from procwm.comparison.linearise import linearise
 from procwm.comparison.metrics import LIMIT_PENALTY
-from procwm.plant.scenario import Equations, Scenario
-from procwm.plant.tags import PlantSpec
+from procwm.comparison.oracle_equations import (
+    IPOPT,
+    OBJECTIVE_SCALE,
+    collocation,
+    elements_per_interval,
+    imagine,
+    outputs_and_guards,
+    rest,
+    settling_intervals,
+    squares,
+    state_scale,
+)
+from procwm.plant.scenario import Scenario
 
-_POINTS = 3
-"""Radau points per element: L-stable, of order 5."""
-_ELEMENT_LAGS = 6.0
-"""An element spans at most this many of the plant's fastest time constants."""
-_HORIZON_LAGS = 4.0
-"""The horizon covers this many of the plant's slowest time constants."""
-_SHORTEST, _LONGEST = 20, 60
-"""Intervals a horizon has at least and at most."""
-_OBJECTIVE_SCALE = 1e3
-"""Brings costs, squares of small fractions of a span, near 1 for the solver's tolerances."""
 _GUARD_PENALTY = 1e3
 """Linear weight of a broken guardrail, relative to its nominal value. Linear, so that a guardrail
 holds exactly wherever it can be held, and a solution exists where it cannot."""
@@ -29,17 +29,6 @@ _BACK_OFF = 0.03
 """Kept free of every guardrail, relative to its nominal value: disturbances move within an interval."""
 _TOLERANCE = 1e-5
 """Largest constraint violation of a solution, in scaled units."""
-_IPOPT: dict[str, Any] = {
-    "print_time": False,
-    "error_on_fail": False,
-    "show_eval_warnings": False,
-    "detect_simple_bounds": True,
-    "expand": False,
-    "ipopt.print_level": 0,
-    "ipopt.sb": "yes",
-    "ipopt.max_iter": 200,
-    "ipopt.tol": 1e-6,
-}
 _IPOPT_WARM: dict[str, Any] = {
     "ipopt.warm_start_init_point": "yes",
     "ipopt.mu_init": 1e-4,
@@ -112,16 +101,19 @@ class OracleProgram:
         elements: collocation elements in an interval; where `None`, enough for the fastest mode.
         """
         self.plant = scenario.plant
-        self.horizon = horizon or _settling_intervals(scenario)
+        self.horizon = horizon or settling_intervals(scenario)
         self._equations, self._guarded = scenario.equations, guarded
-        self._scale = _scale(scenario.equations)
-        self._collocation = _collocation(
-            scenario.equations, scenario.plant.interval_s, self._scale, elements or _elements(scenario)
+        self._scale = state_scale(scenario.equations)
+        self._collocation = collocation(
+            scenario.equations,
+            scenario.plant.interval_s,
+            self._scale,
+            elements or elements_per_interval(scenario),
         )
-        self._imagine = _imagine(self._collocation, self.horizon)
-        self._look = _seen(scenario.equations, scenario.plant, self._scale).map(self.horizon)
+        self._imagine = imagine(self._collocation, self.horizon)
+        self._look = outputs_and_guards(scenario.equations, scenario.plant, self._scale).map(self.horizon)
         self._cold, self._warm = self._assemble()
-        self._rest = _rest(self._equations, self.plant)
+        self._rest = rest(self._equations, self.plant)
 
     def _assemble(self) -> tuple[Any, Any]:
         plant, N = self.plant, self.horizon
@@ -153,11 +145,11 @@ class OracleProgram:
         opti.subject_to(casadi.vec(excess) >= 0)
         breach = self._breach(opti, guards)
         opti.minimize(
-            _OBJECTIVE_SCALE
+            OBJECTIVE_SCALE
             * (
-                _squares(outputs - wanted, [tag.weight / tag.span**2 for tag in plant.outputs])
-                + _squares(moves, [tag.move_weight / tag.span**2 for tag in plant.mvs])
-                + _squares(excess, [LIMIT_PENALTY / tag.span**2 for tag in plant.outputs])
+                squares(outputs - wanted, [tag.weight / tag.span**2 for tag in plant.outputs])
+                + squares(moves, [tag.move_weight / tag.span**2 for tag in plant.mvs])
+                + squares(excess, [LIMIT_PENALTY / tag.span**2 for tag in plant.outputs])
                 + breach
             )
         )
@@ -166,8 +158,8 @@ class OracleProgram:
         answer = [mv, points, wanted, opti.lam_g, opti.f, casadi.mmax(slack)]
         solvers = []
         for name, options, start in (
-            ("cold", _IPOPT, [mv, points, wanted]),
-            ("warm", _IPOPT | _IPOPT_WARM, [mv, points, wanted, opti.lam_g]),
+            ("cold", IPOPT, [mv, points, wanted]),
+            ("warm", IPOPT | _IPOPT_WARM, [mv, points, wanted, opti.lam_g]),
         ):
             opti.solver("ipopt", options)
             solvers.append(opti.to_function(name, [*given, *start], answer))
@@ -182,7 +174,7 @@ class OracleProgram:
         broken = opti.variable(*guards.shape)
         opti.subject_to(casadi.vec(guards / np.maximum(nominal, 1e-6) - broken) <= -_BACK_OFF)
         opti.subject_to(casadi.vec(broken) >= 0)
-        return _GUARD_PENALTY / _OBJECTIVE_SCALE * casadi.sum1(casadi.vec(broken))
+        return _GUARD_PENALTY / OBJECTIVE_SCALE * casadi.sum1(casadi.vec(broken))
 
     def solve(self, situation: Situation, guess: Guess) -> OracleSolution:
         """The local solution reached from `guess`."""
@@ -226,94 +218,3 @@ class OracleProgram:
         low, high = self._wanted_bounds(situation.target)
         answer = self._rest(situation.state, situation.last_mv, situation.disturbance, (low + high) / 2.0)
         return np.array(answer).ravel()
-
-
-def _squares(value: Any, weight: list[float]) -> Any:
-    """Sum over all entries of `weight * value^2`, one weight a row."""
-    return casadi.dot(casadi.repmat(casadi.DM(weight), 1, value.shape[1]) * value, value)
-
-
-def _settling_intervals(scenario: Scenario) -> int:
-    lags = _HORIZON_LAGS * linearise(scenario.equations).slowest_s / scenario.plant.interval_s
-    return int(np.clip(np.ceil(lags), _SHORTEST, _LONGEST))
-
-
-def _elements(scenario: Scenario) -> int:
-    fastest_s = 1.0 / float(np.max(np.abs(np.linalg.eigvals(linearise(scenario.equations).A))))
-    return int(np.ceil(scenario.plant.interval_s / (_ELEMENT_LAGS * fastest_s)))
-
-
-def _scale(equations: Equations) -> Float[np.ndarray, " state"]:
-    size = np.abs(np.array(equations.steady_state))
-    return np.where(size > 0, size, 1.0)
-
-
-def _symbols(equations: Equations) -> tuple[Any, Any, Any]:
-    return (
-        casadi.SX.sym("x", len(equations.states)),
-        casadi.SX.sym("mv", len(equations.nominal_mv)),
-        casadi.SX.sym("d", len(equations.disturbances)),
-    )
-
-
-def _collocation(
-    equations: Equations, interval_s: float, scale: Float[np.ndarray, " state"], elements: int
-) -> Any:
-    """`(begin, points, mv, d) -> defects` of one interval; states scaled, the last point is its end."""
-    begin, mv, d = _symbols(equations)
-    points = casadi.SX.sym("points", len(scale) * _POINTS * elements)
-    derivative, _, _ = casadi.collocation_coeff(casadi.collocation_points(_POINTS, "radau"))
-    at = casadi.reshape(points, len(scale), _POINTS * elements)
-    defects, before = [], begin
-    for element in casadi.horzsplit(at, _POINTS):
-        slopes = casadi.mtimes(casadi.horzcat(before, element), derivative)
-        rates = [equations.rhs(element[:, j] * scale, mv, d) / scale for j in range(_POINTS)]
-        defects.append(slopes - interval_s / elements * casadi.horzcat(*rates))
-        before = element[:, -1]
-    return casadi.Function("collocation", [begin, points, mv, d], [casadi.vec(casadi.horzcat(*defects))])
-
-
-def _seen(equations: Equations, plant: PlantSpec, scale: Float[np.ndarray, " state"]) -> Any:
-    """`(state scaled, mv, d) -> outputs over plant.outputs, guards`."""
-    x, mv, d = _symbols(equations)
-    rows = [equations.output_names.index(tag.name) for tag in plant.outputs]
-    outputs = equations.outputs(x * scale, mv, d)[rows]
-    return casadi.Function("seen", [x, mv, d], [outputs, equations.guards(x * scale, mv, d)])
-
-
-def _imagine(collocation: Any, horizon: int) -> Any:
-    """`(state scaled, mv over the horizon, d) -> points over the horizon`, by Newton's method."""
-    nx, np_, nu, nd = (collocation.size1_in(i) for i in range(4))
-    points, begin = casadi.SX.sym("points", np_), casadi.SX.sym("begin", nx)
-    mv, d = casadi.SX.sym("mv", nu), casadi.SX.sym("d", nd)
-    residual = casadi.Function(
-        "residual", [points, casadi.vertcat(begin, mv, d)], [collocation(begin, points, mv, d)]
-    )
-    newton = casadi.rootfinder(
-        "newton",
-        "newton",
-        residual,
-        {"error_on_fail": False, "max_iter": 50, "show_eval_warnings": False, "regularity_check": False},
-    )
-    x, u, w = casadi.MX.sym("x", nx), casadi.MX.sym("u", nu), casadi.MX.sym("w", nd)
-    reached = newton(casadi.repmat(x, np_ // nx, 1), casadi.vertcat(x, u, w))
-    once = casadi.Function("once", [x, u, w], [reached[-nx:], reached])
-    start, moves = casadi.MX.sym("start", nx), casadi.MX.sym("moves", nu, horizon)
-    _, trajectory = once.mapaccum("trajectory", horizon)(start, moves, casadi.repmat(w, 1, horizon))
-    return casadi.Function("imagine", [start, moves, w], [trajectory])
-
-
-def _rest(equations: Equations, plant: PlantSpec) -> Any:
-    """`(state, mv, d, target) -> mv` at the steady state nearest to the target."""
-    opti = casadi.Opti()
-    x, mv = opti.variable(len(equations.states)), opti.variable(len(plant.mvs))
-    d, target = opti.parameter(len(equations.disturbances)), opti.parameter(len(plant.outputs))
-    scale = _scale(equations)
-    outputs, _ = _seen(equations, plant, scale)(x / scale, mv, d)
-    opti.subject_to(equations.rhs(x, mv, d) / scale * plant.interval_s == 0)
-    for row, tag in enumerate(plant.mvs):
-        opti.subject_to(opti.bounded(tag.bounds[0], mv[row], tag.bounds[1]))
-    weight = [tag.weight / tag.span**2 for tag in plant.outputs]
-    opti.minimize(_OBJECTIVE_SCALE * _squares(outputs - target, weight))
-    opti.solver("ipopt", _IPOPT)
-    return opti.to_function("rest", [x, mv, d, target], [mv])

@@ -3,38 +3,16 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from procwm.errors import SpecError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal
+from procwm.plant.roles import ON_LOSS, TAKEN_BY
+from procwm.plant.roles import Interval as Interval
+from procwm.plant.roles import Role as Role
 from procwm.plant.settings import OpcUaSettings as OpcUaSettings
 
-Interval = tuple[float, float]
-"""A closed interval `(low, high)` in engineering units."""
-
-
-class Role(StrEnum):
-    """What a tag is to the controller."""
-
-    CV = "CV"
-    """Controlled variable: has a setpoint, a zone or limits."""
-    MV = "MV"
-    """Manipulated variable: what the controller writes, as a rule a setpoint of the PID layer."""
-    DV = "DV"
-    """Measured disturbance."""
-    PV = "PV"
-    """Any other measurement; with `limits` it is constrained like a CV without a target."""
-
-
-_ON_LOSS = {
-    Role.CV: (OnLoss.PREDICT, OnLoss.DROP, OnLoss.SHED),
-    Role.PV: (OnLoss.PREDICT, OnLoss.SHED),
-    Role.MV: (OnLoss.HOLD, OnLoss.SHED),
-    Role.DV: (OnLoss.HOLD, OnLoss.SHED),
-}
-"""What may be done about a lost tag; the first is the default."""
 _ABOVE_ZERO = (
     "max_move",
     "max_hold_s",
@@ -163,35 +141,14 @@ class Tag:
             )
 
     def _check_role(self) -> None:
-        allowed = {
-            "setpoint": (self.setpoint is not None, (Role.CV,)),
-            "zone": (self.zone is not None, (Role.CV,)),
-            "limits": (self.limits is not None, (Role.CV, Role.MV, Role.PV)),
-            "max_move": (self.max_move is not None, (Role.MV,)),
-            "move_weight": (self.move_weight != 0.0, (Role.MV,)),
-            "max_move_per_hour": (self.max_move_per_hour is not None, (Role.MV,)),
-            "test_step": (self.test_step is not None, (Role.MV,)),
-            "cascade_node": (self.cascade_node is not None, (Role.MV,)),
-            "rank": (self.rank is not None, (Role.CV, Role.PV)),
-            "ideal": (self.ideal is not None, (Role.MV,)),
-            "price": (self.price != 0.0, (Role.CV, Role.MV)),
-            "price_quadratic": (self.price_quadratic != 0.0, (Role.CV, Role.MV)),
-            "frozen_after_s": (self.frozen_after_s is not None, (Role.CV, Role.DV, Role.PV)),
-            "reference_s": (self.reference_s is not None, (Role.CV,)),
-            "reference_move": (self.reference_move is not None, (Role.CV,)),
-            "levels": (self.levels is not None, (Role.MV,)),
-            "forecast_node": (self.forecast_node is not None, (Role.CV, Role.DV)),
-            "raises": (bool(self.raises), (Role.MV,)),
-            "lowers": (bool(self.lowers), (Role.MV,)),
-        }
-        for label, (given, roles) in allowed.items():
-            if given and self.role not in roles:
+        for label, roles in TAKEN_BY.items():
+            if getattr(self, label) != _DEFAULTS[label] and self.role not in roles:
                 raise SpecError(
                     f"{self.name}: a {self.role} takes no {label}; only {' or '.join(roles)} tags do"
                 )
-        if self.on_loss is not None and self.on_loss not in _ON_LOSS[self.role]:
+        if self.on_loss is not None and self.on_loss not in ON_LOSS[self.role]:
             raise SpecError(
-                f"{self.name}: on_loss of a {self.role} is {' or '.join(_ON_LOSS[self.role])}, "
+                f"{self.name}: on_loss of a {self.role} is {' or '.join(ON_LOSS[self.role])}, "
                 f"not {self.on_loss}"
             )
 
@@ -231,12 +188,15 @@ class Tag:
     @property
     def loss_policy(self) -> OnLoss:
         """`on_loss` where given, else the default of its role."""
-        return self.on_loss or _ON_LOSS[self.role][0]
+        return self.on_loss or ON_LOSS[self.role][0]
 
     @property
     def bounds(self) -> Interval:
         """`limits` where given, else `range`."""
         return self.limits or self.range
+
+
+_DEFAULTS = {key.name: key.default for key in fields(Tag)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from procwm.planning.linearisation import imagine
 from procwm.planning.objective import LIMIT_PENALTY, row_weights
 from procwm.planning.transcription import Transcript, guard_values, next_latent, transcribe
 from procwm.world.model import WorldModel
-from procwm_studies.planner.solvers import Answer, Cycle, Solver
+from procwm_studies.planner.cycles import Answer, Cycle, Solver
 
 _PRICE = 1e3
 

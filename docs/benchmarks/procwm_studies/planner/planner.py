@@ -17,17 +17,10 @@ from procwm.planning.prediction import Evaluator
 from procwm.planning.warm_start import shifted
 from procwm.world.model import WorldModel
 from procwm_studies import Progress
+from procwm_studies.planner.cycles import Answer, Cycle, Solver
 from procwm_studies.planner.plot import growth_page
 from procwm_studies.planner.problems import Case, Cycles, default_cases
-from procwm_studies.planner.solvers import (
-    AMPLE_S,
-    SOLVERS,
-    Answer,
-    Cycle,
-    Solver,
-    missing,
-    real_time_planner,
-)
+from procwm_studies.planner.solvers import AMPLE_S, SOLVERS, missing, real_time_planner
 from procwm_studies.planner.text import planner_text
 from procwm_studies.planner.threads import one_thread
 from procwm_studies.results import command_line, write_results

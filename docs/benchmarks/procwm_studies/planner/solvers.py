@@ -3,58 +3,21 @@
 import importlib.util
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
 
-from procwm.planning.moves import MoveSpace
 from procwm.planning.nlp import Program
 from procwm.planning.objective import objective
 from procwm.planning.planner import MpcPlanner
-from procwm.planning.problem import ControlProblem, Plan
 from procwm.planning.transcription import transcribe
 from procwm.world.model import WorldModel
+from procwm_studies.planner.cycles import Answer, Cycle, Solver
+from procwm_studies.planner.do_mpc import do_mpc_solver
 
 AMPLE_S = 600.0
 REAL_TIME = 3
 """Iterations of a real-time plan."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cycle:
-    """What every solver is given.
-
-    Attributes:
-        problem: of this cycle.
-        space: the moves that the common transcription has.
-        last: the plan of the cycle before.
-        start: `last` one interval later, within limits.
-    """
-
-    problem: ControlProblem
-    space: MoveSpace
-    last: Plan
-    start: Float[np.ndarray, "knot mv"]
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """A plan and the processor time it took."""
-
-    mv: Float[np.ndarray, "horizon mv"]
-    ms: float
-
-
-@runtime_checkable
-class Solver(Protocol):
-    """Solves cycles; built once for a model and a horizon."""
-
-    def __call__(self, cycle: Cycle) -> Answer:
-        """The answer to `cycle`."""
-        ...
 
 
 def real_time_planner(model: WorldModel) -> MpcPlanner:
@@ -94,18 +57,12 @@ def ipopt_solver(model: WorldModel) -> Solver:
     return solve
 
 
-def _do_mpc_solver(model: WorldModel) -> Solver:
-    from procwm_studies.planner.do_mpc import do_mpc_solver
-
-    return do_mpc_solver(model)
-
-
 SOLVERS: Mapping[str, Callable[[WorldModel], Solver]] = MappingProxyType(
     {
         "procwm": procwm_solver,
         "real_time": lambda model: _planned_by(real_time_planner(model)),
         "ipopt": ipopt_solver,
-        "do_mpc": _do_mpc_solver,
+        "do_mpc": do_mpc_solver,
     }
 )
 """In the order of the tables."""
