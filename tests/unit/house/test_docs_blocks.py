@@ -89,6 +89,25 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert not missing
 
 
+def test_links_to_a_part_of_a_document_lead_to_a_heading() -> None:
+    missing = [
+        f"{document.relative_to(ROOT)}: {page}#{part}"
+        for document in DOCUMENTS
+        for page, part in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text(encoding="utf-8"))
+        if part not in anchors(document.parent / page if page else document)
+    ]
+    assert not missing
+
+
+def anchors(document: Path) -> set[str]:
+    """What the headings of a document are called in links, and nothing where there is no such document."""
+    text = document.read_text(encoding="utf-8") if document.exists() else ""
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.M)
+    }
+
+
 def test_the_generated_pages_are_up_to_date() -> None:
     generated = _module(ROOT / "docs" / "generate.py").pages()
     stale = [
