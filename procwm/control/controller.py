@@ -21,12 +21,13 @@ from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
-from procwm.control.targets import Overrides, Targets, number
+from procwm.control.targets import Targets, number
 from procwm.control.travel import travelled
 from procwm.data.window import SampleBuffer
 from procwm.errors import SpecError
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.problem import Planner
+from procwm.plant.request import Request
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import Interval, PlantSpec, names_of
 from procwm.world.model import WorldModel
@@ -137,10 +138,10 @@ class Controller:
         known = zip(self.plant.mvs, state.in_force, strict=True)
         return replace(state, in_force=tuple(float(last_mv.get(tag.name, value)) for tag, value in known))
 
-    def checked(self, state: ControllerState, overrides: Overrides, mode: Mode | None) -> ControllerState:
-        """`state` once a request has been carried out; `SpecError` where any part of it is refused."""
-        state = replace(state, targets=state.targets.with_(self.plant, overrides))
-        return state if mode is None else self.request(state, mode)
+    def checked(self, state: ControllerState, request: Request) -> ControllerState:
+        """`state` once `request` has been carried out; `SpecError` where any part of it is refused."""
+        state = replace(state, targets=state.targets.with_(self.plant, request))
+        return state if request.mode is None else self.request(state, modes.named(request.mode))
 
     def request(
         self, state: ControllerState, mode: Mode, *, reason: str = "operator request"
@@ -181,21 +182,21 @@ class Controller:
             SpecError: an unknown tag, a value outside its range, a naive time or one that goes backwards.
         """
         with self._one_at_a_time:
-            overrides = Overrides(setpoints, zones, limits, on)
+            asked = Request(setpoints=setpoints or {}, zones=zones or {}, limits=limits or {}, on=on or {})
             known = checked_forecast(forecast or {}, self.plant)
-            return self._step(samples, state, time, overrides, permits or Permits(), known)
+            return self._step(samples, state, time, asked, permits or Permits(), known)
 
     def _step(
         self,
         samples: Mapping[str, float] | Sequence[Sample],
         state: ControllerState,
         time: datetime,
-        overrides: Overrides,
+        asked: Request,
         permits: Permits,
         forecast: Forecast,
     ) -> tuple[Decision, ControllerState]:
         began = wall.perf_counter()
-        state, seen = self._advanced(samples, state, time, overrides)
+        state, seen = self._advanced(samples, state, time, asked)
         latent = seen.latent
         if latent is None:
             outcome = CycleOutcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
@@ -217,7 +218,7 @@ class Controller:
     ) -> ControllerState:
         """A cycle without a decision: what a step would have learned about the plant, in less time."""
         with self._one_at_a_time:
-            state, _ = self._advanced(samples, state, time, Overrides(setpoints, None, None))
+            state, _ = self._advanced(samples, state, time, Request(setpoints=setpoints or {}))
             return state
 
     def _advanced(
@@ -225,7 +226,7 @@ class Controller:
         samples: Mapping[str, float] | Sequence[Sample],
         state: ControllerState,
         time: datetime,
-        overrides: Overrides,
+        asked: Request,
     ) -> tuple[ControllerState, Seen]:
         """`state` at `time`, with its samples and targets, and what is known there."""
         now_ns = nanoseconds(time)
@@ -236,7 +237,7 @@ class Controller:
         test = state.test or StepTest(base=state.in_force, begun_ns=now_ns)
         state = replace(
             state,
-            targets=state.targets.with_(self.plant, overrides),
+            targets=state.targets.with_(self.plant, asked),
             test=test if state.mode.actual is Mode.TEST else None,
         )
         return self._perception.look(state, arrived, now_ns)

@@ -53,6 +53,13 @@ class ModeState:
     healthy: int = 0
 
 
+def named(name: str) -> Mode:
+    """The mode called `name`; `SpecError` where there is none."""
+    if name not in tuple(Mode):
+        raise SpecError(f"there is no mode {name}; modes are {', '.join(Mode)}")
+    return Mode(name)
+
+
 def begin(mode: Mode) -> ModeState:
     """The state of a controller that starts in `mode`."""
     if mode is Mode.SHED:

@@ -1,4 +1,4 @@
-"""What an operator has asked for at run time, laid over the plant file."""
+"""What is in force of all that was asked for at run time, laid over the plant file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.errors import SpecError
+from procwm.plant.request import LimitEnds, Request
 from procwm.plant.samples import Setpoints
 from procwm.plant.tags import Interval, PlantSpec, Tag
 
@@ -17,18 +18,10 @@ _NO_INTERVALS: Mapping[str, Interval] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Overrides:
-    """What one call asks for, by tag, engineering units; `None` asks for nothing new."""
-
-    setpoints: Setpoints | None = None
-    zones: Mapping[str, Interval] | None = None
-    limits: Mapping[str, Interval] | None = None
-    on: Mapping[str, bool] | None = None
-
-
-@dataclass(frozen=True)
 class Targets:
-    """Overrides by tag, engineering units; a value, replaced by `with_`.
+    """What is in force once requests have been carried out, engineering units; a value, replaced by `with_`.
+
+    A `Request` is one call for a change and then over; this is what they all came to, and part of the state.
 
     Attributes:
         setpoints: of CVs.
@@ -42,22 +35,23 @@ class Targets:
     limits: Mapping[str, Interval] = field(default_factory=lambda: _NO_INTERVALS)
     off: tuple[str, ...] = ()
 
-    def with_(self, plant: PlantSpec, overrides: Overrides) -> "Targets":
-        """These targets with `overrides` on top.
+    def with_(self, plant: PlantSpec, request: Request) -> "Targets":
+        """These targets with what `request` asks for on top.
 
         Raises:
             SpecError: a tag is unknown, a value is outside its range, a limit is wider than the plant's, or a
                 tag that is no CV or MV is switched.
         """
         off = set(self.off)
-        for name, on in (overrides.on or {}).items():
+        for name, on in request.on.items():
             if plant.tag(name) not in plant.mvs + plant.cvs:
                 raise SpecError(f"{name}: only CVs and MVs can be switched on and off")
             (off.discard if on else off.add)(name)
-        zones, limits = overrides.zones or {}, overrides.limits or {}
+        zones = request.zones
+        limits = {name: self._ends(plant.tag(name), ends) for name, ends in request.limits.items()}
         setpoints = {
             name: plant.tag(name).check_target(number(name, value))
-            for name, value in (overrides.setpoints or {}).items()
+            for name, value in request.setpoints.items()
         }
         for name, zone in zones.items():
             replace(plant.tag(name), zone=zone)  # the tag refuses what it cannot have
@@ -70,6 +64,11 @@ class Targets:
             MappingProxyType({**self.limits, **limits}),
             tuple(sorted(off)),
         )
+
+    def _ends(self, tag: Tag, ends: LimitEnds) -> Interval:
+        """Both ends of a limit: one that is not asked for stays as it is."""
+        low, high = self.limits.get(tag.name, tag.bounds)
+        return (low if ends[0] is None else ends[0], high if ends[1] is None else ends[1])
 
     def setpoint(self, tag: Tag) -> float | None:
         """Setpoint of a CV in force, or `None`. A zone given at run time replaces it until the next."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+from procwm.plant.request import Request
 from procwm.plant.tags import Interval, Role
 
 MODES = ("off", "shadow", "advisory", "auto", "shed", "test")
@@ -17,7 +18,6 @@ MODES = ("off", "shadow", "advisory", "auto", "shed", "test")
 
 NO_INTERVAL: Interval = (math.nan, math.nan)
 _NONE: Mapping[str, float] = MappingProxyType({})
-_NO_SWITCHES: Mapping[str, bool] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,30 +100,12 @@ class Facts:
     guardrails: Mapping[str, Guardrail]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What somebody at a front end asks for, carried out whole or not at all.
-
-    Attributes:
-        mode: one of `MODES`, or `None`.
-        setpoints: of CVs.
-        low, high: limits, by tag; the other end stays as it is.
-        on: CVs and MVs to switch on or off.
-    """
-
-    mode: str | None = None
-    setpoints: Mapping[str, float] = field(default_factory=lambda: _NONE)
-    low: Mapping[str, float] = field(default_factory=lambda: _NONE)
-    high: Mapping[str, float] = field(default_factory=lambda: _NONE)
-    on: Mapping[str, bool] = field(default_factory=lambda: _NO_SWITCHES)
-
-
 @runtime_checkable
 class Desk(Protocol):
     """Where front ends ask; safe to call from any thread, and never blocks."""
 
-    def wish(self, who: str, wish: Wish) -> None:
-        """Let the controller take up `wish` at its next cycle.
+    def ask(self, request: Request) -> None:
+        """Let the controller take up `request` at its next cycle.
 
         Raises:
             SpecError: it is refused, for the stated reason; the refusal is told in the audit log.
@@ -131,7 +113,7 @@ class Desk(Protocol):
         ...
 
     def refused(self, who: str, what: str, why: str) -> None:
-        """Have it told in the audit log that `who` asked for something that is no wish at all."""
+        """Have it told in the audit log that `who` asked for something that is no request at all."""
         ...
 
 

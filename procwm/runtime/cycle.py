@@ -11,9 +11,8 @@ from procwm.control.forecast import Forecast
 from procwm.control.health import Permits
 from procwm.control.measurement import utc
 from procwm.control.state import ControllerState
-from procwm.control.targets import Overrides
+from procwm.plant.request import Request
 from procwm.plant.samples import Sample, Setpoints
-from procwm.runtime.operator import Request
 
 FAILED = "the controller failed"
 """How the reason of a cycle begins whose step raised an exception."""
@@ -103,7 +102,7 @@ def carried_out(
 ) -> ControllerState:
     """`state` once `requests` hold, one after the other; `SpecError` where one is refused."""
     for request in requests:
-        state = controller.checked(state, overrides_of(request), request.mode)
+        state = controller.checked(state, request)
     return state
 
 
@@ -116,8 +115,3 @@ def requester(event: str) -> str | None:
     """Whose request an event of `told_of` is about; `None` for any other event."""
     found = _REQUEST.match(event)
     return found[1] if found else None
-
-
-def overrides_of(request: Request) -> Overrides:
-    """What `request` asks of targets."""
-    return Overrides(request.setpoints, request.zones, request.limits, request.on)

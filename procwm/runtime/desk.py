@@ -1,16 +1,16 @@
-"""The desk at which front ends ask: wishes are checked at once, and taken up like every other request."""
+"""The desk at which front ends ask: requests are checked at once, and taken up like every other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from procwm.control import modes
 from procwm.control.modes import Mode, ModeState
 from procwm.control.targets import Targets
 from procwm.errors import SpecError
-from procwm.plant.front import Wish
-from procwm.plant.tags import Interval, PlantSpec
-from procwm.runtime.cycle import Cycle, overrides_of, told_of
-from procwm.runtime.operator import Operator, Request
+from procwm.plant.request import Request
+from procwm.plant.tags import PlantSpec
+from procwm.runtime.cycle import Cycle, told_of
+from procwm.runtime.operator import Operator
 
 _WAITING = 50
 """Requests of one control interval; more are refused, so that nobody keeps the controller from its work."""
@@ -21,7 +21,7 @@ _TOLD = 50
 class RequestDesk(Operator):
     """An `Operator` for people at front ends.
 
-    A wish is refused at once where the plant file, the nested limits or the mode forbid it. What passes is
+    A request is refused at once where the plant file, the nested limits or the mode forbid it. What passes is
     checked again at the tick that takes it up: only the runtime decides what a running controller does.
     """
 
@@ -35,16 +35,15 @@ class RequestDesk(Operator):
         self._refusals: list[str] = []
         self._unheard = 0
 
-    def wish(self, who: str, wish: Wish) -> None:
-        """Ask for `wish` at the next tick; `SpecError` where it is refused, which the audit log will tell."""
+    def ask(self, request: Request) -> None:
+        """Ask at the next tick; `SpecError` where that is refused, which the audit log will tell."""
         with self._lock:
             try:
                 if len(self._waiting) >= _WAITING:
                     raise SpecError(f"{_WAITING} requests wait already; ask again after the next cycle")
-                request = self._request(who, wish)
                 self._checked(request)
             except SpecError as error:
-                self._tell(who, _words(wish), str(error))
+                self._tell(request.who, str(request), str(error))
                 raise
             self._waiting.append(request)
 
@@ -93,54 +92,25 @@ class RequestDesk(Operator):
     def _asked(self) -> Targets:
         targets = self._targets
         for request in (*self._taken, *self._waiting):
-            targets = targets.with_(self._plant, overrides_of(request))
+            targets = targets.with_(self._plant, request)
         return targets
 
-    def _request(self, who: str, wish: Wish) -> Request:
-        if wish.mode is not None and wish.mode not in tuple(Mode):
-            raise SpecError(f"there is no mode {wish.mode}")
-        return Request(
-            who=who,
-            mode=None if wish.mode is None else Mode(wish.mode),
-            setpoints=wish.setpoints,
-            limits=self._limits(wish.low, wish.high),
-            on=wish.on,
-        )
-
-    def _limits(self, low: Mapping[str, float], high: Mapping[str, float]) -> dict[str, Interval]:
-        """Both ends of every limit that is asked for: an end that is not asked for stays as it is."""
-        asked = self._asked()
-        found: dict[str, Interval] = {}
-        for name in {**low, **high}:
-            tag = self._plant.tag(name)
-            before = asked.limits.get(name, tag.bounds)
-            found[name] = (low.get(name, before[0]), high.get(name, before[1]))
-        return found
-
     def _checked(self, request: Request) -> None:
-        self._asked().with_(self._plant, overrides_of(request))
+        self._asked().with_(self._plant, request)
         mode = self._mode
         for before in (*self._taken, *self._waiting):
             if mode is not None and before.mode is not None:
-                mode = replace(mode, actual=before.mode)
-        if request.mode is Mode.SHED:
+                mode = replace(mode, actual=modes.named(before.mode))
+        if request.mode == Mode.SHED:
             raise SpecError(
                 "mode shed is the controller's own; ask for shadow or off to stop it from writing"
             )
-        if request.mode is not None and mode is not None:
-            modes.request(mode, request.mode)
+        asked = None if request.mode is None else modes.named(request.mode)
+        if asked is not None and mode is not None:
+            modes.request(mode, asked)
 
     def _tell(self, who: str, what: str, why: str) -> None:
         if len(self._refusals) < _TOLD:
             self._refusals.append(told_of(who, f"refused ({what}): {why}"))
         else:
             self._unheard += 1
-
-
-def _words(wish: Wish) -> str:
-    asked = [f"mode {wish.mode}"] if wish.mode is not None else []
-    asked += [f"{tag} setpoint {value:g}" for tag, value in wish.setpoints.items()]
-    asked += [f"{tag} low limit {value:g}" for tag, value in wish.low.items()]
-    asked += [f"{tag} high limit {value:g}" for tag, value in wish.high.items()]
-    asked += [f"{tag} {'on' if on else 'off'}" for tag, on in wish.on.items()]
-    return ", ".join(asked) or "nothing"

@@ -27,7 +27,12 @@ class FactKeeper:
     """Turns cycles into `Facts`."""
 
     def __init__(self, plant: PlantSpec, guard_names: Sequence[str], desk: RequestDesk) -> None:
-        """Args: guard_names: over the axis `guard` of plans. desk: knows what waits to be taken up."""
+        """Nothing is shown yet.
+
+        Args:
+            guard_names: over the axis `guard` of plans.
+            desk: of the run, which knows what is in force and what waits to be taken up.
+        """
         self._plant, self._desk = plant, desk
         self._guards = tuple(guard_names)
         self._kpis = Kpis(plant)
@@ -48,7 +53,6 @@ class FactKeeper:
         """The facts of `cycle`, the next of the run."""
         self._cycles += 1
         self._kpis.append(cycle)
-        self._desk.append(cycle)
         for sample in cycle.samples:
             good = sample.quality is Quality.GOOD
             self._values[sample.tag] = sample.value if good else math.nan

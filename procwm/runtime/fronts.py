@@ -35,7 +35,7 @@ class FrontEnds:
     """The front ends that the plant file asks for: `async with FrontEnds(...) as fronts:`.
 
     Attributes:
-        desk: an `Operator` for the run; `None` where nobody can ask.
+        desk: the `Operator` of the run, whether or not anybody is served who can ask.
     """
 
     def __init__(
@@ -50,16 +50,15 @@ class FrontEnds:
         """
         self._plant, self._mode = controller.plant, controller.mode
         self._folder, self._announce = folder, announce
-        desk = RequestDesk(self._plant)
-        self.desk: RequestDesk | None = desk if self._plant.control.serve else None
-        self._keeper = FactKeeper(self._plant, controller.model.guard_names, desk)
+        self.desk = RequestDesk(self._plant)
+        self._keeper = FactKeeper(self._plant, controller.model.guard_names, self.desk)
         self._stack = AsyncExitStack()
         self._shown: list[Callable[[Facts], None]] = []
 
     async def __aenter__(self) -> Self:
         control = self._plant.control
         facts = self._keeper.before(self._mode)
-        if control.serve is not None and self.desk is not None:
+        if control.serve is not None:
             server = registry.front_server("opcua")(
                 self.desk,
                 facts,

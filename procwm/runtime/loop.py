@@ -14,9 +14,9 @@ from procwm.control.decision import Decision, SteppedController
 from procwm.control.health import Permits
 from procwm.control.measurement import readable
 from procwm.control.state import ControllerState
-from procwm.control.targets import Overrides
 from procwm.errors import LinkError, SpecError
 from procwm.plant.link import Clock, PlantLink
+from procwm.plant.request import Request
 from procwm.plant.samples import Sample
 from procwm.plant.scenario import TargetChange
 from procwm.runtime.ahead import Ahead
@@ -27,13 +27,12 @@ from procwm.runtime.cycle import (
     Inputs,
     SampleSink,
     carried_out,
-    overrides_of,
     step,
     told_of,
 )
 from procwm.runtime.delivery import Delivered, Delivery
 from procwm.runtime.heartbeat import Heartbeat
-from procwm.runtime.operator import Operator, Request
+from procwm.runtime.operator import Operator
 from procwm.runtime.snapshot import Snapshot
 from procwm.runtime.tally import RunSummary, Tally
 from procwm.runtime.watch import Watch
@@ -195,7 +194,7 @@ class _Run:
         if isinstance(self.state, ControllerState) and isinstance(self.controller, Controller):
             state = carried_out(self.controller, self.state, inputs.requests)
             try:
-                state = self.controller.checked(state, Overrides(inputs.setpoints), None)
+                state = self.controller.checked(state, Request(setpoints=inputs.setpoints))
             except SpecError as error:
                 self.events.append(f"setpoints refused: {error}")
             self.state = replace(state, mode=modes.shed(state.mode, reason))
@@ -219,7 +218,7 @@ class _Run:
                 self.events.append(told_of(request.who, f"refused: {self.controller} takes none"))
                 continue
             try:
-                state = self.controller.checked(state, overrides_of(request), request.mode)
+                state = self.controller.checked(state, request)
             except SpecError as error:
                 self.events.append(told_of(request.who, f"refused ({request}): {error}"))
                 continue
@@ -309,6 +308,8 @@ async def run(
             cycle = await going.cycle(time_ns)
             if recorder is not None:
                 recorder.append(cycle)
+            if operator is not None:
+                operator.append(cycle)
             if snapshot is not None and isinstance(going.state, ControllerState):
                 snapshot.keep(going.state)
             if heartbeat is not None and delivery.healthy and not cycle.fault:

@@ -31,10 +31,10 @@ from procwm.data.segments import Segment, parts_of, segments
 from procwm.data.writer import LogWriter
 from procwm.errors import LogError
 from procwm.planning.problem import Plan
+from procwm.plant.request import Request
 from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.cycle import Cycle, Inputs
-from procwm.runtime.operator import Request
 
 _log = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from stub_planners import StubPlanner, plan_of, stepping
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
 from procwm.errors import LinkError, SpecError
-from procwm.plant.front import MODES, Facts, Wish
+from procwm.plant.front import MODES, Facts
+from procwm.plant.request import Request
 from procwm.plant.settings import OpcUaSettings
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.desk import RequestDesk
@@ -387,9 +388,9 @@ async def test_more_requests_than_an_interval_can_hold_are_refused() -> None:
     spec = plant_spec()
     desk = RequestDesk(spec)
     for _ in range(50):
-        desk.wish("a", Wish(setpoints={"L1": 51.0}))
+        desk.ask(Request(who="a", setpoints={"L1": 51.0}))
     with pytest.raises(SpecError, match="wait already"):
-        desk.wish("a", Wish(setpoints={"L1": 52.0}))
+        desk.ask(Request(who="a", setpoints={"L1": 52.0}))
     for _ in range(99):
         desk.refused("b", "x", "y")
     assert len(desk.told()) == 51

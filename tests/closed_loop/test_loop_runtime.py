@@ -11,13 +11,15 @@ from stub_planners import StubPlanner, stepping
 
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
-from procwm.errors import LinkError, OutcomeUnknownError
+from procwm.errors import LinkError, OutcomeUnknownError, SpecError
+from procwm.plant.request import Request
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.scenario import TargetChange
 from procwm.runtime.cycle import Cycle, CycleSink
+from procwm.runtime.desk import RequestDesk
 from procwm.runtime.heartbeat import Heartbeat
 from procwm.runtime.loop import run
-from procwm.runtime.operator import Operator, Request
+from procwm.runtime.operator import Operator
 from procwm.runtime.tally import RunSummary
 
 
@@ -230,6 +232,17 @@ async def test_a_run_goes_on_from_the_state_it_ended_with() -> None:
     plant.advance()
     _, cycles = await go(plant, 3, state=summary.state)
     assert cycles[0].decision.setpoints is not None, "no second wait for a window"
+
+
+async def test_the_desk_knows_what_is_in_force_without_any_display_being_fed() -> None:
+    plant = FaultyPlant(lambda tick: "")
+    desk = RequestDesk(plant.spec)
+    desk.ask(Request(who="console", setpoints={"L1": 52.0}, limits={"V1": (None, 80.0)}))
+    await go(plant, HISTORY, operator=desk)
+    assert (desk.in_force.setpoints["L1"], desk.in_force.limits["V1"]) == (52.0, (10.0, 80.0))
+    with pytest.raises(SpecError, match=r"limits \[10.0, 91.0\] are not inside"):
+        desk.ask(Request(who="console", limits={"V1": (None, 91.0)}))
+    assert desk.told()[0].startswith("request of console refused (V1 high limit 91)")
 
 
 async def test_a_run_of_no_cycles_touches_nothing() -> None:

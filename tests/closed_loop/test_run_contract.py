@@ -22,6 +22,7 @@ from procwm.control.modes import Mode
 from procwm.data.log import read_log
 from procwm.errors import ArtifactError, LinkError, LogError, OutcomeUnknownError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings
+from procwm.plant.request import Request
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.scenario import TargetChange
 from procwm.plant.tags import PlantSpec
@@ -29,7 +30,7 @@ from procwm.runtime.audit import check_audit
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
 from procwm.runtime.loop import run
-from procwm.runtime.operator import Operator, Request
+from procwm.runtime.operator import Operator
 from procwm.runtime.recorder import Recorder, read_decisions
 from procwm.runtime.snapshot import Snapshot
 from procwm.runtime.verify import verify

@@ -11,10 +11,11 @@ from stub_planners import StubPlanner, stepping
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
 from procwm.control.stepping import StepTest
+from procwm.plant.request import Request
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.loop import run
-from procwm.runtime.operator import Operator, Request
+from procwm.runtime.operator import Operator
 
 INTERVALS = 36
 

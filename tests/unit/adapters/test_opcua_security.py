@@ -13,7 +13,8 @@ from asyncua import Client, ua
 from opcua_doubles import LEVEL, PUMP, FakePlant
 
 from procwm.errors import LinkError, ProcwmError, SpecError
-from procwm.plant.front import Facts, Variable, Wish
+from procwm.plant.front import Facts, Variable
+from procwm.plant.request import Request
 from procwm.plant.settings import MODES, POLICIES, OpcUaSettings
 from procwm.plant.tags import Role
 from procwm_adapters.opcua.console.controller_server import ControllerServer
@@ -301,11 +302,11 @@ class Listener:
     """A desk that notes what it is asked."""
 
     def __init__(self) -> None:
-        self.wishes: list[str] = []
+        self.asked: list[str] = []
         self.refusals: list[str] = []
 
-    def wish(self, who: str, wish: Wish) -> None:
-        self.wishes.append(who)
+    def ask(self, request: Request) -> None:
+        self.asked.append(request.who)
 
     def refused(self, who: str, what: str, why: str) -> None:
         self.refusals.append(f"{who}: {what}: {why}")
@@ -357,13 +358,13 @@ async def test_a_viewer_sees_what_an_operator_sees_and_may_ask_for_nothing(pki, 
     word.chmod(0o600)
     async with served as front:
         assert await ask("guest", word, "client") == (9.5, ["BadUserAccessDenied"] * 3)
-        assert desk.wishes == []
+        assert desk.asked == []
         assert desk.refusals[0] == "guest over OPC UA: Mode.Request = 1: guest may look and not ask"
         assert await ask("mpc", pki / "password.txt", "client") == (
             9.5,
             ["taken"] * 2 + ["BadUserAccessDenied"],
         )
-        assert desk.wishes == ["mpc over OPC UA"] * 2
+        assert desk.asked == ["mpc over OPC UA"] * 2
 
 
 async def test_who_is_both_a_user_and_a_viewer_is_refused(pki):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_gate import GATE, plan, problem
 
-from procwm.control.targets import Overrides, Targets
+from procwm.control.targets import Targets
 from procwm.errors import SpecError
 from procwm.planning.foresight import Foresight
 from procwm.planning.levels import Schedules
@@ -19,6 +19,7 @@ from procwm.planning.problem import ControlProblem, PlanStatus
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
 from procwm.plant.plantfile.specfile import dump_plant, parse_plant
+from procwm.plant.request import Request
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import check_planner, control_problem, exact_model
 from procwm.world.model import WorldModel
@@ -156,4 +157,4 @@ def test_levels_are_read_from_a_plant_file_and_written_to_one() -> None:
 def test_limits_at_run_time_must_leave_a_level() -> None:
     plant = tank(0, PUMP, VALVE)[0].plant
     with pytest.raises(SpecError, match=r"P: none of its levels \[0.0, 1.0\] is inside \[0.2, 0.8\]"):
-        Targets().with_(plant, Overrides(limits={"P": (0.2, 0.8)}))
+        Targets().with_(plant, Request(limits={"P": (0.2, 0.8)}))

@@ -1,4 +1,4 @@
-"""The one way in for requests of OPC UA clients: each write is a wish, or it is refused with a status."""
+"""The one way in for requests of OPC UA clients: each write is a request, or it is refused with a status."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,7 +10,8 @@ from asyncua.crypto.permission_rules import UserRole
 from asyncua.server.address_space import AddressSpace, AttributeService
 
 from procwm.errors import SpecError
-from procwm.plant.front import MODES, Desk, Wish
+from procwm.plant.front import MODES, Desk
+from procwm.plant.request import Request
 from procwm_adapters.opcua.console.fact_nodes import (
     HIGH,
     LOW,
@@ -32,7 +33,7 @@ _KINDS = {
 
 
 class RefusedError(Exception):
-    """A written value that is no wish: the status for the client, and why."""
+    """A written value that is no request: the status for the client, and why."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -40,7 +41,7 @@ class RefusedError(Exception):
 
 
 @dataclass
-class _Wishes:
+class _Asked:
     """What the items of one write ask for together."""
 
     mode: str | None = None
@@ -59,15 +60,15 @@ class _Wishes:
         else:
             {SETPOINT: self.setpoints, LOW: self.low, HIGH: self.high}[label][tag] = value
 
-    @property
-    def wish(self) -> Wish:
-        return Wish(mode=self.mode, setpoints=self.setpoints, low=self.low, high=self.high, on=self.on)
+    def request(self, who: str) -> Request:
+        limits = {tag: (self.low.get(tag), self.high.get(tag)) for tag in {**self.low, **self.high}}
+        return Request(who=who, mode=self.mode, setpoints=self.setpoints, limits=limits, on=self.on)
 
 
 class FrontDoor(AttributeService):  # type: ignore[misc]
     """In the place of a server's own attribute service: nothing but requests is ever written.
 
-    The items of one write are one wish, carried out whole or refused whole; items that are no wish at all
+    The items of one write are one request, carried out whole or refused whole; items that are none at all
     are refused one by one.
     """
 
@@ -85,12 +86,12 @@ class FrontDoor(AttributeService):  # type: ignore[misc]
             return written
         who = f"{getattr(user, 'name', None) or 'anonymous'} over OPC UA"
         closed = f"{user.name} may look and not ask" if isinstance(user, Viewer) else self._closed
-        wishes, asked = _Wishes(), list[int]()
+        together, asked = _Asked(), list[int]()
         statuses: list[Any] = []
         for item in params.NodesToWrite:
             path = self._paths(item.NodeId) or str(item.NodeId)
             try:
-                wishes.add(path, _value(path, item, closed))
+                together.add(path, _value(path, item, closed))
                 asked.append(len(statuses))
                 statuses.append(ua.StatusCode())
             except RefusedError as refusal:
@@ -99,7 +100,7 @@ class FrontDoor(AttributeService):  # type: ignore[misc]
         if not asked:
             return statuses
         try:
-            self._desk.wish(who, wishes.wish)
+            self._desk.ask(together.request(who))
         except SpecError:
             refused = ua.StatusCode(ua.StatusCodes.BadOutOfRange)
             return [refused if index in asked else status for index, status in enumerate(statuses)]
@@ -115,7 +116,7 @@ class FrontDoor(AttributeService):  # type: ignore[misc]
 
 
 def _value(path: str, item: Any, closed: str) -> Any:
-    """The value that is written, if it can be a wish at all; `closed` says why none may ask, or is empty."""
+    """The value that is written, if it can ask for anything; `closed` says why none may ask, or is empty."""
     kind = _KINDS.get(path if path == MODE_REQUEST else split(path)[1])
     if kind is None or item.AttributeId != ua.AttributeIds.Value:
         raise RefusedError(ua.StatusCodes.BadUserAccessDenied, "this is not for anybody to write")

@@ -18,13 +18,14 @@ from procwm.control.controller import Controller
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.plant import registry
+from procwm.plant.request import Request
 from procwm.plant.samples import Sample
 from procwm.plant.scenario import Operation, Scenario
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
 from procwm.runtime.loop import run
-from procwm.runtime.operator import Operator, Request
+from procwm.runtime.operator import Operator
 from procwm.testing import exact_model
 from procwm.world.model import WorldModel
 from procwm_studies.faults.catalogue import SPACING, Fault, accelerated, contract
