@@ -9,13 +9,19 @@ from procwm.runtime.patience import within
 
 _log = logging.getLogger(__name__)
 
+MODULUS = 2**16
+"""Where the count begins again. Narrower types do so at smaller powers of two, so none stands still then."""
+
 
 @runtime_checkable
 class BeatingLink(Protocol):
     """A link that can write the heartbeat's node of the plant file."""
 
     async def beat(self, count: int) -> None:
-        """Write `count`; `LinkError` where that fails."""
+        """Write `count`, modulo what the node holds, so that it changes with every beat.
+
+        `LinkError` where that fails.
+        """
         ...
 
 
@@ -26,9 +32,9 @@ class Heartbeat:
         missed: beats that did not get through.
     """
 
-    def __init__(self, send: Callable[[int], Awaitable[None]], *, modulus: int = 65536) -> None:
-        """Args: send: writes the number to its tag; may raise `LinkError`. modulus: where it wraps round."""
-        self._send, self._modulus = send, modulus
+    def __init__(self, send: Callable[[int], Awaitable[None]]) -> None:
+        """Args: send: writes the number to its tag; may raise `LinkError`."""
+        self._send = send
         self._count = 0
         self.missed = 0
 
@@ -43,4 +49,4 @@ class Heartbeat:
         except (LinkError, TimeoutError) as error:
             self.missed += 1
             _log.warning("the heartbeat did not get through: %s", error or "no answer in time")
-        self._count = (self._count + 1) % self._modulus
+        self._count = (self._count + 1) % MODULUS

@@ -1,16 +1,21 @@
 import asyncio
 
+import pytest
+
 from procwm.errors import LinkError
 from procwm.runtime.heartbeat import Heartbeat
 
 
-async def test_every_beat_is_another_number_and_the_count_wraps_round() -> None:
+async def test_every_beat_is_another_number_and_the_count_wraps_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("procwm.runtime.heartbeat.MODULUS", 3)
     sent: list[int] = []
 
     async def send(count: int) -> None:
         sent.append(count)
 
-    heartbeat = Heartbeat(send, modulus=3)
+    heartbeat = Heartbeat(send)
     for _ in range(5):
         await heartbeat.beat(within_s=1.0)
     assert sent == [0, 1, 2, 0, 1]

@@ -10,7 +10,8 @@ from procwm.errors import LinkError
 from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec
 from procwm_adapters.opcua.link.client import SecureClient, settings_of
-from procwm_adapters.opcua.link.nodes import PlantNode, examine
+from procwm_adapters.opcua.link.named_nodes import PlantNode
+from procwm_adapters.opcua.link.nodes import examine
 from procwm_adapters.opcua.wire.failures import linked
 from procwm_adapters.opcua.wire.requests import in_batches
 from procwm_adapters.opcua.wire.values import opcua_time, sample_of

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,18 +11,14 @@ from asyncua import Client, ua
 from asyncua.common.ua_utils import data_type_to_variant_type
 
 from procwm.errors import LinkError, SpecError
-from procwm.plant.tags import Interval, PlantSpec
+from procwm.plant.tags import PlantSpec
+from procwm_adapters.opcua.link.held_numbers import check_fits, check_number
+from procwm_adapters.opcua.link.named_nodes import PlantNode, named_nodes, parsed_id
 from procwm_adapters.opcua.wire.analog_items import RANGE, UNIT
 from procwm_adapters.opcua.wire.requests import in_batches, read
-from procwm_adapters.opcua.wire.values import NUMERIC, WHOLE, same_unit
+from procwm_adapters.opcua.wire.values import same_unit
 
 _LOGGER = logging.getLogger(__name__)
-
-HEARTBEAT = "heartbeat"
-"""Name of the node that the controller counts up, beside those of the tags."""
-WRITE_ID, WRITE_UNTIL = "write id", "write valid until"
-"""Names of the nodes that are written with MVs, in the same request."""
-_WIDE = (ua.VariantType.UInt32, ua.VariantType.Int64, ua.VariantType.UInt64, ua.VariantType.Double)
 
 _ABSENT = frozenset({ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid})
 _FORBIDDEN = frozenset({ua.StatusCodes.BadUserAccessDenied, ua.StatusCodes.BadNotReadable})
@@ -36,75 +32,6 @@ _EXAMINED = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlantNode:
-    """A node that the plant file names.
-
-    Attributes:
-        name: of the tag or signal.
-        node: as the plant file writes it.
-        unit: that the values must have; `None` where any will do.
-        range: of the instrument, as the plant file has it; `None` of what is no tag.
-        written: whether procwm writes it.
-        id: its `NodeId` at this connection.
-        kind: the built-in type (`VariantType`) of its values.
-        uri: of the namespace that `id` is in; empty where the server does not tell.
-        history: whether the server keeps its past values and lets this user read them.
-        ahead_of: the tag whose values to come this node holds, as an array; empty of any other node.
-    """
-
-    name: str
-    node: str
-    unit: str | None
-    written: bool
-    range: Interval | None = None
-    id: Any = None
-    kind: Any = None
-    uri: str = ""
-    history: bool = False
-    ahead_of: str = ""
-
-
-def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
-    """What the plant file names, not yet looked up; `SpecError` where a node is missing or unreadable."""
-    writes = spec.opcua is None or not spec.opcua.read_only
-    nodes = []
-    for tag in spec.tags:
-        if tag.node is None:
-            raise SpecError(f'{tag.name}: no OPC UA node; add node = "ns=...;s=..." to its [[tag]] table')
-        mv = writes and tag in spec.mvs
-        nodes.append(PlantNode(name=tag.name, node=tag.node, unit=tag.unit, written=mv, range=tag.range))
-    nodes += [PlantNode(name=s.name, node=s.node, unit=None, written=False) for s in spec.signals]
-    nodes += [
-        PlantNode(
-            name=f"{tag.name} forecast", node=tag.forecast_node, unit=None, written=False, ahead_of=tag.name
-        )
-        for tag in spec.tags
-        if tag.forecast_node is not None
-    ]
-    control = spec.control
-    for name, node_id in (
-        (HEARTBEAT, control.heartbeat_node),
-        (WRITE_ID, control.write_id_node),
-        (WRITE_UNTIL, control.write_until_node),
-    ):
-        if node_id is not None and writes:
-            nodes.append(PlantNode(name=name, node=node_id, unit=None, written=True))
-    for node in nodes:
-        _parsed(node)
-    return tuple(nodes)
-
-
-def _parsed(node: PlantNode) -> Any:
-    try:
-        return ua.NodeId.from_string(node.node)
-    except ua.UaStringParsingError:
-        raise SpecError(
-            f'{node.name}: node "{node.node}" is not an OPC UA node id such as "ns=2;s={node.name}" '
-            f'or "nsu=urn:plant;s={node.name}"'
-        ) from None
-
-
 async def examine(client: Client, spec: PlantSpec, before: Sequence[PlantNode] = ()) -> tuple[PlantNode, ...]:
     """The nodes of all tags and signals, in file order, as the server has them now.
 
@@ -116,7 +43,7 @@ async def examine(client: Client, spec: PlantSpec, before: Sequence[PlantNode] =
 
     Raises:
         SpecError: the plant file gives another unit than the server, or names a node that is written twice,
-            or one that holds whole numbers for an MV that knows others only.
+            or one whose numbers are not those that an MV needs.
         LinkError: a node is absent, may not be read, does not hold one number, or is an MV that may
             not be written.
     """
@@ -134,11 +61,11 @@ async def examine(client: Client, spec: PlantSpec, before: Sequence[PlantNode] =
         value, data_type, *levels = answers[position * len(_EXAMINED) : (position + 1) * len(_EXAMINED)]
         _check_readable(node, value)
         kind = await _kind(client, value, data_type, kinds)
-        _check_number(node, value, kind)
+        check_number(node, value, kind)
         access, user_access = (_level(level) for level in levels)
         if node.written:
             _check_writable(node, spec, access, user_access)
-            _check_steps(node, spec, kind)
+            check_fits(node, spec, kind)
         history = not node.ahead_of and bool(access & user_access & ua.AccessLevel.HistoryRead.mask)
         uri = uris[node_id.NamespaceIndex] if node_id.NamespaceIndex < len(uris) else ""
         found.append(replace(node, id=node_id, kind=kind, uri=uri, history=history))
@@ -152,7 +79,7 @@ def _resolved(node: PlantNode, uris: Sequence[str], before: str) -> Any:
 
     `before` is the namespace that the node was in at the last connection, empty where there was none.
     """
-    parsed = _parsed(node)
+    parsed = parsed_id(node)
     match = re.search(r"(?:^|;)nsu=([^;]*);", node.node)
     # The first two have fixed places (Part 3, 8.2.2), and the second is called after the server itself.
     follows = parsed.NamespaceIndex > 1
@@ -191,24 +118,6 @@ def _check_readable(node: PlantNode, value: Any) -> None:
         raise LinkError(f"{node.name}: the server does not let this user read node {node.node}")
 
 
-def _check_number(node: PlantNode, value: Any, kind: Any) -> None:
-    if node.name == WRITE_UNTIL and kind is ua.VariantType.DateTime:
-        return
-    if node.name in (WRITE_ID, WRITE_UNTIL) and kind not in _WIDE:
-        raise LinkError(
-            f"{node.name}: node {node.node} holds {kind.name}, which is too narrow; let it hold "
-            f"{', '.join(wide.name for wide in _WIDE)}"
-        )
-    if kind not in NUMERIC:
-        raise LinkError(f"{node.name}: node {node.node} holds {kind.name}; a tag holds a number or a Boolean")
-    if value.Value is None:
-        return
-    if node.ahead_of and not isinstance(value.Value.Value, list):
-        raise LinkError(f"{node.name}: node {node.node} holds one number; a forecast is an array")
-    if not node.ahead_of and isinstance(value.Value.Value, list):
-        raise LinkError(f"{node.name}: node {node.node} holds an array; a tag holds one number")
-
-
 def _level(value: Any) -> int:
     """The bits of an AccessLevel (Part 3, 8.57); all of them where the server does not tell."""
     told = value.Value is not None and isinstance(value.Value.Value, int)
@@ -228,22 +137,6 @@ def _check_writable(node: PlantNode, spec: PlantSpec, access: int, user_access: 
             f"{node.name}: the server does not let {who} write node {node.node}; give the user that right, "
             "or set read_only = true in [opcua]"
         )
-
-
-def _check_steps(node: PlantNode, spec: PlantSpec, kind: Any) -> None:
-    """An MV that holds whole numbers must be able to go to another one."""
-    mv = next((tag for tag in spec.mvs if tag.name == node.name), None)
-    if mv is None or kind not in WHOLE:
-        return
-    holds = f"{mv.name}: node {node.node} holds whole numbers ({kind.name})"
-    if mv.max_move is not None and mv.max_move < 1:
-        raise SpecError(
-            f"{holds}, and max_move is {mv.max_move:g}: it could never move; name a node that holds Float or "
-            "Double, or let max_move be 1 or more"
-        )
-    beside = [level for level in mv.levels or () if level != round(level)]
-    if beside:
-        raise SpecError(f"{holds}; correct levels in the plant file, where {beside[0]:g} is none")
 
 
 async def _kind(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any]) -> Any:

@@ -16,20 +16,20 @@ from procwm.plant.samples import Outlook, Quality, Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
 from procwm_adapters.inbox import Inbox
 from procwm_adapters.opcua.link.client import SecureClient, settings_of
-from procwm_adapters.opcua.link.nodes import (
+from procwm_adapters.opcua.link.named_nodes import (
     HEARTBEAT,
     WRITE_ID,
     WRITE_UNTIL,
     PlantNode,
-    examine,
     named_nodes,
 )
+from procwm_adapters.opcua.link.nodes import examine
 from procwm_adapters.opcua.link.reconnection import Return
 from procwm_adapters.opcua.link.setpoint_writer import SetpointWriter
 from procwm_adapters.opcua.link.subscription import Item, LinkSubscription
 from procwm_adapters.opcua.wire.failures import FAILURES, linked
 from procwm_adapters.opcua.wire.requests import read
-from procwm_adapters.opcua.wire.values import WHOLE, nanoseconds, outlook_of, overflowed, sample_of
+from procwm_adapters.opcua.wire.values import WHOLE, counted, nanoseconds, outlook_of, overflowed, sample_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -195,8 +195,14 @@ class OpcUaLink:
         return await self._writer.write(setpoints, stamped={WRITE_ID: write_id, WRITE_UNTIL: until_ns})
 
     async def beat(self, count: int) -> None:
-        """Write `count` to the heartbeat's node of the plant file; `LinkError` where that fails."""
-        await self._beater.write({HEARTBEAT: float(count)})
+        """Write `count` to the heartbeat's node of the plant file; `LinkError` where that fails.
+
+        A type too narrow for it begins again from 0, and a Boolean toggles: what the plant watches keeps
+        changing.
+        """
+        node = self._beats.get(HEARTBEAT)
+        shown = count if node is None else counted(count, node.kind)
+        await self._beater.write({HEARTBEAT: float(shown)})
 
     async def watch(self, node_id: Any, receive: Callable[[Any], None]) -> None:
         """Call `receive` with every `DataValue` of another node, in order with the tags' samples."""

@@ -12,7 +12,7 @@ from procwm.errors import LinkError, SpecError
 from procwm.plant.samples import Sample
 from procwm_adapters.inbox import Inbox
 from procwm_adapters.opcua.link.history_read import read_raw
-from procwm_adapters.opcua.link.nodes import PlantNode
+from procwm_adapters.opcua.link.named_nodes import PlantNode
 from procwm_adapters.opcua.link.subscription import LinkSubscription
 from procwm_adapters.opcua.wire.failures import FAILURES
 

@@ -10,7 +10,7 @@ from asyncua import Client, ua
 
 from procwm.errors import LinkError, LinkRefusedError, OutcomeUnknownError
 from procwm.plant.samples import Setpoints
-from procwm_adapters.opcua.link.nodes import WRITE_UNTIL, PlantNode
+from procwm_adapters.opcua.link.named_nodes import WRITE_UNTIL, PlantNode
 from procwm_adapters.opcua.wire.failures import FAILURES, link_error
 from procwm_adapters.opcua.wire.requests import in_batches, read
 from procwm_adapters.opcua.wire.values import number_of, opcua_time, variant_of
@@ -123,7 +123,7 @@ class SetpointWriter:
                 found[name] = ua.Variant(opcua_time(value), kind)
             elif name == WRITE_UNTIL:
                 seconds = value / 1e9 if kind is ua.VariantType.Double else value // 1_000_000_000
-                found[name] = ua.Variant(seconds, kind)
+                found[name] = variant_of(name, float(seconds), kind)
             else:
                 found[name] = variant_of(name, float(value), kind)
         return found

@@ -1,6 +1,7 @@
 """What OPC UA values mean to procwm: status, time, number and unit. Part 8 and Part 4 of the standard."""
 
 import math
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,23 +16,28 @@ _MICROSECOND = timedelta(microseconds=1)
 _UNKNOWN_YEARS = (1601, 9999)
 """OPC UA's smallest and largest DateTime; servers send them for "no time known"."""
 
-_INTEGER_BITS = {
-    ua.VariantType.SByte: (8, True),
-    ua.VariantType.Byte: (8, False),
-    ua.VariantType.Int16: (16, True),
-    ua.VariantType.UInt16: (16, False),
-    ua.VariantType.Int32: (32, True),
-    ua.VariantType.UInt32: (32, False),
-    ua.VariantType.Int64: (64, True),
-    ua.VariantType.UInt64: (64, False),
+_WHOLE_RANGE = {
+    ua.VariantType.Boolean: (0, 1),
+    ua.VariantType.SByte: (-(2**7), 2**7 - 1),
+    ua.VariantType.Byte: (0, 2**8 - 1),
+    ua.VariantType.Int16: (-(2**15), 2**15 - 1),
+    ua.VariantType.UInt16: (0, 2**16 - 1),
+    ua.VariantType.Int32: (-(2**31), 2**31 - 1),
+    ua.VariantType.UInt32: (0, 2**32 - 1),
+    ua.VariantType.Int64: (-(2**63), 2**63 - 1),
+    ua.VariantType.UInt64: (0, 2**64 - 1),
 }
-_FLOATING = (ua.VariantType.Float, ua.VariantType.Double)
-WHOLE = frozenset({ua.VariantType.Boolean, *_INTEGER_BITS})
+_FLOATING_RANGE = {
+    ua.VariantType.Float: (-3.4028234663852886e38, 3.4028234663852886e38),
+    ua.VariantType.Double: (-sys.float_info.max, sys.float_info.max),
+}
+_COUNTED = {ua.VariantType.Float: 2**24, ua.VariantType.Double: 2**53}
+"""Whole numbers from 0 on that differ from the one before them (IEEE 754, significands of 24 and 53 bits)."""
+WHOLE = frozenset(_WHOLE_RANGE)
 """Built-in types whose values are whole numbers to procwm, and"""
-NUMERIC = frozenset({*WHOLE, *_FLOATING})
+NUMERIC = frozenset({*_WHOLE_RANGE, *_FLOATING_RANGE})
 """those whose values are numbers."""
 
-_LARGEST_FLOAT = 3.4028234663852886e38
 _QUEUE_OVERFLOWED = 0x0480
 """InfoType DataValue with the Overflow bit (Part 4, 7.39.1): the server dropped values before this one."""
 
@@ -110,24 +116,25 @@ def outlook_of(tag: str, value: Any) -> Outlook:
     )
 
 
+def held_range(kind: Any) -> tuple[Any, Any]:
+    """The least and the largest number that a node of the numeric type `kind` holds."""
+    return _WHOLE_RANGE.get(kind) or _FLOATING_RANGE[kind]
+
+
+def counted(count: int, kind: Any) -> int:
+    """A counter at `count` as a node of the numeric type `kind` shows it: there it begins again from 0."""
+    return count % _COUNTED.get(kind, min(held_range(kind)[1] + 1, _COUNTED[ua.VariantType.Double]))
+
+
 def variant_of(tag: str, value: float, kind: Any) -> Any:
-    """`value` as a `Variant` of the built-in type `kind`; `LinkRefusedError` where it does not fit."""
+    """`value` as a `Variant` of the numeric type `kind`; `LinkRefusedError` where it does not fit."""
     if not math.isfinite(value):
         raise LinkRefusedError(f"{tag}: {value} cannot be written; a setpoint is a finite number")
-    if kind in _INTEGER_BITS:
-        bits, signed = _INTEGER_BITS[kind]
-        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-        whole = round(value)
-        if not low <= whole <= high:
-            raise LinkRefusedError(
-                f"{tag}: {value} does not fit the node's type {kind.name} ({low} to {high})"
-            )
-        return ua.Variant(whole, kind)
-    if kind is ua.VariantType.Boolean:
-        return ua.Variant(bool(round(value)), kind)
-    if kind is ua.VariantType.Float and abs(value) > _LARGEST_FLOAT:
-        raise LinkRefusedError(f"{tag}: {value} does not fit the node's type Float")
-    return ua.Variant(float(value), kind)
+    held: float = round(value) if kind in WHOLE else float(value)
+    low, high = held_range(kind)
+    if not low <= held <= high:
+        raise LinkRefusedError(f"{tag}: {value} does not fit the node's type {kind.name} ({low} to {high})")
+    return ua.Variant(bool(held) if kind is ua.VariantType.Boolean else held, kind)
 
 
 def same_unit(ours: str, theirs: str) -> bool:
