@@ -35,6 +35,7 @@ from procwm.world.cloud import cloud_of
 from procwm.world.conformal import band
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.threads import one_thread
 
 _TRIAL, _FINAL = "trial", "final run"
 
@@ -90,7 +91,7 @@ def train(
     config = config or TrainingConfig()
     identity = _identity(plant, log, passive, seed, config)
     # Layers draw their first weights when built; the caller's random state is not ours to move.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), one_thread():
         watch = stopwatch or Stopwatch()
         prepared = prepare(plant, log, config, passive, watch)
         training = _Training(prepared, config, seed, watch)

@@ -17,10 +17,10 @@ from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.solution import Stop
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyTargets
-from procwm.planning.threads import one_thread
 from procwm.planning.transcription import Affine, transcribe
 from procwm.planning.warm_start import shifted
 from procwm.world.model import WorldModel
+from procwm.world.threads import one_thread
 
 _PROGRAMS = 20
 _CLOSED = 1e-3

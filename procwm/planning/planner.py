@@ -18,10 +18,10 @@ from procwm.planning.problem import ControlProblem, Plan
 from procwm.planning.sampling import SamplingConfig
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyState, SteadyTargets
-from procwm.planning.threads import one_thread
 from procwm.planning.transcription import transcribe
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
+from procwm.world.threads import one_thread
 
 
 class MpcPlanner:

@@ -22,7 +22,8 @@ from procwm.learning.dataset.tensors import Future
 from procwm.learning.identification.preparation import Material
 from procwm.learning.identification.regression import CHUNK
 from procwm.learning.identification.state_space import Steps, state_step
-from procwm.learning.optimisation.gradient_descent import LARGEST_GRADIENT, schedule
+from procwm.learning.optimisation.adamw import AdamW, RateGroup
+from procwm.learning.optimisation.gradient_descent import schedule
 from procwm.learning.optimisation.learning_objective import Scales, Trainee, relative_error, scales
 from procwm.learning.optimisation.losses import latent_prediction, output_loss
 from procwm.learning.optimisation.runaway import runs_away
@@ -126,7 +127,7 @@ def _train(
     """Fit every member to its own moments, all in one pass; `members` are changed."""
     log, horizon = material.part.tensors, material.horizon
     weights = stacked(members)
-    optimizer = _optimizer(members[0], weights, config)
+    optimizer = AdamW(_groups(members[0], weights, config))
     for step in range(steps):
         picked = [own[torch.randint(len(own), (_BATCH,), generator=generator)] for own in drawn]
         moments = torch.stack(picked)
@@ -142,12 +143,8 @@ def _train(
                 f"the loss of the ensemble is not finite after {step} steps; a smaller rate than "
                 f"{config.rate} may help"
             )
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * schedule(step, steps)
-        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(weights.values(), LARGEST_GRADIENT)
-        optimizer.step()
+        optimizer.step(schedule(step, steps))
     with torch.no_grad():
         for place, member in enumerate(members):
             for name, value in member.named_parameters():
@@ -172,27 +169,19 @@ def _read_out(
     return loss + config.companion_weight * missed.sum() / valid.sum().clamp(min=1.0) / scale.companion
 
 
-def _optimizer(
+def _groups(
     member: ResidualPredictor, weights: Mapping[str, Tensor], config: TrainingConfig
-) -> torch.optim.AdamW:
-    """AdamW at the rates of the trained predictor's own parts; `member` says whose the weights are."""
+) -> list[RateGroup]:
+    """`weights` with the rates of the trained predictor's own parts; `member` says whose they are."""
     names = {id(parameter): name for name, parameter in member.named_parameters()}
 
     def of(part: nn.Module) -> list[Tensor]:
         return [weights[names[id(parameter)]] for parameter in part.parameters()]
 
-    return torch.optim.AdamW(
-        [
-            *(
-                {
-                    "params": of(member.only(kind).network),
-                    "peak": config.rate_of(kind),
-                    "weight_decay": config.decay,
-                }
-                for kind in member.parts
-            ),
-            {"params": of(member.linear), "peak": config.linear_rate, "weight_decay": 0.0},
-        ],
-        lr=config.rate,
-        betas=(0.9, 0.99),
-    )
+    return [
+        *(
+            RateGroup(of(member.only(kind).network), config.rate_of(kind), config.decay)
+            for kind in member.parts
+        ),
+        RateGroup(of(member.linear), config.linear_rate, 0.0),
+    ]

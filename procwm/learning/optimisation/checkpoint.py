@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from procwm.data.files import replacing
 from procwm.errors import TrainingError
@@ -46,26 +45,3 @@ def read_checkpoint(path: Path, identity: str) -> dict[str, Tensor]:
             "remove it to start again"
         )
     return tensors
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:
-    """AdamW's memory, by the name of the parameter it belongs to."""
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in module.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer/{key}/{name}"] = torch.as_tensor(value)
-    return tensors
-
-
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, module: nn.Module, tensors: Mapping[str, Tensor]
-) -> None:
-    """Put back what `optimizer_tensors` returned."""
-    for name, parameter in module.named_parameters():
-        memory = {
-            key.split("/", 2)[1]: value.clone()
-            for key, value in tensors.items()
-            if key.startswith("optimizer/") and key.split("/", 2)[2] == name
-        }
-        if memory:
-            optimizer.state[parameter] = memory

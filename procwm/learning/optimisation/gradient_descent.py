@@ -11,12 +11,11 @@ from torch import Tensor
 from procwm.errors import TrainingError
 from procwm.learning.config import TrainingConfig
 from procwm.learning.identification.preparation import Material
-from procwm.learning.optimisation.checkpoint import optimizer_tensors, restore_optimizer
+from procwm.learning.optimisation.adamw import AdamW, RateGroup, flattened
 from procwm.learning.optimisation.learning_objective import Trainee, losses, scales
 from procwm.world.protocols import ModelInput
 
 _WARM_UP = 0.1
-LARGEST_GRADIENT = 1.0
 
 
 class Optimisation:
@@ -44,8 +43,9 @@ class Optimisation:
                 self._trainee.load_state_dict(first)
             self._scales = scales(material, config)
         self._generator = torch.Generator().manual_seed(seed)
-        self._optimizer = _optimizer(self._trainee, config)
         self.average = copy.deepcopy(self._trainee).requires_grad_(False)
+        self._optimizer = AdamW(_groups(self._trainee, config))
+        self._averaged = flattened([own for group in _groups(self.average, config) for own in group.weights])
         self.step = 0
 
     def advance(self) -> None:
@@ -73,12 +73,8 @@ class Optimisation:
             raise TrainingError(
                 f"the loss is not finite after {self.step} steps; a smaller rate than {config.rate} may help"
             )
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["peak"] * schedule(self.step, config.steps)
-        self._optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._trainee.parameters(), LARGEST_GRADIENT)
-        self._optimizer.step()
+        self._optimizer.step(schedule(self.step, config.steps))
         self._trainee.predictor.keep_stable()
         self.step += 1
         self._follow()
@@ -87,20 +83,20 @@ class Optimisation:
         """Everything that the next step depends on, by name."""
         named = {
             f"{label}/{name}": value
-            for label, module in (("trainee", self._trainee), ("average", self.average))
-            for name, value in module.state_dict().items()
+            for label, tensors in (
+                ("trainee", self._trainee.state_dict()),
+                ("average", self.average.state_dict()),
+                ("optimizer", self._optimizer.tensors()),
+            )
+            for name, value in tensors.items()
         }
-        return (
-            named
-            | optimizer_tensors(self._optimizer, self._trainee)
-            | {"generator": self._generator.get_state(), "step": torch.tensor(self.step)}
-        )
+        return named | {"generator": self._generator.get_state(), "step": torch.tensor(self.step)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `tensors` was taken."""
         self._trainee.load_state_dict(part_of(tensors, "trainee"))
         self.average.load_state_dict(part_of(tensors, "average"))
-        restore_optimizer(self._optimizer, self._trainee, tensors)
+        self._optimizer.restore(part_of(tensors, "optimizer"))
         self._generator.set_state(tensors["generator"])
         self.step = int(tensors["step"])
 
@@ -122,8 +118,7 @@ class Optimisation:
     def _follow(self) -> None:
         """Move the average towards the weights; early on it is a plain mean of the last steps."""
         keep = min(self._config.averaging, 1.0 - 1.0 / (2.0 + self.step / 10.0))
-        for average, weight in zip(self.average.parameters(), self._trainee.parameters(), strict=True):
-            average.lerp_(weight, 1.0 - keep)
+        self._averaged.lerp_(self._optimizer.weights, 1.0 - keep)
         # A mean of stable matrices need not be one.
         self.average.predictor.keep_stable()
 
@@ -134,7 +129,8 @@ def part_of(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
+def _groups(trainee: Trainee, config: TrainingConfig) -> list[RateGroup]:
+    """All weights of `trainee` with their rates."""
     identified = [*trainee.predictor.linear.parameters(), *trainee.readout.parameters()]
     encoder = list(trainee.encoder.linear.parameters())
     seeing = list(trainee.encoder.network.parameters())
@@ -143,20 +139,13 @@ def _optimizer(trainee: Trainee, config: TrainingConfig) -> torch.optim.AdamW:
     }
     known = {id(own) for part in (identified, encoder, seeing, *foreseeing.values()) for own in part}
     heads = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
-    return torch.optim.AdamW(
-        [
-            *(
-                {"params": own, "peak": config.rate_of(kind), "weight_decay": config.decay}
-                for kind, own in foreseeing.items()
-            ),
-            {"params": heads, "peak": config.rate, "weight_decay": config.decay},
-            {"params": identified, "peak": config.linear_rate, "weight_decay": 0.0},
-            {"params": seeing, "peak": config.encoder_network_rate, "weight_decay": config.decay},
-            {"params": encoder, "peak": config.encoder_rate, "weight_decay": 0.0},
-        ],
-        lr=config.rate,
-        betas=(0.9, 0.99),
-    )
+    return [
+        *(RateGroup(own, config.rate_of(kind), config.decay) for kind, own in foreseeing.items()),
+        RateGroup(heads, config.rate, config.decay),
+        RateGroup(identified, config.linear_rate, 0.0),
+        RateGroup(seeing, config.encoder_network_rate, config.decay),
+        RateGroup(encoder, config.encoder_rate, 0.0),
+    ]
 
 
 def schedule(step: int, steps: int) -> float:

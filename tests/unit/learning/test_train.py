@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from learning_cases import PLANT, QUICK, KilledError, Record, killed_and_resumed, record, trained
+from threadpoolctl import threadpool_info
 
 from procwm.data.anchors import SHORTEST_HORIZON
 from procwm.data.series import Log, TagSeries
@@ -105,6 +106,25 @@ def test_progress_is_told_after_every_check() -> None:
         progress.step <= progress.steps <= 2 * QUICK.steps and np.isfinite(progress.error)
         for progress in told
     )
+
+
+def test_a_training_takes_one_thread_and_gives_back_what_the_caller_had() -> None:
+    had = torch.get_num_threads()
+    torch.set_num_threads(3)
+    during: set[int] = set()
+    try:
+        before = [library["num_threads"] for library in threadpool_info()]
+        train(PLANT, record(1500).log, config=QUICK, progress=lambda _: during.update(_threads()))
+        assert during == {1}
+        assert torch.get_num_threads() == 3
+        assert [library["num_threads"] for library in threadpool_info()] == before
+    finally:
+        torch.set_num_threads(had)
+
+
+def _threads() -> set[int]:
+    """Of torch and of every numerical library."""
+    return {torch.get_num_threads(), *(library["num_threads"] for library in threadpool_info())}
 
 
 def test_the_predictor_that_held_out_time_chooses_is_taken_and_kept(tmp_path: Path) -> None:
