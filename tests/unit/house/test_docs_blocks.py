@@ -108,6 +108,18 @@ def anchors(document: Path) -> set[str]:
     }
 
 
+def test_files_and_folders_that_documents_name_are_there() -> None:
+    missing = [
+        f"{document.relative_to(ROOT)}: {named}"
+        for document in DOCUMENTS
+        for named in re.findall(
+            r"`((?:procwm|adapters|scenarios|docs)/[\w/.]+)`", document.read_text(encoding="utf-8")
+        )
+        if not (ROOT / named).exists()
+    ]
+    assert not missing
+
+
 def test_the_generated_pages_are_up_to_date() -> None:
     generated = _module(ROOT / "docs" / "generate.py").pages()
     stale = [
