@@ -10,19 +10,18 @@ from types import MappingProxyType
 import numpy as np
 
 from procwm.control import modes
-from procwm.control.deciding import CycleOutcome, Deciding
+from procwm.control.deciding import CycleOutcome, Deciding, after
 from procwm.control.decision import Decision
 from procwm.control.forecast import Forecast, checked_forecast
 from procwm.control.gate import Gate
 from procwm.control.health import Permits, health
-from procwm.control.identity import identity
-from procwm.control.measurement import as_samples, nanoseconds, utc
+from procwm.control.identity import check_made_for, identity
+from procwm.control.measurement import as_samples, nanoseconds, utc, values_in_force
 from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
-from procwm.control.targets import Targets, number
-from procwm.control.travel import travelled
+from procwm.control.targets import Targets
 from procwm.data.window import SampleBuffer
 from procwm.errors import SpecError
 from procwm.planning.planner import MpcPlanner
@@ -65,7 +64,7 @@ class Controller:
         deadline_s: float | None = None,
         return_after: int | None = 3,
     ) -> None:
-        _check_made_for(plant, model)
+        check_made_for(plant, model)
         default_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
         self.plant, self.model = plant, model
         data_region = plant.control.data_region
@@ -83,6 +82,7 @@ class Controller:
         )
         self._perception = Perception(plant, model)
         self.identity = identity(plant, model)
+        self.rule, self.guard_names = model.rule, model.guard_names
         self._one_at_a_time = threading.Lock()
 
     def start(self, last_mv: Mapping[str, float], *, history: Sequence[Sample] = ()) -> ControllerState:
@@ -93,29 +93,21 @@ class Controller:
             history: samples from before, so that the first step need not wait for a full window.
 
         Raises:
-            SpecError: an MV is missing or not finite, or a tag is unknown.
+            SpecError: an MV is missing or not finite, or a tag is none.
         """
-        in_force = []
+        known = values_in_force(last_mv, self.plant)
         for tag in self.plant.mvs:
-            given = last_mv.get(tag.name)
-            value = np.nan if given is None else number(tag.name, given)
-            if not np.isfinite(value):
-                raise SpecError(
-                    f"{tag.name}: start needs the value in force, as read back; last_mv has {given}"
-                )
-            in_force.append(value)
-        for name in last_mv:
-            if self.plant.tag(name) not in self.plant.mvs:
-                raise SpecError(f"{name} is a {self.plant.tag(name).role}; last_mv takes MV tags only")
+            if tag.name not in known:
+                raise SpecError(f"{tag.name}: start needs the value in force, as read back; last_mv has none")
         center, _ = self.model.scaler.part(names_of(self.plant.dvs))
         return ControllerState(
             identity=self.identity,
             mode=modes.begin(self.mode),
             buffer=SampleBuffer(self.model.rule),
             unseen=as_samples(history, self.plant, 0),
-            in_force=tuple(in_force),
-            reported_ns=(-1,) * len(in_force),
-            lost_ns=(-1,) * len(in_force),
+            in_force=tuple(known[tag.name] for tag in self.plant.mvs),
+            reported_ns=(-1,) * len(known),
+            lost_ns=(-1,) * len(known),
             dv=tuple(center.tolist()),
             targets=Targets(),
             disturbance=self._perception.start(),
@@ -134,9 +126,14 @@ class Controller:
         return state
 
     def taken_up(self, state: ControllerState, last_mv: Setpoints) -> ControllerState:
-        """`state` with the MVs in force that were read back after a pause: the next move counts from them."""
+        """`state` with the MVs in force that were read back after a pause: the next move counts from them.
+
+        Raises:
+            SpecError: a tag is no MV, or a value is not finite.
+        """
+        given = values_in_force(last_mv, self.plant)
         known = zip(self.plant.mvs, state.in_force, strict=True)
-        return replace(state, in_force=tuple(float(last_mv.get(tag.name, value)) for tag, value in known))
+        return replace(state, in_force=tuple(given.get(tag.name, value) for tag, value in known))
 
     def checked(self, state: ControllerState, request: Request) -> ControllerState:
         """`state` once `request` has been carried out; `SpecError` where any part of it is refused."""
@@ -148,6 +145,10 @@ class Controller:
     ) -> ControllerState:
         """`state` in another mode; `SpecError` where it cannot be reached from the one in force."""
         return replace(state, mode=modes.request(state.mode, mode, reason=reason), last_good=None)
+
+    def given_back(self, state: ControllerState, reason: str) -> ControllerState:
+        """`state` in mode SHED for `reason`, where the mode in force writes."""
+        return replace(state, mode=modes.shed(state.mode, reason))
 
     @_OVERFLOW_IS_AN_ANSWER
     def step(
@@ -162,6 +163,7 @@ class Controller:
         on: Mapping[str, bool] | None = None,
         permits: Permits | None = None,
         forecast: Forecast | None = None,
+        in_force: Setpoints | None = None,
     ) -> tuple[Decision, ControllerState]:
         """One control cycle.
 
@@ -177,6 +179,8 @@ class Controller:
             permits: what the world outside allows in this cycle; everything where `None`.
             forecast: for this step, what is known of the intervals ahead: by CV its setpoints, by DV its
                 values at their ends, the last one for all later ones. Without it they are held.
+            in_force: by MV, what the plant accepted, where that is not what the last step decided. Newer
+                reports among `samples` count more.
 
         Raises:
             SpecError: an unknown tag, a value outside its range, a naive time or one that goes backwards.
@@ -184,6 +188,7 @@ class Controller:
         with self._one_at_a_time:
             asked = Request(setpoints=setpoints or {}, zones=zones or {}, limits=limits or {}, on=on or {})
             known = checked_forecast(forecast or {}, self.plant)
+            state = self.taken_up(state, in_force) if in_force else state
             return self._step(samples, state, time, asked, permits or Permits(), known)
 
     def _step(
@@ -204,7 +209,7 @@ class Controller:
         fit = health(self.plant, state, seen.measured, permits)
         seen = replace(seen, measured=fit.measured)
         outcome = replace(self._deciding.outcome(state, fit, latent, forecast), held=fit.held)
-        state = self._after(state, outcome)
+        state = after(state, outcome, self.plant, self._return_after)
         return self._decision(outcome, state, seen, began), state
 
     @_OVERFLOW_IS_AN_ANSWER
@@ -242,34 +247,6 @@ class Controller:
         )
         return self._perception.look(state, arrived, now_ns)
 
-    def _after(self, state: ControllerState, outcome: CycleOutcome) -> ControllerState:
-        """`state` once `outcome` has had its effect: mode, MVs in force, and the plan to fall back on."""
-        mode = state.mode
-        if outcome.shed:
-            mode = modes.shed(mode, outcome.reason)
-        elif outcome.fresh:
-            mode = modes.recovered(mode, self._return_after)
-        in_force, travel = state.in_force, state.travel
-        if mode.actual in modes.WRITING and outcome.proposed is not None and state.time_ns is not None:
-            before = zip(self.plant.mvs, state.in_force, strict=True)
-            in_force = tuple(outcome.proposed.get(tag.name, value) for tag, value in before)
-            moves = [new - old for new, old in zip(in_force, state.in_force, strict=True)]
-            travel = travelled(travel, moves, state.time_ns)
-        last_good, age = state.last_good, state.age + 1
-        if outcome.fresh and outcome.plan is not None:
-            # How it was found is for this cycle's record; the next one goes on from the trajectory alone.
-            last_good, age = replace(outcome.plan, stopped="", optimality=None, active=()), 1
-        unplanned = 0 if outcome.fresh else state.unplanned + (outcome.plan is not None)
-        return replace(
-            state,
-            mode=mode,
-            in_force=in_force,
-            travel=travel,
-            last_good=last_good,
-            age=age,
-            unplanned=unplanned,
-        )
-
     def _decision(self, outcome: CycleOutcome, state: ControllerState, seen: Seen, began: float) -> Decision:
         output = zip(names_of(self.plant.outputs), seen.measured.output.tolist(), strict=True)
         return Decision(
@@ -294,30 +271,4 @@ class Controller:
             sensed=seen.sensed,
             step_s=wall.perf_counter() - began,
             time_ns=seen.time_ns,
-        )
-
-
-def _check_made_for(plant: PlantSpec, model: WorldModel) -> None:
-    made_for = model.plant
-    if plant.names != made_for.names:
-        raise SpecError(f"plant {plant.name}: the model was made for other tags: {', '.join(made_for.names)}")
-    for mine, other in zip(plant.tags, made_for.tags, strict=True):
-        if mine.role is not other.role:
-            raise SpecError(
-                f"{mine.name}: the plant file says {mine.role}, the model was made for {other.role}"
-            )
-    if names_of(plant.outputs) != model.output_names:
-        raise SpecError(
-            f"plant {plant.name}: the model predicts {', '.join(model.output_names)}, the plant file asks "
-            f"for {', '.join(names_of(plant.outputs))}; PV limits were added or removed after training"
-        )
-    if plant.control.tightening > 0.0 and not np.isfinite(model.half_width).all():
-        raise SpecError(
-            f"plant {plant.name}: tightening is {plant.control.tightening:g}, and the model's log was too "
-            "short to show how far it errs; train it from more hours, or leave tightening out"
-        )
-    if plant.interval_s != model.rule.interval_s:
-        raise SpecError(
-            f"plant {plant.name}: interval_s is {plant.interval_s:g}, "
-            f"the model was made for {model.rule.interval_s:g}"
         )

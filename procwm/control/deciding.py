@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from procwm.control import modes
 from procwm.control.fallback import RUNGS, Predict, fallback
 from procwm.control.forecast import Forecast, dv_ahead
 from procwm.control.gate import Gate
@@ -18,7 +19,7 @@ from procwm.control.modes import Mode
 from procwm.control.posing import pose
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest, stepped, trajectories
-from procwm.control.travel import remaining
+from procwm.control.travel import remaining, travelled
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, Plan, Planner
 from procwm.plant.samples import Setpoints
@@ -204,3 +205,41 @@ class Deciding:
         if took_s > _OVERRUN * self.deadline_s:
             return plan, f"the planner took {took_s:.3g} s; its deadline is {self.deadline_s:g} s"
         return plan, self.gate.refusal(plan, problem)
+
+
+def after(
+    state: ControllerState, outcome: CycleOutcome, plant: PlantSpec, return_after: int | None
+) -> ControllerState:
+    """`state` once `outcome` has had its effect: mode, MVs in force, and the plan to fall back on.
+
+    Args:
+        state: of this cycle, before.
+        outcome: of this cycle.
+        plant: whose MVs are moved.
+        return_after: usable plans in a row after which a shed controller takes over again.
+    """
+    mode = state.mode
+    if outcome.shed:
+        mode = modes.shed(mode, outcome.reason)
+    elif outcome.fresh:
+        mode = modes.recovered(mode, return_after)
+    in_force, travel = state.in_force, state.travel
+    if mode.actual in modes.WRITING and outcome.proposed is not None and state.time_ns is not None:
+        before = zip(plant.mvs, state.in_force, strict=True)
+        in_force = tuple(outcome.proposed.get(tag.name, value) for tag, value in before)
+        moves = [new - old for new, old in zip(in_force, state.in_force, strict=True)]
+        travel = travelled(travel, moves, state.time_ns)
+    last_good, age = state.last_good, state.age + 1
+    if outcome.fresh and outcome.plan is not None:
+        # How it was found is for this cycle's record; the next one goes on from the trajectory alone.
+        last_good, age = replace(outcome.plan, stopped="", optimality=None, active=()), 1
+    unplanned = 0 if outcome.fresh else state.unplanned + (outcome.plan is not None)
+    return replace(
+        state,
+        mode=mode,
+        in_force=in_force,
+        travel=travel,
+        last_good=last_good,
+        age=age,
+        unplanned=unplanned,
+    )

@@ -1,11 +1,16 @@
-"""What a controller is made of, as hashes: a state or a log of decisions belongs to exactly one."""
+"""What a controller is made of: whether the model fits the plant file, and hashes of both.
+
+A state or a log of decisions belongs to exactly one controller.
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
 
-from procwm.errors import ArtifactError
+import numpy as np
+
+from procwm.errors import ArtifactError, SpecError
 from procwm.plant.plantfile.specfile import dump_plant
-from procwm.plant.tags import PlantSpec
+from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.model import WorldModel
 
 
@@ -42,3 +47,30 @@ def identity(plant: PlantSpec, model: WorldModel) -> Identity:
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     text = dump_plant(replace(plant, opcua=None, control=plant.control.without_front_ends))
     return Identity(digest.hexdigest(), hashlib.sha256(text.encode()).hexdigest())
+
+
+def check_made_for(plant: PlantSpec, model: WorldModel) -> None:
+    """Raise `SpecError` where `model` was made for another plant; it names the first difference."""
+    made_for = model.plant
+    if plant.names != made_for.names:
+        raise SpecError(f"plant {plant.name}: the model was made for other tags: {', '.join(made_for.names)}")
+    for mine, other in zip(plant.tags, made_for.tags, strict=True):
+        if mine.role is not other.role:
+            raise SpecError(
+                f"{mine.name}: the plant file says {mine.role}, the model was made for {other.role}"
+            )
+    if names_of(plant.outputs) != model.output_names:
+        raise SpecError(
+            f"plant {plant.name}: the model predicts {', '.join(model.output_names)}, the plant file asks "
+            f"for {', '.join(names_of(plant.outputs))}; PV limits were added or removed after training"
+        )
+    if plant.control.tightening > 0.0 and not np.isfinite(model.half_width).all():
+        raise SpecError(
+            f"plant {plant.name}: tightening is {plant.control.tightening:g}, and the model's log was too "
+            "short to show how far it errs; train it from more hours, or leave tightening out"
+        )
+    if plant.interval_s != model.rule.interval_s:
+        raise SpecError(
+            f"plant {plant.name}: interval_s is {plant.interval_s:g}, "
+            f"the model was made for {model.rule.interval_s:g}"
+        )

@@ -51,6 +51,21 @@ def as_samples(
     return tuple(readable(sample) for sample in samples)
 
 
+def values_in_force(given: Mapping[str, float], plant: PlantSpec) -> dict[str, float]:
+    """MVs in force, by tag.
+
+    Raises:
+        SpecError: a tag is no MV of `plant`, or a value is not finite.
+    """
+    known = {name: number(name, value) for name, value in given.items()}
+    for name, value in known.items():
+        if plant.tag(name) not in plant.mvs:
+            raise SpecError(f"{name} is a {plant.tag(name).role}; only MVs have a value in force")
+        if not np.isfinite(value):
+            raise SpecError(f"{name}: its value in force, as read back, is {value}; it must be finite")
+    return known
+
+
 def readable(sample: Sample) -> Sample:
     """`sample` with a number for a value; Bad where it has none, whatever its link says."""
     try:

@@ -34,8 +34,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """What somebody says is coming of one tag, as reported: nothing about it has been checked.
+class ForecastSample:
+    """What is coming of one tag, as reported: nothing about it has been checked.
 
     Attributes:
         tag: the name in the plant file.

@@ -1,16 +1,12 @@
-"""What a control cycle was given and what it came to; the step between them."""
+"""What a control cycle was given and what it came to."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from procwm.control.controller import Controller
-from procwm.control.decision import Decision, SteppedController
+from procwm.control.decision import Decision
 from procwm.control.forecast import Forecast
 from procwm.control.health import Permits
-from procwm.control.measurement import utc
-from procwm.control.state import ControllerState
 from procwm.plant.request import Request
 from procwm.plant.samples import Sample, Setpoints
 
@@ -24,10 +20,11 @@ class Inputs:
     """What a step was given besides the state: with them it can be taken again.
 
     Attributes:
-        samples: in the order given, corrections of the runtime's own included.
+        samples: in the order given.
         setpoints, requests: taken up before the step.
         permits: of this cycle.
         forecast: what was known ahead in this cycle, as `Controller.step` takes it.
+        in_force: MVs that the plant accepted, where they are not those decided.
         state: before the step, as bytes; only in some cycles, the first of a run among them.
     """
 
@@ -36,6 +33,7 @@ class Inputs:
     requests: tuple[Request, ...] = ()
     permits: Permits = field(default_factory=Permits)
     forecast: Forecast = field(default_factory=dict)
+    in_force: Setpoints | None = None
     state: bytes | None = None
 
 
@@ -80,30 +78,6 @@ class SampleSink(Protocol):
     def receive(self, samples: tuple[Sample, ...]) -> None:
         """Keep the samples of the cycle that begins; when this returns they survive the process."""
         ...
-
-
-def step(controller: SteppedController, state: Any, inputs: Inputs, time_ns: int) -> tuple[Decision, Any]:
-    """The one step that `inputs` ask for: in a run, and when the run is taken again from its record."""
-    setpoints = inputs.setpoints or None
-    if not isinstance(controller, Controller):
-        return controller.step(inputs.samples, state, time=utc(time_ns), setpoints=setpoints)
-    return controller.step(
-        inputs.samples,
-        carried_out(controller, state, inputs.requests),
-        time=utc(time_ns),
-        setpoints=setpoints,
-        permits=inputs.permits,
-        forecast=inputs.forecast,
-    )
-
-
-def carried_out(
-    controller: Controller, state: ControllerState, requests: Sequence[Request]
-) -> ControllerState:
-    """`state` once `requests` hold, one after the other; `SpecError` where one is refused."""
-    for request in requests:
-        state = controller.checked(state, request)
-    return state
 
 
 def told_of(who: str, outcome: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from procwm.errors import LinkError, LinkTimeoutError, OutcomeUnknownError
-from procwm.plant.link import PlantLink, ValidatingLink, WholeNumberLink
+from procwm.plant.link import FullLink
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import Interval, Tag, names_of
 from procwm.runtime.patience import within
@@ -36,10 +36,10 @@ class Delivered:
 
 
 class Delivery:
-    """Writes setpoints, and tells the controller in samples whatever it could not assume itself.
+    """Writes setpoints, and knows which MVs are in force; nobody else does.
 
-    A controller takes it that what it decided is in force. Where that is not so, `corrections` gives samples
-    that say what is, to go with those of the next tick.
+    A controller takes it that what it decided is in force. Where that is not so, `taken_otherwise` says what
+    is, for its next step.
 
     After a write with an unknown outcome nothing is written until every MV has been read back: the write may
     still happen. A report counts as read back only if the plant made it after the write was given up. Its
@@ -54,7 +54,7 @@ class Delivery:
         unknown: writes with an unknown outcome.
     """
 
-    def __init__(self, link: PlantLink) -> None:
+    def __init__(self, link: FullLink) -> None:
         self._link = link
         self._mvs = {tag.name: tag for tag in link.spec.mvs}
         self._in_force: dict[str, float] = {}
@@ -65,7 +65,7 @@ class Delivery:
         self._awaited: set[str] = set()
         self._doubted_as: dict[str, Quality] = {}
         self._failures = 0
-        self._corrections: tuple[Sample, ...] = ()
+        self._otherwise: Setpoints | None = None
         self.written = self.failed = self.unknown = 0
 
     @property
@@ -95,10 +95,10 @@ class Delivery:
         """Forget failed writes, so that another may be tried; one of unknown outcome is still awaited."""
         self._failures = 0
 
-    def corrections(self) -> tuple[Sample, ...]:
-        """What the controller must be told; each is handed out once."""
-        corrections, self._corrections = self._corrections, ()
-        return corrections
+    def taken_otherwise(self) -> Setpoints | None:
+        """MVs in force after a write that did not come out as decided, else `None`; told once."""
+        otherwise, self._otherwise = self._otherwise, None
+        return otherwise
 
     def observe(self, samples: Sequence[Sample], now_ns: int) -> None:
         """Take note of MVs that the plant reports, at the tick `now_ns`."""
@@ -106,13 +106,12 @@ class Delivery:
         self._doubted_as.update({sample.tag: sample.quality for sample in mine})
         reports = [sample for sample in mine if self._counts(sample)]
         for sample in reports:
-            if sample.source_ns >= self._stamp_ns.get(sample.tag, sample.source_ns):
+            # A report that is sent again says nothing about what was written since.
+            if sample.source_ns > self._stamp_ns.get(sample.tag, -1):
                 self._in_force[sample.tag] = sample.value
                 self._stamp_ns[sample.tag] = sample.source_ns
         if self._awaited:
             self._awaited -= {sample.tag for sample in reports if sample.source_ns > self._given_up_ns}
-            if not self._awaited:
-                self._correct()
         elif reports:
             self._leads.append(max(sample.source_ns for sample in reports) - now_ns)
 
@@ -146,7 +145,7 @@ class Delivery:
         tick_ns = began_ns if tick_ns is None else tick_ns
         until_ns = tick_ns + self._interval_ns
         if self._awaited:
-            self._correct()
+            self._tell()
             names = ", ".join(sorted(self._awaited))
             return Delivered(
                 None, f"holding until {names} can be read back: the last write may have happened"
@@ -161,7 +160,9 @@ class Delivery:
         try:
             accepted = await within(
                 interval_s,
-                self._sent(setpoints, tick_ns // self._interval_ns % _WRITE_IDS, until_ns),
+                self._link.write_valid(
+                    setpoints, write_id=tick_ns // self._interval_ns % _WRITE_IDS, until_ns=until_ns
+                ),
             )
         except TimeoutError:
             return self._doubted(f"no answer within {interval_s:g} s", set(setpoints), now_ns())
@@ -180,23 +181,18 @@ class Delivery:
         self._failures = 0
         self._in_force.update(accepted)
         if setpoints != decided:
-            self._correct()
+            self._tell()
         return self._compared(setpoints, accepted)
 
     def _possible(self, setpoints: Setpoints, limits: Mapping[str, Interval]) -> Setpoints:
         """`setpoints` as the MVs of the link can hold them."""
-        whole = self._link.whole_numbers if isinstance(self._link, WholeNumberLink) else ()
+        whole = self._link.whole_numbers
         return {
             name: _whole(value, self._in_force[name], self._mvs[name], limits)
             if name in whole and name in self._in_force
             else value
             for name, value in setpoints.items()
         }
-
-    async def _sent(self, setpoints: Setpoints, write_id: int, until_ns: int) -> Setpoints:
-        if isinstance(self._link, ValidatingLink):
-            return await self._link.write_valid(setpoints, write_id=write_id, until_ns=until_ns)
-        return await self._link.write(setpoints)
 
     def _doubted(self, error: str, names: set[str], now_ns: int) -> Delivered:
         self.unknown += 1
@@ -206,7 +202,7 @@ class Delivery:
 
     def _refused(self, error: str) -> Delivered:
         self._failures += 1
-        self._correct()
+        self._tell()
         _log.warning("write %d in a row failed: %s", self._failures, error)
         return Delivered(None, f"not written ({self._failures} in a row): {error}")
 
@@ -214,17 +210,12 @@ class Delivery:
         for name, value in asked.items():
             got = accepted.get(name)
             if got is None or abs(got - value) > _ROUNDING * self._mvs[name].span:
-                self._correct()
+                self._tell()
                 return Delivered(accepted, f"{name}: {value:g} was written, the plant took {got}")
         return Delivered(accepted)
 
-    def _correct(self) -> None:
-        """Say what is in force in samples that are newer than any report, and older than the next."""
-        for name in self._in_force:
-            self._stamp_ns[name] = self._stamp_ns.get(name, 0) + 1
-        self._corrections = tuple(
-            Sample(name, value, Quality.GOOD, self._stamp_ns[name]) for name, value in self._in_force.items()
-        )
+    def _tell(self) -> None:
+        self._otherwise = dict(self._in_force)
 
 
 def _whole(value: float, held: float, mv: Tag, limits: Mapping[str, Interval]) -> float:

@@ -10,8 +10,8 @@ import getpass
 from pathlib import Path
 from types import TracebackType
 
-from procwm.control.controller import Controller
 from procwm.control.state import ControllerState
+from procwm.control.steerable import SteerableController
 from procwm.data.files import write_json
 from procwm.plant.samples import Sample
 from procwm.runtime.audit import AuditLog
@@ -29,7 +29,7 @@ class RunFolder:
         kpis: of this run.
     """
 
-    def __init__(self, directory: str | Path, controller: Controller) -> None:
+    def __init__(self, directory: str | Path, controller: SteerableController) -> None:
         """Args: directory: made where it is missing. controller: whose run it is."""
         self.directory = Path(directory)
         self._controller = controller

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from procwm.control.controller import Controller
+from procwm.control.steerable import SteerableController
 from procwm.plant import registry
 from procwm.plant.front import Facts
 from procwm.plant.tags import PlantSpec
@@ -39,7 +39,7 @@ class FrontEnds:
     """
 
     def __init__(
-        self, controller: Controller, folder: Path, *, announce: Callable[[str], None] = _log.info
+        self, controller: SteerableController, folder: Path, *, announce: Callable[[str], None] = _log.info
     ) -> None:
         """Nothing is served before this is entered.
 
@@ -51,7 +51,7 @@ class FrontEnds:
         self._plant, self._mode = controller.plant, controller.mode
         self._folder, self._announce = folder, announce
         self.desk = RequestDesk(self._plant)
-        self._keeper = FactKeeper(self._plant, controller.model.guard_names, self.desk)
+        self._keeper = FactKeeper(self._plant, controller.guard_names, self.desk)
         self._stack = AsyncExitStack()
         self._shown: list[Callable[[Facts], None]] = []
 

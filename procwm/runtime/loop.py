@@ -5,35 +5,24 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from procwm.control import modes
-from procwm.control.controller import Controller
 from procwm.control.decision import Decision, SteppedController
 from procwm.control.health import Permits
 from procwm.control.measurement import readable
-from procwm.control.state import ControllerState
-from procwm.errors import LinkError, SpecError
-from procwm.plant.link import Clock, PlantLink
+from procwm.errors import LinkError
+from procwm.plant.link import Clock, FullLink, PlantLink
 from procwm.plant.request import Request
 from procwm.plant.samples import Sample
 from procwm.plant.scenario import TargetChange
-from procwm.runtime.ahead import Ahead
-from procwm.runtime.cycle import (
-    FAILED,
-    Cycle,
-    CycleSink,
-    Inputs,
-    SampleSink,
-    carried_out,
-    step,
-    told_of,
-)
+from procwm.runtime.cycle import FAILED, Cycle, CycleSink, Inputs, SampleSink
 from procwm.runtime.delivery import Delivered, Delivery
+from procwm.runtime.forecast_check import ForecastCheck
 from procwm.runtime.heartbeat import Heartbeat
 from procwm.runtime.operator import Operator
 from procwm.runtime.snapshot import Snapshot
+from procwm.runtime.steering import PlainSteering, steering
 from procwm.runtime.tally import RunSummary, Tally
 from procwm.runtime.watch import Watch
 
@@ -47,20 +36,18 @@ _STATE_EVERY = 200
 class _Run:
     """What a run counts while it goes on."""
 
-    link: PlantLink
-    controller: SteppedController
+    link: FullLink
+    steering: PlainSteering
     delivery: Delivery
     targets: Sequence[TargetChange]
     reconnect: Callable[[], Awaitable[None]] | None
     operator: Operator | None
     recorder: CycleSink | None
-    state: Any
     waiting: list[Sample] = field(default_factory=list)
     asked: dict[str, float] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     trouble: str = ""
-    fresh: bool = True
     waits: bool = False
     stepped: int = 0
     last_ns: int = -1
@@ -72,7 +59,8 @@ class _Run:
     def __post_init__(self) -> None:
         spec = self.link.spec
         self.watch = Watch(spec)
-        self.ahead = Ahead(spec)
+        self.early = self.recorder if isinstance(self.recorder, SampleSink) else None
+        self.forecasts = ForecastCheck(spec)
         self.signals = frozenset(signal.name for signal in spec.signals)
         self.known = frozenset(spec.names)
 
@@ -80,12 +68,11 @@ class _Run:
         """One tick: drain, decide, write."""
         began_ns = time.perf_counter_ns()
         received, fault = await self._drained()
-        if not fault and not getattr(self.link, "connected", True):
+        if not fault and not self.link.connected:
             fault = "there is no connection to the plant"
         samples = tuple(sample for sample in received if sample.tag in self.known)
-        if isinstance(self.recorder, SampleSink):
-            self.recorder.receive(samples)
-        before = self.delivery.corrections()
+        if self.early is not None:
+            self.early.receive(samples)
         self.delivery.observe(samples, time_ns)
         permits = self.watch.permits(
             [sample for sample in received if sample.tag in self.signals],
@@ -94,13 +81,11 @@ class _Run:
             delivery=self.delivery,
         )
         self.events.clear()
-        trouble = getattr(self.link, "trouble", "")
+        trouble = self.link.trouble
         if trouble and trouble != self.trouble:
             self.events.append(trouble)
         self.trouble = trouble
-        decision, inputs = await self._decided(
-            (*before, *samples, *self.delivery.corrections()), permits, time_ns
-        )
+        decision, inputs = await self._decided(samples, permits, time_ns)
         delivered = Delivered(None)
         if decision.setpoints is not None:
             delivered = await self.delivery.deliver(
@@ -154,96 +139,49 @@ class _Run:
             self.requests += self.operator.taken()
             self.events += self.operator.told()
         if self.delivery.missing:
-            return self._none(f"waiting to read back {self.delivery.awaited_first}", time_ns), None
+            waited = f"waiting to read back {self.delivery.awaited_first}"
+            return self.steering.no_step(waited, time_ns), None
         if time_ns <= self.last_ns:
-            back_s = (self.last_ns - time_ns) / 1e9
+            back = f"the clock went back by {(self.last_ns - time_ns) / 1e9:g} s; waiting for its time"
             if not self.waits:
-                self.events.append(f"the clock went back by {back_s:g} s; waiting for its time")
+                self.events.append(back)
             self.waits = True
-            return self._none(f"the clock went back by {back_s:g} s; waiting for its time", time_ns), None
+            return self.steering.no_step(back, time_ns), None
         self.waits = False
-        self._begin()
-        kept = isinstance(self.state, ControllerState) and self.stepped % _STATE_EVERY == 0
+        self.steering.begin(self.delivery.in_force)
+        inputs = self._inputs(permits, time_ns)
+        self.waiting, self.asked, self.requests, self.last_ns = [], {}, [], time_ns
+        try:
+            # In a thread, so that the link goes on receiving while the controller thinks.
+            return await asyncio.to_thread(self.steering.step, inputs, time_ns), inputs
+        except Exception as error:
+            _log.exception(FAILED)
+            reason = f"{FAILED}: {type(error).__name__}: {error}"
+            self.events += self.steering.failed(reason, inputs)
+            # No inputs lead to this state, so it is kept with the next ones.
+            self.stepped = 0
+            return self.steering.no_step(reason, time_ns), None
+
+    def _inputs(self, permits: Permits, time_ns: int) -> Inputs:
+        """All that the next step is given."""
+        state = self.steering.kept
+        kept = state is not None and self.stepped % _STATE_EVERY == 0
         self.stepped += 1
-        requests = tuple(self._admitted(self.requests))
-        forecast, told = self.ahead.known(self.link, time_ns, asked=self._targeted(requests))
+        requests, told = self.steering.admitted(self.requests)
         self.events += told
-        inputs = Inputs(
-            state=self.state.to_bytes() if kept else None,
+        targeted = set(self.asked).union(*({*asked.setpoints, *asked.zones} for asked in requests))
+        if state is not None:
+            targeted |= {*state.targets.setpoints, *state.targets.zones}
+        forecast, told = self.forecasts.known(self.link.forecasts(), time_ns, asked=targeted)
+        self.events += told
+        return Inputs(
+            state=state.to_bytes() if state is not None and kept else None,
             samples=tuple(self.waiting),
             setpoints=self.asked,
             requests=requests,
             permits=permits,
             forecast=forecast,
-        )
-        self.waiting, self.asked, self.requests, self.last_ns = [], {}, [], time_ns
-        try:
-            # In a thread, so that the link goes on receiving while the controller thinks.
-            decision, self.state = await asyncio.to_thread(step, self.controller, self.state, inputs, time_ns)
-        except Exception as error:
-            _log.exception(FAILED)
-            return self._failed(f"{FAILED}: {type(error).__name__}: {error}", inputs, time_ns), None
-        return decision, inputs
-
-    def _failed(self, reason: str, inputs: Inputs, time_ns: int) -> Decision:
-        """The plant is given back; the controller takes over again by itself once its steps come through.
-
-        Samples of such a cycle are not given to the controller again: they may be why it failed. What was
-        asked for in it holds: whoever asked has been told so, and may rely on a limit or a mode.
-        """
-        if isinstance(self.state, ControllerState) and isinstance(self.controller, Controller):
-            state = carried_out(self.controller, self.state, inputs.requests)
-            try:
-                state = self.controller.checked(state, Request(setpoints=inputs.setpoints))
-            except SpecError as error:
-                self.events.append(f"setpoints refused: {error}")
-            self.state = replace(state, mode=modes.shed(state.mode, reason))
-        # No inputs lead to this state, so it is kept with the next ones.
-        self.stepped = 0
-        return self._none(reason, time_ns)
-
-    def _begin(self) -> None:
-        if self.state is None:
-            self.state = self.controller.start(self.delivery.in_force)
-        elif self.fresh and isinstance(self.controller, Controller):
-            self.state = self.controller.taken_up(self.state, self.delivery.in_force)
-        self.fresh = False
-
-    def _admitted(self, requests: Sequence[Request]) -> list[Request]:
-        """Requests that can be carried out, one after the other; each is told of, refused ones too."""
-        admitted: list[Request] = []
-        state = self.state
-        for request in requests:
-            if not isinstance(self.controller, Controller):
-                self.events.append(told_of(request.who, f"refused: {self.controller} takes none"))
-                continue
-            try:
-                state = self.controller.checked(state, request)
-            except SpecError as error:
-                self.events.append(told_of(request.who, f"refused ({request}): {error}"))
-                continue
-            admitted.append(request)
-            self.events.append(told_of(request.who, f"taken up: {request} {request.why}"))
-        return admitted
-
-    def _targeted(self, requests: Sequence[Request]) -> set[str]:
-        """CVs that somebody has given a setpoint or a zone, in this cycle or before."""
-        found = set(self.asked).union(*(set(r.setpoints) | set(r.zones) for r in requests))
-        if isinstance(self.state, ControllerState):
-            found |= set(self.state.targets.setpoints) | set(self.state.targets.zones)
-        return found
-
-    def _none(self, reason: str, time_ns: int) -> Decision:
-        if not isinstance(self.state, ControllerState):
-            return Decision(setpoints=None, reason=reason, time_ns=time_ns)
-        mode = self.state.mode
-        return Decision(
-            setpoints=None,
-            reason=reason,
-            time_ns=time_ns,
-            mode=mode.actual,
-            requested=mode.requested,
-            mode_reason=mode.reason,
+            in_force=self.delivery.taken_otherwise(),
         )
 
     @property
@@ -260,7 +198,7 @@ class _Run:
             reasons=self.tally.reasons,
             step_ms_median=median,
             step_ms_p99=p99,
-            state=self.state,
+            state=self.steering.state,
         )
 
 
@@ -298,8 +236,9 @@ async def run(
         snapshot: keeps the state of every cycle, for a run that goes on after a kill.
         on_cycle: called after every cycle.
     """
-    delivery = Delivery(link)
-    going = _Run(link, controller, delivery, targets, reconnect, operator, recorder, state)
+    full = FullLink(link)
+    delivery = Delivery(full)
+    going = _Run(full, steering(controller, state), delivery, targets, reconnect, operator, recorder)
     if intervals == 0:
         return going.summary
     ticks = clock.ticks(link.spec.interval_s)
@@ -310,8 +249,8 @@ async def run(
                 recorder.append(cycle)
             if operator is not None:
                 operator.append(cycle)
-            if snapshot is not None and isinstance(going.state, ControllerState):
-                snapshot.keep(going.state)
+            if snapshot is not None and going.steering.kept is not None:
+                snapshot.keep(going.steering.kept)
             if heartbeat is not None and delivery.healthy and not cycle.fault:
                 await heartbeat.beat(within_s=link.spec.interval_s)
             if on_cycle is not None:

@@ -257,6 +257,7 @@ def inputs_to_bytes(inputs: Inputs) -> bytes:
             "requests": tuple(vars(request) for request in inputs.requests),
             "permits": vars(inputs.permits),
             "forecast": inputs.forecast,
+            "in_force": inputs.in_force,
         }
     )
 
@@ -270,6 +271,7 @@ def inputs_from_bytes(data: bytes) -> Inputs:
         requests=tuple(Request(**request) for request in plain["requests"]),
         permits=Permits(**plain["permits"]),
         forecast=plain.get("forecast", {}),
+        in_force=plain.get("in_force"),
     )
 
 

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from procwm.control.controller import Controller
 from procwm.control.measurement import utc
 from procwm.control.state import ControllerState
+from procwm.control.steerable import SteerableController
 from procwm.data.files import replacing
 from procwm.errors import ArtifactError
 
@@ -34,7 +34,7 @@ class Snapshot:
                 _log.warning("%s: the state cannot be kept: %s", self.path, error.strerror or error)
             self._failing = True
 
-    def taken_up(self, controller: Controller, now_ns: int) -> tuple[ControllerState | None, str]:
+    def taken_up(self, controller: SteerableController, now_ns: int) -> tuple[ControllerState | None, str]:
         """The kept state where it is fresh and belongs to `controller`, else `None`; and a sentence why.
 
         Args:
@@ -53,7 +53,7 @@ class Snapshot:
             return None, f"started anew: {self.path}: {error}"
         if state.time_ns is None:
             return None, f"started anew: {self.path} is from before the first cycle"
-        rule = controller.model.rule
+        rule = controller.rule
         longest_ns = round(max(_FRESH_INTERVALS, _FRESH_SHARE * rule.history) * rule.interval_ns)
         age_ns = now_ns - state.time_ns
         if not 0 <= age_ns <= longest_ns:

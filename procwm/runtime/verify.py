@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from procwm.control.controller import Controller
 from procwm.control.decision import Decision
 from procwm.control.state import ControllerState
+from procwm.control.steerable import SteerableController
 from procwm.errors import LogError
-from procwm.runtime.cycle import step
 from procwm.runtime.recorder import inputs_from_bytes
+from procwm.runtime.steering import stepped_once
 
 _COMPARED = ("setpoints", "proposed", "mode", "requested", "rung", "plan_mv", "plan_cv", "plan_guard")
 
@@ -33,7 +33,7 @@ class Retaken:
     note: str = ""
 
 
-def verify(directory: str | Path, controller: Controller) -> Iterator[Retaken]:
+def verify(directory: str | Path, controller: SteerableController) -> Iterator[Retaken]:
     """Every recorded step of a finished run, taken again by `controller`.
 
     A decision depends on wall time where the planner's deadline ended its search; such a cycle can differ,
@@ -59,7 +59,7 @@ def verify(directory: str | Path, controller: Controller) -> Iterator[Retaken]:
         if state is None:
             raise LogError(f"{directory}: the recording does not begin with a state")
         time_ns = int(row["time"].value)
-        decision, state = step(controller, state, inputs_from_bytes(row["inputs"]), time_ns)
+        decision, state = stepped_once(controller, state, inputs_from_bytes(row["inputs"]), time_ns)
         yield Retaken(time_ns=time_ns, differs=tuple(_differences(row, decision)), note=_note(row))
 
 

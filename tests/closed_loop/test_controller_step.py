@@ -52,6 +52,34 @@ def test_a_step_is_pure() -> None:
     assert after.targets.setpoints == {"L1": 60.0}
 
 
+def test_a_move_counts_from_what_the_plant_accepted_and_a_newer_report_counts_more() -> None:
+    run = filled()
+    at_once = utc(run.plant.time_ns)
+    reported = run.plant.drain()
+    silent = [sample for sample in reported if sample.tag not in ("V1", "V2")]
+    told, state = run.controller.step(silent, run.state, time=at_once, in_force={"V1": 50.4})
+    assert told.setpoints is not None
+    assert told.setpoints["V1"] == pytest.approx(51.4)
+    assert state.in_force[1] == told.setpoints["V2"], "of the other MV nothing was said"
+    both, _ = run.controller.step(reported, run.state, time=at_once, in_force={"V1": 50.4})
+    assert both.setpoints is not None
+    assert both.setpoints["V1"] == pytest.approx(run.plant.mv[0] + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("in_force", "why"),
+    [
+        ({"L1": 50.0}, "L1 is a CV; only MVs have a value in force"),
+        ({"V1": float("nan")}, "V1: its value in force, as read back, is nan; it must be finite"),
+        ({"V9": 50.0}, "V9"),
+    ],
+)
+def test_what_cannot_be_in_force_is_refused(in_force: dict[str, float], why: str) -> None:
+    run = filled()
+    with pytest.raises(SpecError, match=why):
+        run.controller.step(run.plant.drain(), run.state, time=utc(run.plant.time_ns), in_force=in_force)
+
+
 def test_a_setpoint_given_once_stays() -> None:
     run = filled()
     run.run(1, setpoints={"L1": 61.0}).run(2)
@@ -241,9 +269,9 @@ def test_any_time_zone_will_do() -> None:
         ({"V1": 50.0}, "V2: start needs the value in force"),
         (
             {"V1": 50.0, "V2": float("nan")},
-            "V2: start needs the value in force, as read back; last_mv has nan",
+            "V2: its value in force, as read back, is nan; it must be finite",
         ),
-        ({"V1": 50.0, "V2": 50.0, "L1": 3.0}, "L1 is a CV; last_mv takes MV tags only"),
+        ({"V1": 50.0, "V2": 50.0, "L1": 3.0}, "L1 is a CV; only MVs have a value in force"),
         ({"V1": 50.0, "V2": 50.0, "V9": 3.0}, "has no tag V9"),
     ],
 )

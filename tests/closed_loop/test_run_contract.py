@@ -338,6 +338,25 @@ async def test_every_cycle_of_a_recorded_run_can_be_taken_again_to_the_last_bit(
         list(verify(tmp_path, stranger))
 
 
+async def test_what_a_plant_took_in_place_of_a_move_is_recorded_and_taken_again(tmp_path: Path) -> None:
+    class Cutting(WatchedPlant):
+        async def write(self, setpoints: Setpoints) -> Setpoints:
+            return await super().write({name: min(value, 51.2) for name, value in setpoints.items()})
+
+    def mute(tick: int, samples: list[Sample]) -> list[Sample]:
+        return [sample for sample in samples if sample.tag not in ("V1", "V2") or tick < 5]
+
+    plant = Cutting(plant_spec(), change=mute)
+    with RunFolder(tmp_path, controller(plant.spec, 0.5, 0.0)) as folder:
+        cycles = await go(plant, controller(plant.spec, 0.5, 0.0), 12, recorder=folder)
+    told = [cycle.inputs.in_force for cycle in cycles if cycle.inputs is not None]
+    assert told[-1] == {"V1": 51.2, "V2": 50.0}
+    assert [setpoints["V1"] for _, setpoints in plant.writes][-2:] == [51.2, 51.2]
+    assert cycles[-1].decision.setpoints is not None
+    assert cycles[-1].decision.setpoints["V1"] == pytest.approx(51.7), "it goes on from what is in force"
+    assert not any(cycle.differs for cycle in verify(tmp_path, controller(plant.spec, 0.5, 0.0)))
+
+
 async def test_an_audit_log_that_was_altered_is_noticed(tmp_path: Path) -> None:
     await recorded(tmp_path, 10)
     path = tmp_path / "audit.jsonl"

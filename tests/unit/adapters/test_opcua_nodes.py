@@ -157,7 +157,7 @@ async def test_tags_that_a_server_has_no_room_for_in_a_subscription_are_read(ser
         async with asyncio.timeout(60):
             while not [s for s in link.drain() if (s.tag, s.value) == ("flow", 5.0)]:
                 await asyncio.sleep(0.02)
-        assert [outlook.values for outlook in link.outlooks()] == [(1.0, 2.0)]
+        assert [reported.values for reported in link.forecasts()] == [(1.0, 2.0)]
         assert not link._withheld, "a value that is read is not one that the subscription keeps back"
     await node.write_value(0.0)
     assert "3 of the 4 tags and signals cannot be subscribed to (BadTooManyMonitoredItems)" in caplog.text

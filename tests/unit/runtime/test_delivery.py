@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from procwm.errors import LinkRefusedError, LinkTimeoutError
+from procwm.plant.link import FullLink
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.runtime.delivery import Delivered, Delivery
@@ -53,7 +54,7 @@ async def test_a_write_that_is_never_answered_is_given_up_within_the_interval_an
     cancelled: type[asyncio.CancelledError],
 ) -> None:
     link = SilentLink(cancelled)
-    delivery = Delivery(link)
+    delivery = Delivery(FullLink(link))
     delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
     async with asyncio.timeout(20):
         first = await delivery.deliver({"V1": 41.0}, lambda: 0)
@@ -76,7 +77,7 @@ async def test_a_write_that_the_plant_answers_with_no_number_may_have_happened()
         async def write(self, setpoints: Setpoints) -> Setpoints:
             return dict.fromkeys(setpoints, math.nan)
 
-    delivery = Delivery(Unreadable())
+    delivery = Delivery(FullLink(Unreadable()))
     delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
     delivered = await delivery.deliver({"V1": 41.0}, lambda: 0)
     assert delivered == Delivered(None, "not written (1 in a row): V1: the plant took no number")
@@ -93,7 +94,7 @@ async def test_a_write_that_timed_out_may_have_happened_and_one_that_was_refused
         async def write(self, setpoints: Setpoints) -> Setpoints:
             raise error("no")
 
-    delivery = Delivery(Raising())
+    delivery = Delivery(FullLink(Raising()))
     delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
     await delivery.deliver({"V1": 41.0}, lambda: 0)
     delivery.forgive()
@@ -105,12 +106,12 @@ async def test_a_write_that_the_plant_cuts_short_is_corrected_before_the_next_st
         async def write(self, setpoints: Setpoints) -> Setpoints:
             return {name: min(value, 40.5) for name, value in setpoints.items()}
 
-    delivery = Delivery(Cutting())
+    delivery = Delivery(FullLink(Cutting()))
     delivery.observe([Sample("V1", 40.0, Quality.GOOD, 7)], 7)
     delivered = await delivery.deliver({"V1": 41.0}, lambda: 7)
     assert delivered == Delivered({"V1": 40.5}, "V1: 41 was written, the plant took 40.5")
-    assert delivery.corrections() == (Sample("V1", 40.5, Quality.GOOD, 8),)
-    assert delivery.corrections() == ()
+    assert delivery.taken_otherwise() == {"V1": 40.5}
+    assert delivery.taken_otherwise() is None
 
 
 class AnsweringLink(SilentLink):
@@ -128,7 +129,7 @@ class AnsweringLink(SilentLink):
 
 async def test_a_move_that_was_decided_too_late_is_never_sent() -> None:
     link = AnsweringLink()
-    delivery = Delivery(link)
+    delivery = Delivery(FullLink(link))
     delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
     late = await delivery.deliver({"V1": 41.0}, lambda: INTERVAL_NS, tick_ns=0)
     assert late.accepted is None
@@ -140,7 +141,7 @@ async def test_a_move_that_was_decided_too_late_is_never_sent() -> None:
 
 async def test_the_plant_is_told_which_write_it_is_and_until_when_it_is_valid() -> None:
     link = AnsweringLink()
-    delivery = Delivery(link)
+    delivery = Delivery(FullLink(link))
     for tick in (7, 8, 2**32 + 1):
         now_ns = tick * INTERVAL_NS
         await delivery.deliver({"V1": 41.0}, partial(int, now_ns + 5), tick_ns=now_ns)
@@ -177,14 +178,13 @@ async def test_an_mv_that_holds_whole_numbers_goes_to_the_nearest_within_its_lim
     held: float, decided: float, written: float
 ) -> None:
     link = WholeLink()
-    delivery = Delivery(link)
+    delivery = Delivery(FullLink(link))
     delivery.observe([Sample("V1", held, Quality.GOOD, 7)], 7)
     delivered = await delivery.deliver({"V1": decided}, lambda: 7, limits={"V1": (10.0, 89.9)})
     assert link.asked == [{"V1": written}]
     # Rounding is no fault, so the heartbeat goes on; the controller is told what is in force.
     assert delivered == Delivered({"V1": written})
-    told = (Sample("V1", written, Quality.GOOD, 8),)
-    assert delivery.corrections() == (told if written != decided else ())
+    assert delivery.taken_otherwise() == ({"V1": written} if written != decided else None)
 
 
 async def test_rounding_adds_nothing_to_what_an_mv_may_move_in_an_hour() -> None:
@@ -195,14 +195,14 @@ async def test_rounding_adds_nothing_to_what_an_mv_may_move_in_an_hour() -> None
         )
 
     link = Hourly()
-    delivery = Delivery(link)
+    delivery = Delivery(FullLink(link))
     delivery.observe([Sample("V1", 40.0, Quality.GOOD, 7)], 7)
     await delivery.deliver({"V1": 41.6}, lambda: 7)
     assert link.asked == [{"V1": 41.0}]
 
 
 def test_an_mv_of_uncertain_quality_is_read_back_where_the_plant_file_says_that_it_is_used() -> None:
-    doubted = Delivery(SilentLink())
+    doubted = Delivery(FullLink(SilentLink()))
     doubted.observe([Sample("V1", 40.0, Quality.UNCERTAIN, 7)], 7)
     assert (doubted.missing, doubted.awaited_first) == (("V1",), "V1 (it is Uncertain)")
 
@@ -212,6 +212,6 @@ def test_an_mv_of_uncertain_quality_is_read_back_where_the_plant_file_says_that_
             tags=(SilentLink.spec.tags[0], replace(SilentLink.spec.tags[1], use_uncertain=True)),
         )
 
-    used = Delivery(Used())
+    used = Delivery(FullLink(Used()))
     used.observe([Sample("V1", 40.0, Quality.UNCERTAIN, 7)], 7)
     assert used.in_force == {"V1": 40.0}

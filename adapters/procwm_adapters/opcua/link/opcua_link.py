@@ -12,7 +12,7 @@ from asyncua import Client, ua
 from asyncua.client.ua_client import UaClientState
 
 from procwm.errors import LinkError
-from procwm.plant.samples import Outlook, Quality, Sample, Setpoints
+from procwm.plant.samples import ForecastSample, Quality, Sample, Setpoints
 from procwm.plant.tags import PlantSpec, names_of
 from procwm_adapters.inbox import Inbox
 from procwm_adapters.opcua.link.client import SecureClient, settings_of
@@ -29,7 +29,7 @@ from procwm_adapters.opcua.link.setpoint_writer import SetpointWriter
 from procwm_adapters.opcua.link.subscription import Item, LinkSubscription
 from procwm_adapters.opcua.wire.failures import FAILURES, linked
 from procwm_adapters.opcua.wire.requests import read
-from procwm_adapters.opcua.wire.values import WHOLE, counted, nanoseconds, outlook_of, overflowed, sample_of
+from procwm_adapters.opcua.wire.values import WHOLE, counted, forecast_of, nanoseconds, overflowed, sample_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class OpcUaLink:
             "reconnect_request_timeout": min(timeout_s, spec.interval_s / 2.0),
         }
         self._inbox = Inbox(local_queue)
-        self._outlooks: dict[str, Outlook] = {}
+        self._forecasts: dict[str, ForecastSample] = {}
         self._heard: dict[str, float] = {}
         self._reported: dict[str, float] = {}
         self._withheld: dict[str, float] = {}
@@ -176,9 +176,9 @@ class OpcUaLink:
         """Samples received since the last call, oldest source time first; never blocks."""
         return self._inbox.drain()
 
-    def outlooks(self) -> list[Outlook]:
+    def forecasts(self) -> list[ForecastSample]:
         """What is known ahead: the newest of each tag with a `forecast_node`; never blocks."""
-        return list(self._outlooks.values())
+        return list(self._forecasts.values())
 
     async def write(self, setpoints: Setpoints) -> dict[str, float]:
         """Write MVs, read them back, and return what the plant holds.
@@ -252,7 +252,7 @@ class OpcUaLink:
     def _receiver(self, node: PlantNode) -> Callable[[Any], None]:
         def look_ahead(value: Any) -> None:
             if not _awaited(value):
-                self._outlooks[node.ahead_of] = outlook_of(node.ahead_of, value)
+                self._forecasts[node.ahead_of] = forecast_of(node.ahead_of, value)
 
         def receive(value: Any) -> None:
             self._heard[node.name] = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Any
 from asyncua import ua
 
 from procwm.errors import LinkRefusedError
-from procwm.plant.samples import Outlook, Quality, Sample
+from procwm.plant.samples import ForecastSample, Quality, Sample
 from procwm.plant.units import canonical_unit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,14 +104,14 @@ def sample_of(tag: str, value: Any, received_ns: int) -> Sample:
     return Sample(tag, number, quality, received_ns if source_ns is None else source_ns)
 
 
-def outlook_of(tag: str, value: Any) -> Outlook:
+def forecast_of(tag: str, value: Any) -> ForecastSample:
     """A `DataValue` that holds an array as what is known ahead of `tag`; no values where it holds none.
 
     Its time is SourceTimestamp alone: any other says when the server was asked, and makes an old one new.
     """
     held = None if value.Value is None else value.Value.Value
     values = held if isinstance(held, list) and all(isinstance(x, bool | int | float) for x in held) else ()
-    return Outlook(
+    return ForecastSample(
         tag, tuple(float(x) for x in values), quality_of(value.StatusCode), nanoseconds(value.SourceTimestamp)
     )
 

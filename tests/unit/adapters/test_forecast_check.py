@@ -1,7 +1,6 @@
 """Which forecasts of a plant count: each reason to leave one out, and what is left of one as time goes by."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,9 +9,8 @@ from opcua_doubles import FLOW, LEVEL, PUMP, STEADY, serving, tank
 
 from procwm.errors import LinkError, SpecError
 from procwm.plant.plantfile.specfile import dump_plant, parse_plant
-from procwm.plant.samples import Outlook, Quality, Sample, Setpoints
-from procwm.plant.tags import PlantSpec
-from procwm.runtime.ahead import Ahead
+from procwm.plant.samples import ForecastSample, Quality
+from procwm.runtime.forecast_check import ForecastCheck
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink
 from procwm_adapters.opcua.wire.values import opcua_time
 
@@ -23,30 +21,12 @@ WANTED = replace(LEVEL, forecast_node="ns=2;s=LT1.FC")
 PLANT = tank(tags=(WANTED, COMING, STEADY, PUMP))
 
 
-class Foreseer:
-    """A link that brings nothing but outlooks."""
-
-    spec: PlantSpec = PLANT
-
-    def __init__(self, *outlooks: Outlook) -> None:
-        self._outlooks = outlooks
-
-    def drain(self) -> Sequence[Sample]:
-        return ()
-
-    async def write(self, setpoints: Setpoints) -> Setpoints:
-        return setpoints
-
-    def outlooks(self) -> Sequence[Outlook]:
-        return self._outlooks
-
-
-def flow(*values: float, quality: Quality = Quality.GOOD, made_ns: int | None = NOW) -> Outlook:
-    return Outlook("FT1.PV", values, quality, made_ns)
+def flow(*values: float, quality: Quality = Quality.GOOD, made_ns: int | None = NOW) -> ForecastSample:
+    return ForecastSample("FT1.PV", values, quality, made_ns)
 
 
 @pytest.mark.parametrize(
-    ("outlook", "why"),
+    ("reported", "why"),
     [
         (flow(1.0, 2.0, quality=Quality.BAD), "its quality is Bad"),
         (flow(1.0, 2.0, quality=Quality.UNCERTAIN), "its quality is Uncertain"),
@@ -59,36 +39,38 @@ def flow(*values: float, quality: Quality = Quality.GOOD, made_ns: int | None = 
         (flow(1.0, 2.0, made_ns=NOW - 2 * SECOND), "it is over: it was made at .* for 2 intervals"),
     ],
 )
-def test_a_forecast_not_to_be_trusted_counts_for_nothing_and_is_told_once(outlook: Outlook, why: str) -> None:
-    ahead = Ahead(PLANT)
-    forecast, told = ahead.known(Foreseer(outlook), NOW, asked=())
+def test_a_forecast_not_to_be_trusted_counts_for_nothing_and_is_told_once(
+    reported: ForecastSample, why: str
+) -> None:
+    check = ForecastCheck(PLANT)
+    forecast, told = check.known((reported,), NOW, asked=())
     assert forecast == {}
     assert told[0] == "forecast of LT1.PV not used: there is none"
     with pytest.raises(AssertionError, match=f"^forecast of FT1.PV not used: {why}$"):
         raise AssertionError(told[1])
-    assert ahead.known(Foreseer(outlook), NOW, asked=()) == ({}, [])
+    assert check.known((reported,), NOW, asked=()) == ({}, [])
 
 
 def test_a_forecast_is_moved_up_as_time_goes_by_and_told_when_it_begins_and_ends_to_count() -> None:
-    ahead, link = Ahead(tank(tags=(LEVEL, COMING, STEADY, PUMP))), Foreseer(flow(1.0, 2.0, 3.0))
-    forecast, told = ahead.known(link, NOW, asked=())
+    check, samples = ForecastCheck(tank(tags=(LEVEL, COMING, STEADY, PUMP))), (flow(1.0, 2.0, 3.0),)
+    forecast, told = check.known(samples, NOW, asked=())
     assert forecast == {"FT1.PV": (1.0, 2.0, 3.0)}
     assert told == ["forecast of FT1.PV taken up: 1, 2, 3, made at 2025-10-09T08:53:20Z"]
-    assert ahead.known(link, NOW + SECOND + 1, asked=()) == ({"FT1.PV": (2.0, 3.0)}, [])
-    assert ahead.known(link, NOW + 2 * SECOND, asked=())[0] == {"FT1.PV": (3.0,)}
-    forecast, told = ahead.known(link, NOW + 3 * SECOND, asked=())
+    assert check.known(samples, NOW + SECOND + 1, asked=()) == ({"FT1.PV": (2.0, 3.0)}, [])
+    assert check.known(samples, NOW + 2 * SECOND, asked=())[0] == {"FT1.PV": (3.0,)}
+    forecast, told = check.known(samples, NOW + 3 * SECOND, asked=())
     assert forecast == {}
     assert told[0].startswith("forecast of FT1.PV not used: it is over")
 
 
 def test_a_setpoint_given_at_run_time_goes_before_the_setpoints_to_come() -> None:
-    link = Foreseer(Outlook("LT1.PV", (9.0, 8.0), Quality.GOOD, NOW), flow(1.0))
-    assert Ahead(PLANT).known(link, NOW, asked=())[0] == {"LT1.PV": (9.0, 8.0), "FT1.PV": (1.0,)}
-    assert Ahead(PLANT).known(link, NOW, asked={"LT1.PV"})[0] == {"FT1.PV": (1.0,)}
+    samples = (ForecastSample("LT1.PV", (9.0, 8.0), Quality.GOOD, NOW), flow(1.0))
+    assert ForecastCheck(PLANT).known(samples, NOW, asked=())[0] == {"LT1.PV": (9.0, 8.0), "FT1.PV": (1.0,)}
+    assert ForecastCheck(PLANT).known(samples, NOW, asked={"LT1.PV"})[0] == {"FT1.PV": (1.0,)}
 
 
 def test_a_link_that_brings_no_forecasts_leaves_the_plant_without() -> None:
-    assert Ahead(PLANT).known(object(), NOW, asked=())[0] == {}
+    assert ForecastCheck(PLANT).known((), NOW, asked=())[0] == {}
 
 
 def test_only_cvs_and_dvs_have_a_forecast_and_the_plant_file_keeps_it() -> None:
@@ -111,7 +93,7 @@ async def test_an_array_on_a_server_is_brought_with_its_quality_and_the_time_tha
         spec = tank(url, tags=(LEVEL, COMING, STEADY, PUMP))
         async with OpcUaLink(spec, publishing_s=0.05) as link:
             node = server.get_node("ns=2;s=FT1.FC")
-            assert await brought(link) == Outlook("FT1.PV", (1.0, 2.5), Quality.GOOD, NOW)
+            assert await brought(link) == ForecastSample("FT1.PV", (1.0, 2.5), Quality.GOOD, NOW)
             bad = ua.StatusCode(ua.StatusCodes.BadDeviceFailure)
             await node.write_value(ua.DataValue(array, StatusCode=bad, SourceTimestamp=opcua_time(NOW)))
             while (found := await brought(link)).quality is Quality.GOOD:
@@ -120,12 +102,12 @@ async def test_an_array_on_a_server_is_brought_with_its_quality_and_the_time_tha
             assert {sample.tag for sample in link.drain()} <= set(TAGS)
 
 
-async def brought(link: OpcUaLink) -> Outlook:
+async def brought(link: OpcUaLink) -> ForecastSample:
     async with asyncio.timeout(10):
         while True:
             await asyncio.sleep(0.02)
-            for outlook in link.outlooks():
-                return outlook
+            for reported in link.forecasts():
+                return reported
 
 
 @pytest.mark.parametrize(
