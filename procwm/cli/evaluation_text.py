@@ -9,7 +9,11 @@ from procwm.cli.output import emit_table
 
 
 def emit_evaluation(found: Mapping[str, Any]) -> None:
-    """Tables and sentences on stdout, the verdict last; `found` is `Evaluation.as_dict()`."""
+    """Tables and sentences on stdout, last the verdict and what to do next.
+
+    Args:
+        found: `Evaluation.as_dict()`.
+    """
     from procwm.report import words
 
     leads = list(found["nrmse"])
@@ -28,7 +32,8 @@ def emit_evaluation(found: Mapping[str, Any]) -> None:
         typer.echo(f"surprised in {found['surprised']:.2%} of the intervals")
     if (seen := words.seen_before(found["seen"])) is not None:
         typer.echo(seen)
-    typer.echo(f"{found['moments']} moments; {found['verdict']}")
+    typer.echo(f"{found['moments']} moments; {found['verdict']}: {found['reason']}")
+    typer.echo(f"next: {found['next']}")
 
 
 def _gain(gain: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,8 @@
 """Commands about models: train, evaluate, guardrail, replay."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from procwm.cli.plants import PlantFile
 from procwm.cli.simulated_plants import Json, Seed
 from procwm.errors import ArtifactError, SpecError
 from procwm.plant.plantfile.specfile import load_plant
+from procwm.world.fitness import VERDICT, Fitness, kept_verdict
 
 if TYPE_CHECKING:
     from procwm.world.model import WorldModel
@@ -33,8 +35,11 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0) -> None:
-    """Learn a world model. An interrupted training goes on where it stopped when called again."""
+def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0, json: Json = False) -> None:
+    """Learn a world model. An interrupted training goes on where it stopped when called again.
+
+    Exit 1 where the model is not fit for anything; it is kept all the same.
+    """
     from procwm.data.log import read_log
     from procwm.learning.train import Progress
     from procwm.learning.train import train as learn
@@ -53,22 +58,43 @@ def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0) -> N
         model = learn(plant, log, seed=seed, checkpoint=checkpoint, progress=told)
     model.metrics[_LOGS] = [str(path.resolve()) for path in logs]
     model.save(out)
-    learned = f"learned from {words.duration(log.hours)} of log"
-    typer.echo(f"{out}: {learned}; {model.metrics['validation']['verdict']}")
+    verdict = model.metrics[VERDICT]
+    if json:
+        emit_json({"model": str(out), "hours": log.hours, "notes": model.metrics["notes"], **verdict})
+    else:
+        learned = f"learned from {words.duration(log.hours)} of log"
+        typer.echo(f"{out}: {learned}; {verdict['verdict']}: {verdict['reason']}")
+        typer.echo(f"next: {verdict['next']}")
+    _exit_unfit(verdict)
 
 
 def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:
-    """Score a model on logs it was not learned from, beside simpler ones, and say what it is fit for."""
+    """Score a model on logs it was not learned from, beside simpler ones, and say what it is fit for.
+
+    The verdict is kept with the model, for `procwm run`, where the logs showed what the MVs do and the model
+    was not learned from them. Exit 1 where it is not fit for anything.
+    """
     from procwm.data.log import read_log
     from procwm.learning.evaluation.evaluate import evaluate as score
     from procwm.world.storage.model_files import load_model
 
     model = load_model(model_dir)
-    found = score(model, read_log(logs, model.plant)).as_dict()
+    scores = score(model, read_log(logs, model.plant))
+    found = scores.as_dict()
     if json:
         emit_json(found)
-        return
-    emit_evaluation(found)
+    else:
+        emit_evaluation(found)
+    if scores.counts(kept_verdict(model.metrics)):
+        model.metrics[VERDICT] = scores.verdict.as_dict()
+        model.save(model_dir)
+    _exit_unfit(found)
+
+
+def _exit_unfit(verdict: Mapping[str, Any]) -> None:
+    """End with exit code 1 where a model is not fit for anything."""
+    if verdict["verdict"] == Fitness.NOTHING:
+        raise typer.Exit(1)
 
 
 def _refuse_foreign(out: Path) -> None:

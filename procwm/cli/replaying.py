@@ -41,7 +41,7 @@ def replayed(
     }
     how = [
         f"Log: {words.duration(log.hours)}, {', '.join(path.name for path in logs)}.",
-        f"Model: {scores.verdict}.",
+        f"Model: {scores.verdict.sentence}.",
     ]
     if (sentence := words.seen_before(scores.seen)) is not None:
         how.append(sentence)

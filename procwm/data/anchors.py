@@ -6,8 +6,9 @@ from jaxtyping import Int64
 from procwm.data.window import Grid
 from procwm.plant.tags import PlantSpec, names_of
 
-SHORTEST_HISTORY, SHORTEST_HORIZON = 8, 20
-"""Rows before and after a moment, the moment itself among the former, that a model needs at the least."""
+SHORTEST_HISTORY, SHORTEST_HORIZON, LONGEST_HORIZON = 8, 20, 60
+"""Rows before and after a moment, the moment itself among the former, that a model needs at the least, and
+the most rows after it that one is learned over."""
 LEAST_MOMENTS = 64
 """Fewer moments than this teach nothing that would hold on another day."""
 _LEAST_VALID = 0.5

@@ -7,8 +7,10 @@ from enum import StrEnum
 import numpy as np
 
 from procwm.data.anchors import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
+from procwm.data.answer_time import slow_answers
 from procwm.data.cadence import default_hold_s
 from procwm.data.excitation import ExcitationVerdict, excitation
+from procwm.data.feedback_moves import feedback_moves
 from procwm.data.screening import Reason, Screening, screen
 from procwm.data.series import Log, iso_utc
 from procwm.data.shutdown import shutdown_sentences, without_shutdowns
@@ -16,7 +18,8 @@ from procwm.data.window import Grid, WindowRule, grid
 from procwm.plant.tags import PlantSpec, Role
 
 _BAD_SHARE = 0.05
-_SHORTEST_INTERVALS = 500
+SHORTEST_INTERVALS = 500
+"""A log of fewer control intervals is short."""
 _COARSE = 5.0
 
 
@@ -70,9 +73,11 @@ def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
         tags=plant.names, interval_s=plant.interval_s, history=1, hold_s=default_hold_s(plant, log)
     )
     rows = grid(log, rule)
+    run = without_shutdowns(rows, plant)
     found = [
         *check_plant(plant),
-        *_excitation(without_shutdowns(rows, plant), plant),
+        *_excitation(run, plant),
+        *_answers(run, plant),
         *_screened(screen(log, plant), plant),
         *_shutdowns(rows, plant),
         *_gaps(rows, plant),
@@ -90,6 +95,15 @@ def _excitation(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
     }
     for found in excitation(rows, plant):
         yield Finding(severity=severity[found.verdict], tag=found.tag, sentence=found.sentence)
+
+
+def _answers(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
+    """MVs that a loop moves, and CVs that answer later than any horizon sees."""
+    for moved in feedback_moves(rows, plant):
+        yield Finding(severity=Severity.WARNING, tag=moved.mv, sentence=moved.sentence)
+    for slow in slow_answers(rows, plant):
+        severity = Severity.WARNING if slow.unseen else Severity.NOTE
+        yield Finding(severity=severity, tag=slow.cv, sentence=slow.sentence)
 
 
 def _screened(screening: Screening, plant: PlantSpec) -> Iterator[Finding]:
@@ -130,7 +144,7 @@ def _gaps(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
             sentence=f"the log is too short: without its last fifth, {len(rows)} control intervals hold "
             f"fewer than {LEAST_MOMENTS} moments with {around} intervals around them that miss nothing",
         )
-    elif len(rows) < _SHORTEST_INTERVALS:
+    elif len(rows) < SHORTEST_INTERVALS:
         yield Finding(
             severity=Severity.WARNING,
             tag=None,

@@ -126,7 +126,7 @@ def report_of(outcome: DemoResult, summary: Mapping[str, Any]) -> ControlReport:
             f"Log: {outcome.log_hours:.1f} h of routine operation, recorded through OPC UA: operators "
             "stepping setpoints, disturbances, noise, dropouts; no test signal.",
             f"Model: windows of {model.rule.history} rows, predictions over {model.horizon}; "
-            f"{outcome.scores.verdict}.",
+            f"{outcome.scores.verdict.sentence}.",
             f"Control: {summary['intervals']} intervals of {plant.interval_s:g} s through OPC UA, every "
             "write read back. The other controllers ran on the same simulated plant in process; the same "
             "moves give the same trajectory either way.",

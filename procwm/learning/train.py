@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from procwm.data.answer_time import slow_answers
 from procwm.data.series import Log
 from procwm.errors import LogError
 from procwm.learning.calibration.band_widening import learned_uncertainty
@@ -19,10 +20,12 @@ from procwm.learning.calibration.surprise_limits import learned_surprise
 from procwm.learning.config import TrainingConfig
 from procwm.learning.dataset.moments import visited
 from procwm.learning.dataset.stopwatch import Stopwatch
+from procwm.learning.evaluation.effect_objections import effect_objections
 from procwm.learning.evaluation.evaluate import score
+from procwm.learning.evaluation.log_objections import log_objections
 from procwm.learning.evaluation.traces import TRACES, traces
 from procwm.learning.identification.preparation import Material, Prepared, prepare
-from procwm.learning.identification.response_error import response_error
+from procwm.learning.identification.response_error import response_error, with_unseen
 from procwm.learning.optimisation.checkpoint import read_checkpoint, write_checkpoint
 from procwm.learning.optimisation.gradient_descent import Optimisation, part_of
 from procwm.learning.optimisation.learning_objective import Trainee
@@ -33,6 +36,7 @@ from procwm.plant.plantfile.plant_fingerprint import plant_fingerprint
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.cloud import cloud_of
 from procwm.world.conformal import band
+from procwm.world.fitness import VERDICT
 from procwm.world.model import WorldModel
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.threads import one_thread
@@ -194,7 +198,7 @@ class _Training:
             if uncertainty is not None:
                 model.uncertainty = uncertainty.times(width / model.scaler.part(model.output_names)[1])
         with phase("step responses"):
-            model.doubt = response_error(prepared.whole)
+            model.doubt = _doubt(plant, whole)
         with phase("surprise"):
             model.surprise = learned_surprise(
                 held_out,
@@ -204,7 +208,8 @@ class _Training:
                 whole.part.grid,
             )
         with phase("evaluation"):
-            validation = score(held_out, prepared.validation.grid).as_dict()
+            against = (*log_objections(whole.part.grid, plant), *effect_objections(model))
+            scores = score(held_out, prepared.validation.grid, against=against)
         model.metrics = {
             "seed": seed,
             "steps": config.steps,
@@ -217,7 +222,8 @@ class _Training:
             "latent": whole.latent,
             "training_moments": len(prepared.training.part.moments),
             "notes": list(notes),
-            "validation": validation,
+            "validation": scores.as_dict(),
+            VERDICT: scores.verdict.as_dict(),
         }
         return model
 
@@ -249,6 +255,14 @@ def assembled(
         reference=material.reference,
         ensemble=ensemble,
     ).finished()
+
+
+def _doubt(plant: PlantSpec, whole: Material) -> Tensor:
+    """Standard error of the scaled step responses, whole where the answer comes after any horizon."""
+    late = {(slow.mv, slow.cv) for slow in slow_answers(whole.part.grid, plant) if slow.unseen}
+    unseen = [[(mv.name, output.name) in late for output in plant.outputs] for mv in plant.mvs]
+    response = whole.reference.step_response(len(plant.mvs), whole.horizon)
+    return with_unseen(response_error(whole), response, torch.tensor(unseen))
 
 
 def _identity(plant: PlantSpec, log: Log, passive: Log | None, seed: int, config: TrainingConfig) -> str:

@@ -69,6 +69,26 @@ def corrected(
     return left
 
 
+def known_biases(
+    arriving: Float[np.ndarray, "row lead output"], share: Float[np.ndarray, "lead output"]
+) -> Float[np.ndarray, "row lead output"]:
+    """What the controller takes for its error at every lead, by the row at which it does so.
+
+    As the controller does it, but for its clipping of outliers.
+
+    Args:
+        arriving: errors by the row that they arrive at; NaN where nothing was predicted or measured.
+        share: of a new error that is believed.
+    """
+    found = np.empty_like(arriving)
+    bias, count = np.zeros(share.shape), np.zeros(share.shape)
+    for row, errors in enumerate(arriving):
+        bias = bias + gain(share, count) * np.nan_to_num(errors - bias)
+        count += np.isfinite(errors)
+        found[row] = bias
+    return found
+
+
 @torch.no_grad()
 def arriving_errors(model: WorldModel, rows: Grid) -> Float[np.ndarray, "row horizon output"]:
     """Scaled errors by the row they arrive at and their lead; NaN where nothing was predicted or measured."""

@@ -1,7 +1,7 @@
 """How well a model predicts a log, beside persistence and a linear model, and whether it is sound."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.data.excitation import excitation
 from procwm.data.series import Log, TagSeries
 from procwm.data.shutdown import running
 from procwm.data.window import Grid
@@ -19,13 +18,21 @@ from procwm.learning.calibration.band_widening import Doubts, doubts
 from procwm.learning.calibration.feedback import corrected
 from procwm.learning.calibration.surprise_limits import surprises
 from procwm.learning.dataset.tensors import LogTensors, scattered
+from procwm.learning.evaluation.correction import as_corrected, consecutive
+from procwm.learning.evaluation.diagnosis import Diagnosis
 from procwm.learning.evaluation.diagnostics import collapse, shuffled
+from procwm.learning.evaluation.effect_objections import effect_objections
 from procwm.learning.evaluation.gains import gains
+from procwm.learning.evaluation.log_objections import log_objections
+from procwm.learning.evaluation.objection import Objection
 from procwm.learning.evaluation.scoring import LEADS, MOST_MOMENTS, Scoring, scoring
+from procwm.learning.evaluation.soundness import Errors
 from procwm.learning.evaluation.traces import TRACES, share_seen
-from procwm.learning.evaluation.verdict import Diagnosis, Fitness, judged
+from procwm.learning.evaluation.verdict import judged
 from procwm.learning.evaluation.whiteness import Whiteness, whiteness
+from procwm.plant.tags import PlantSpec
 from procwm.world.conformal import BAND_COVERAGE
+from procwm.world.fitness import Verdict
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 
@@ -40,6 +47,8 @@ class Evaluation:
         moments: how many predictions were scored at each lead.
         nrmse, persistence, linear: by lead in intervals, error divided by the standard deviation in this
             log, mean over the CVs; `linear` is empty where the model carries no linear reference.
+        corrected: the model's own with the correction that the controller applies, on stretches of
+            neighbouring moments; the verdict goes by these.
         by_output: the model's own, by lead and output.
         coverage: share of the CVs within the model's band, by lead; no entry where the band is not known.
         half_width: of the band, by lead and output, engineering units.
@@ -47,8 +56,7 @@ class Evaluation:
         surprised: share of rows that are further from what was expected than ordinary operation brings once
             a day; NaN where the model does not know.
         diagnosis: what it is worth apart from its errors.
-        fitness: what the model may be used for.
-        reason: why, as a sentence.
+        verdict: what the model may be used for, why, and what to do next.
         seen: share of the log's rows that the model was learned from, where errors say little of another
             day; NaN where that is not known.
     """
@@ -57,20 +65,23 @@ class Evaluation:
     nrmse: Mapping[int, float]
     persistence: Mapping[int, float]
     linear: Mapping[int, float]
+    corrected: Mapping[int, float]
     by_output: Mapping[int, Mapping[str, float]]
     coverage: Mapping[int, float]
     half_width: Mapping[int, Mapping[str, float]]
     doubts: Mapping[int, Doubts]
     surprised: float
     diagnosis: Diagnosis
-    fitness: Fitness
-    reason: str
+    verdict: Verdict
     seen: float = math.nan
 
-    @property
-    def verdict(self) -> str:
-        """One plain sentence."""
-        return f"{self.fitness}: {self.reason}"
+    def counts(self, kept: Verdict | None) -> bool:
+        """Whether the verdict is to replace the one that is `kept` with the model.
+
+        A log that did not test the model says nothing against it, and one that it was learned from nothing
+        for it; where there is no verdict yet, any is better.
+        """
+        return kept is None or (self.verdict.tested and not self.seen > 0.0)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: leads become text."""
@@ -79,6 +90,7 @@ class Evaluation:
             "nrmse": _text_keys(self.nrmse),
             "persistence": _text_keys(self.persistence),
             "linear": _text_keys(self.linear),
+            "corrected": _text_keys(self.corrected),
             "by_output": {str(lead): dict(errors) for lead, errors in self.by_output.items()},
             "band": {
                 "coverage_target": BAND_COVERAGE,
@@ -89,8 +101,7 @@ class Evaluation:
             "surprised": self.surprised if math.isfinite(self.surprised) else None,
             "seen": self.seen if math.isfinite(self.seen) else None,
             **self.diagnosis.as_dict(),
-            "fitness": self.fitness.value,
-            "verdict": self.verdict,
+            **self.verdict.as_dict(),
         }
 
 
@@ -108,62 +119,59 @@ def evaluate(model: WorldModel, log: Log, truth: Mapping[str, TagSeries] | None 
     """
     rows = running(log, model.plant, model.rule)
     seen = share_seen(model.metrics.get(TRACES), log, rows.time_ns)
-    return replace(score(model, rows, truth), seen=seen)
+    against = (*log_objections(rows, model.plant), *effect_objections(model))
+    return replace(score(model, rows, truth, against), seen=seen)
 
 
 @torch.no_grad()
-def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None = None) -> Evaluation:
-    """The same for a log that is on the control grid already."""
+def score(
+    model: WorldModel,
+    rows: Grid,
+    truth: Mapping[str, TagSeries] | None = None,
+    against: Iterable[Objection] = (),
+) -> Evaluation:
+    """The same for a log that is on the control grid already.
+
+    Args:
+        against: what is known to speak against the model besides.
+    """
     plant, held_to = model.plant, scoring(model, rows, truth)
-    moments, tensors, horizon = held_to.moments, held_to.tensors, held_to.horizon
-    cvs = len(plant.cvs)
+    moments, tensors = held_to.moments, held_to.tensors
     leads = tuple(sorted({*LEADS, model.horizon}))
-    window = tensors.windows(moments)
-    future = tensors.future(moments, horizon)
-    latent = model.encode(window)
-    predictions = {
-        "model": model.readout(model.imagine(latent, future.mv, future.dv)),
-        "persistence": tensors.values[moments][:, None, tensors.output_columns].expand(-1, horizon, -1),
+    predictions = _predictions(model, held_to, moments)
+    errors = _errors(predictions, held_to, moments, leads)
+    mean = _over_cvs(errors, plant)
+    # A running correction takes neighbouring moments; few moments are neighbours anyway.
+    following = consecutive(held_to)
+    raw = predictions if len(following) == len(moments) else _predictions(model, held_to, following)
+    used = {
+        name: predicted
+        if name == "persistence"
+        else as_corrected(predicted, held_to, following, model.feedback, leads)
+        for name, predicted in raw.items()
     }
-    if not bool(torch.isfinite(predictions["model"]).all()):
-        raise TrainingError("the model's predictions of this log are not finite: it is not fit for anything")
-    if isinstance(model.reference, LinearDynamics):
-        predictions["linear"] = model.reference.predict(window, future.mv, future.dv)
-    errors = {
-        name: {lead: held_to.nrmse(rows_of, lead) for lead in leads} for name, rows_of in predictions.items()
-    }
-    mean = {
-        name: {lead: float(error[:cvs].mean()) for lead, error in by_lead.items()}
-        for name, by_lead in errors.items()
-    }
+    judged_by = _errors(used, held_to, following, leads)
     known_leads = [k for k in leads if k <= model.horizon and np.isfinite(model.half_width[k - 1]).all()]
     few = scattered(moments, _DIAGNOSED)
 
     def missed(predicted: Float[Tensor, "moment horizon output"]) -> Float[Tensor, " lead"]:
         within = [lead for lead in leads if lead <= model.horizon]
-        return torch.stack([held_to.nrmse(predicted, lead, few)[:cvs].mean() for lead in within])
+        return torch.stack([held_to.nrmse(predicted, lead, few)[: len(plant.cvs)].mean() for lead in within])
 
     diagnosis = Diagnosis(
-        collapse=collapse(latent, tensors.values[moments], rows.rule.tags),
+        collapse=collapse(model.encode(tensors.windows(moments)), tensors.values[moments], rows.rule.tags),
         gains=gains(model, tensors, few, held_to.spread),
         shuffled=shuffled(model, tensors, few, missed),
         whiteness=_whiteness(model, tensors, held_to.found[:MOST_MOMENTS]),
     )
-    by_output = {
-        name: {
-            lead: dict(zip(model.output_names, error.tolist(), strict=True))
-            for lead, error in by_lead.items()
-        }
-        for name, by_lead in errors.items()
-    }
-    together = {frozenset((mv.tag, *mv.together)) for mv in excitation(rows, plant) if mv.together}
-    fitness, reason = judged(plant, mean, by_output, diagnosis, together)
+    as_used = _over_cvs(judged_by, plant)
     return Evaluation(
         moments=len(moments),
         nrmse=mean["model"],
         persistence=mean["persistence"],
         linear=mean.get("linear", {}),
-        by_output=by_output["model"],
+        corrected=as_used["model"],
+        by_output=errors["model"],
         coverage={lead: _covered(model, predictions["model"], held_to, lead) for lead in known_leads},
         half_width={
             lead: dict(zip(model.output_names, model.half_width[lead - 1].tolist(), strict=True))
@@ -172,9 +180,53 @@ def score(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None =
         doubts=doubts(model, rows, leads),
         surprised=_surprised(model, rows),
         diagnosis=diagnosis,
-        fitness=fitness,
-        reason=reason,
+        verdict=judged(plant, as_used, judged_by, diagnosis, against),
     )
+
+
+def _predictions(
+    model: WorldModel, held_to: Scoring, moments: Int[Tensor, " moment"]
+) -> dict[str, Float[Tensor, "moment step output"]]:
+    """What the model, persistence and, where there is one, the linear model foresee at `moments`, scaled."""
+    log = held_to.tensors
+    window, future = log.windows(moments), log.future(moments, held_to.horizon)
+    found = {
+        "model": model.readout(model.imagine(model.encode(window), future.mv, future.dv)),
+        "persistence": log.values[moments][:, None, log.output_columns].expand(-1, held_to.horizon, -1),
+    }
+    if not bool(torch.isfinite(found["model"]).all()):
+        raise TrainingError("the model's predictions of this log are not finite: it is not fit for anything")
+    if isinstance(model.reference, LinearDynamics):
+        found["linear"] = model.reference.predict(window, future.mv, future.dv)
+    return found
+
+
+def _errors(
+    predictions: Mapping[str, Float[Tensor, "moment step output"]],
+    held_to: Scoring,
+    moments: Int[Tensor, " moment"],
+    leads: Sequence[int],
+) -> dict[str, dict[int, dict[str, float]]]:
+    """Normalised, by model, lead and output."""
+    names = held_to.names
+    return {
+        name: {
+            lead: dict(zip(names, held_to.nrmse(predicted, lead, moments).tolist(), strict=True))
+            for lead in leads
+        }
+        for name, predicted in predictions.items()
+    }
+
+
+def _over_cvs(errors: Errors, plant: PlantSpec) -> dict[str, dict[int, float]]:
+    """Mean over the CVs, by model and lead."""
+    return {
+        name: {
+            lead: math.fsum(of[tag.name] for tag in plant.cvs) / len(plant.cvs)
+            for lead, of in by_lead.items()
+        }
+        for name, by_lead in errors.items()
+    }
 
 
 def _surprised(model: WorldModel, rows: Grid) -> float:

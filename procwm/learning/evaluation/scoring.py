@@ -32,6 +32,7 @@ class Scoring:
         found: every row that a prediction can be made at.
         moments: those of them that are scored.
         horizon: rows of a prediction.
+        names: of the outputs.
         target, known: values due by row and output, and where there is one.
         spread: standard deviation of each output in this log.
     """
@@ -41,6 +42,7 @@ class Scoring:
     found: Int[Tensor, " moment"]
     moments: Int[Tensor, " moment"]
     horizon: int
+    names: tuple[str, ...]
     target: Float[Tensor, "row output"]
     known: Float[Tensor, "row output"]
     spread: Float[Tensor, " output"]
@@ -89,6 +91,7 @@ def scoring(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None
         found=found,
         moments=scattered(found, MOST_MOMENTS),
         horizon=horizon,
+        names=model.output_names,
         target=target,
         known=known,
         spread=_spread(model, target, known, len(model.plant.cvs)),

@@ -14,7 +14,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from procwm.data.anchors import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
+from procwm.data.anchors import (
+    LEAST_MOMENTS,
+    LONGEST_HORIZON,
+    SHORTEST_HISTORY,
+    SHORTEST_HORIZON,
+    enough,
+)
 from procwm.data.window import Grid
 from procwm.learning.config import TrainingConfig
 from procwm.learning.dataset.parts import Part, part, passive_part, with_history
@@ -47,7 +53,6 @@ EXTRA_LATENTS = (0, 1, 2, 3, 4, 6, 8, 10, 12)
 SPARE_LATENTS = 2
 """Above the fewest that linear models need, for what they do not see."""
 MOST_LATENTS = 16
-LONGEST_HORIZON = 60
 FOLDS = 4
 MOST_SCORED = 512
 """Moments of a fold that models are compared on."""

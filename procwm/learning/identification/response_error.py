@@ -8,7 +8,7 @@ error holds that change too, as far as a linear model cannot follow it.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from procwm.learning.identification.preparation import Material
@@ -40,3 +40,17 @@ def response_error(material: Material) -> Float[Tensor, "horizon mv output"]:
     size, most = (part.square().mean(dim=(0, 2), keepdim=True).sqrt() for part in (error, whole))
     told: Tensor = error * (most / size.clamp(min=1e-12)).clamp(max=1.0)
     return told
+
+
+def with_unseen(
+    error: Float[Tensor, "horizon mv output"],
+    response: Float[Tensor, "horizon mv output"],
+    unseen: Bool[Tensor, "mv output"],
+) -> Float[Tensor, "horizon mv output"]:
+    """`error` where the outputs that answer an MV only after the horizon are not known to answer at all.
+
+    What a model has of such an answer is made of what MVs that stand for long have to do with themselves, and
+    stretches of the log agree on that.
+    """
+    found: Tensor = torch.where(unseen, torch.maximum(error, response.abs()), error)
+    return found

@@ -1,0 +1,25 @@
+"""Which effects of MVs a model's log shows at all."""
+
+import numpy as np
+from jaxtyping import Bool
+
+from procwm.world.linear import LinearDynamics
+from procwm.world.model import WorldModel
+
+SURE = 2.0
+"""Standard errors that a step response has to be away from nothing."""
+
+
+def shown_effects(model: WorldModel) -> Bool[np.ndarray, "mv output"]:
+    """Whether the interval of an output's step response to an MV, within the horizon, leaves out zero.
+
+    The root mean squares over the rows of the response and of its standard error are compared. Where nothing
+    is known of the errors, every effect is taken to be shown.
+    """
+    shape = (len(model.plant.mvs), len(model.output_names))
+    if model.doubt is None or not isinstance(model.reference, LinearDynamics):
+        return np.ones(shape, dtype=np.bool_)
+    response = model.reference.step_response(shape[0], model.horizon)
+    size, error = (part.square().mean(dim=0).sqrt() for part in (response, model.doubt))
+    shown: Bool[np.ndarray, "mv output"] = (size > SURE * error).cpu().numpy()
+    return shown
