@@ -4,7 +4,9 @@ A PI or PID controller of one CV `y` moves by
 
     u(t) - u(t - 1) = a y(t) + b y(t - 1) + c y(t - 2) + d
 
-while its setpoint stays. Moves that such a law explains hold nothing that did not come from the CV, and a
+while its setpoint stays, where `y(t)` may be known a row later only. What the plant does to `y` inverted
+explains moves as well, however they came about, but not from the past of `y`, which a loop's moves follow
+from for the most part. Moves that such a law explains hold nothing that did not come from the CV, and a
 model of them confuses the loop with the plant (Box and MacGregor, The analysis of closed-loop dynamic-
 stochastic systems, Technometrics 16 (1974), 391-398). An operator's steps, or changes of the loop's
 setpoint, are no such law's.
@@ -20,10 +22,13 @@ from procwm.plant.tags import PlantSpec
 
 _EXPLAINED = 0.8
 """Share of the moves' mean square that a loop explains: what is left is noise that the log did not catch."""
-_LAGS = 3
-_MOVING = 0.25
+_BLOCKS = {1: 0.6, 3: 0.2, 6: 0.2}
+"""Rows that are averaged, since a loop sees more samples, and other noise, than the log; and the share that
+the past of the CV has to foretell, which it does of no more than half of moves that come by chance."""
+_LAGS = 4
+_MOVING = 0.5
 """Share of the intervals in which a loop moves its MV; operators move one seldom."""
-_LEAST_ROWS = 100
+_LEAST_MOVES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,24 +64,41 @@ def feedback_moves(rows: Grid, plant: PlantSpec) -> tuple[FeedbackMoves, ...]:
 
 def _explained(rows: Grid, mv: str, cv: str) -> float:
     """Share of the mean square of `mv`'s moves that the present and past of `cv` explain."""
-    moves, answered = [], []
+    u = rows.column(mv)
+    moved = np.diff(u[np.isfinite(u)]) != 0.0
+    if moved.sum() < max(_MOVING * len(moved), 1.0):
+        return 0.0
+    shares = [0.0]
+    for block, least in _BLOCKS.items():
+        moves, answered = _averaged(rows, mv, cv, block)
+        if _share(moves, answered[:, :-1]) >= least:
+            shares.append(_share(moves, answered))
+    return max(shares)
+
+
+def _averaged(
+    rows: Grid, mv: str, cv: str, block: int
+) -> tuple[Float64[np.ndarray, " move"], Float64[np.ndarray, "move lag"]]:
+    """Moves of `mv` between averages of `block` rows, and averages of `cv` up to then, the oldest first."""
+    moves, answered = [np.zeros(0)], [np.zeros((0, _LAGS))]
     for stretch in rows.stretches:
-        u, y = rows.column(mv)[stretch], rows.column(cv)[stretch]
-        if len(u) > _LAGS:
+        count = (stretch.stop - stretch.start) // block
+        if count >= _LAGS:
+            columns = np.stack([rows.column(name)[stretch][: count * block] for name in (mv, cv)])
+            u, y = columns.reshape(2, count, block).mean(axis=2)
             moves.append(np.diff(u)[_LAGS - 2 :])
             answered.append(np.lib.stride_tricks.sliding_window_view(y, _LAGS))
-    if not moves:
-        return 0.0
-    return _share(np.concatenate(moves), np.concatenate(answered))
+    return np.concatenate(moves), np.concatenate(answered)
 
 
-def _share(moves: Float64[np.ndarray, " row"], answered: Float64[np.ndarray, "row lag"]) -> float:
+def _share(moves: Float64[np.ndarray, " move"], answered: Float64[np.ndarray, "move lag"]) -> float:
+    """Share of the mean square of `moves` that least squares on `answered` explains."""
     known = np.isfinite(moves) & np.isfinite(answered).all(axis=1)
     moves, answered = moves[known], answered[known]
-    if len(moves) < _LEAST_ROWS or np.mean(moves != 0.0) < _MOVING:
+    if len(moves) < _LEAST_MOVES:
         return 0.0
     moves = moves - moves.mean()
     answered = answered - answered.mean(axis=0)
     coefficients, *_ = np.linalg.lstsq(answered, moves, rcond=None)
     left = moves - answered @ coefficients
-    return float(1.0 - (left @ left) / max(float(moves @ moves), 1e-300))
+    return float(1.0 - (left @ left) / max(float(moves @ moves), np.finfo(float).tiny))

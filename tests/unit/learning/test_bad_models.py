@@ -10,10 +10,11 @@ import torch
 
 from procwm.data.series import Log, TagSeries
 from procwm.errors import SpecError, TrainingError
-from procwm.learning.evaluation.evaluate import Evaluation, Fitness, evaluate
+from procwm.learning.evaluation.evaluate import Evaluation, evaluate
 from procwm.learning.evaluation.whiteness import whiteness
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import exact_model
+from procwm.world.fitness import Fitness
 from procwm.world.model import WorldModel
 
 ROWS = 1200
@@ -68,7 +69,7 @@ def verdict(wrong: WorldModel) -> Evaluation:
 
 def test_the_right_model_is_fit_for_control_and_nothing_speaks_against_it() -> None:
     found = verdict(model(spec=plant(raises=("heat", "level"))))
-    assert found.fitness is Fitness.CONTROL, found.reason
+    assert found.verdict.fitness is Fitness.CONTROL, found.verdict.reason
     for gain in found.diagnosis.gains:
         assert gain.logged == pytest.approx(gain.foreseen, abs=gain.error)
     assert found.diagnosis.shuffled.moves > 3.0
@@ -81,28 +82,28 @@ def test_a_model_that_ignores_the_mvs_is_not_fit() -> None:
     found = verdict(model(np.zeros((2, 2))))
     assert found.nrmse[20] < found.persistence[20], "errors alone do not tell"
     assert found.diagnosis.shuffled.moves == 1.0
-    assert found.fitness is Fitness.NOTHING
-    assert "it ignores the MVs" in found.reason
+    assert found.verdict.fitness is Fitness.NOTHING
+    assert "it ignores the MVs" in found.verdict.reason
 
 
 def test_a_gain_of_the_wrong_sign_is_not_fit_however_small_its_part_in_the_error() -> None:
     found = verdict(model(INPUT * [[1.0, 1.0], [1.0, -1.0]]))
     assert found.nrmse[20] < 0.6 * found.persistence[20], "errors alone do not tell"
-    assert found.fitness is Fitness.NOTHING
-    assert "feed has the wrong sign: it moves level by -" in found.reason
+    assert found.verdict.fitness is Fitness.NOTHING
+    assert "feed has the wrong sign: it moves level by -" in found.verdict.reason
 
 
 def test_a_gain_of_the_wrong_size_is_fit_for_advice_only() -> None:
     found = verdict(model(INPUT * [[1.0, 1.0], [1.0, 3.5]]))
-    assert found.fitness is Fitness.ADVICE
-    assert "feed moves level by +" in found.reason
+    assert found.verdict.fitness is Fitness.ADVICE
+    assert "feed moves level by +" in found.verdict.reason
 
 
 def test_mvs_that_move_only_together_are_fit_for_advice_only() -> None:
     found = evaluate(model(), log(tied=True))
-    assert found.fitness is Fitness.ADVICE
+    assert found.verdict.fitness is Fitness.ADVICE
     assert (
-        found.reason
+        found.verdict.reason
         == "feed and steam move only together in this log, so what each of them does was not tested"
     )
 
@@ -116,8 +117,8 @@ def test_a_collapsed_latent_is_not_fit_although_it_predicts_as_well() -> None:
         small.readout.weight *= 1e4
     found = verdict(small)
     assert found.nrmse == pytest.approx(verdict(model()).nrmse)
-    assert found.fitness is Fitness.NOTHING
-    assert "collapsed" in found.reason
+    assert found.verdict.fitness is Fitness.NOTHING
+    assert "collapsed" in found.verdict.reason
 
 
 @pytest.mark.parametrize("part", ["predictor.linear.weight", "encoder.linear.weight", "readout.bias"])
@@ -136,9 +137,9 @@ def test_errors_that_the_controllers_correction_leaves_for_long_are_fit_for_advi
     heat, level = found.diagnosis.whiteness
     assert heat.foretold > 0.8
     assert level.foretold < 0.1
-    assert found.fitness is Fitness.ADVICE
-    assert "errors of heat one interval ahead last" in found.reason
-    assert "level" not in found.reason
+    assert found.verdict.fitness is Fitness.ADVICE
+    assert "errors of heat one interval ahead last" in found.verdict.reason
+    assert "level" not in found.verdict.reason
     quick.feedback.fill_(0.4)
     assert evaluate(quick, log(load=0.5)).diagnosis.whiteness[0].foretold < 0.3
 
@@ -156,18 +157,18 @@ def test_the_effect_on_a_cv_is_judged_however_its_analysers_cycle_falls_on_the_h
 
 def test_the_plant_file_knows_better_than_a_model_with_another_sign() -> None:
     found = verdict(model(spec=plant(lowers=("level",))))
-    assert found.fitness is Fitness.NOTHING
+    assert found.verdict.fitness is Fitness.NOTHING
     assert (
         "by the plant file steam lowers level; in the model it does not at 100% of the moments"
-        in found.reason
+        in found.verdict.reason
     )
 
 
 def test_what_a_log_without_moves_does_not_show_is_not_held_against_a_model() -> None:
     found = evaluate(model(), log(load=1.0, still=True))
     assert all(gain.share == 0.0 for gain in found.diagnosis.gains)
-    assert "MVs do not move in this log, so what they do was not tested" in found.reason
-    assert found.fitness is Fitness.ADVICE
+    assert "MVs do not move in this log, so what they do was not tested" in found.verdict.reason
+    assert found.verdict.fitness is Fitness.ADVICE
 
 
 def test_white_errors_are_told_from_coloured_ones_by_the_statistic_of_ljung_and_box() -> None:

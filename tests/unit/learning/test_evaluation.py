@@ -8,9 +8,10 @@ from learning_cases import PLANT, Record, record, trained
 from procwm.data.series import Log, TagSeries
 from procwm.errors import LogError
 from procwm.learning.evaluation.diagnostics import collapse
-from procwm.learning.evaluation.evaluate import Fitness, evaluate
+from procwm.learning.evaluation.evaluate import evaluate
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import exact_model
+from procwm.world.fitness import Fitness
 
 TEST = Record(600, seed=7)
 
@@ -18,7 +19,7 @@ TEST = Record(600, seed=7)
 def test_a_trained_model_is_far_ahead_of_persistence() -> None:
     evaluation = evaluate(trained(), TEST.log)
     assert evaluation.nrmse[20] < 0.2 * evaluation.persistence[20]
-    assert evaluation.fitness is not Fitness.NOTHING
+    assert evaluation.verdict.fitness is not Fitness.NOTHING
 
 
 def test_errors_against_the_truth_leave_out_the_noise_of_the_measurement() -> None:
@@ -49,7 +50,7 @@ def test_gains_have_the_plants_signs_and_sizes() -> None:
 def test_an_exact_model_has_no_error() -> None:
     plant = PLANT
     rng = np.random.default_rng(0)
-    rows = 400
+    rows = 600
     u, level, pressure = np.empty(rows), np.empty(rows), np.empty(rows)
     y, p = 5.0, 3.0
     for row in range(rows):
@@ -75,14 +76,14 @@ def test_an_exact_model_has_no_error() -> None:
     evaluation = evaluate(model, log)
     assert max(evaluation.nrmse.values()) < 1e-9
     assert evaluation.linear == {}
-    assert evaluation.verdict.startswith("fit for control: at 20 intervals its error is 0.000")
+    assert evaluation.verdict.sentence.startswith("fit for control: at 20 intervals its error is 0.000")
 
 
 def test_a_model_that_predicts_nonsense_is_not_fit() -> None:
     model = exact_model(PLANT, state_matrix=-np.eye(2), input_matrix=np.zeros((2, 1)))
     evaluation = evaluate(model, TEST.log)
-    assert evaluation.fitness is Fitness.NOTHING
-    assert "no better than persistence" in evaluation.verdict
+    assert evaluation.verdict.fitness is Fitness.NOTHING
+    assert "no better than persistence" in evaluation.verdict.reason
 
 
 def test_a_cv_that_cannot_be_foreseen_does_not_hide_behind_the_others() -> None:
@@ -111,8 +112,8 @@ def test_a_cv_that_cannot_be_foreseen_does_not_hide_behind_the_others() -> None:
     evaluation = evaluate(model, log)
     last = max(evaluation.nrmse)
     assert evaluation.nrmse[last] < evaluation.persistence[last]
-    assert evaluation.fitness is Fitness.ADVICE
-    assert evaluation.reason.startswith("purity cannot be foreseen: ")
+    assert evaluation.verdict.fitness is Fitness.ADVICE
+    assert evaluation.verdict.reason.startswith("purity cannot be foreseen: ")
 
 
 def test_a_log_too_short_to_score_is_refused() -> None:

@@ -64,7 +64,7 @@ def test_a_shutdown_is_not_learned_and_is_told() -> None:
 
 def test_a_shutdown_does_not_decide_how_good_a_model_is() -> None:
     found, usual = (evaluate(trained(), log) for log in (stopped(), Record(ROWS, seed=5).log))
-    assert found.fitness is usual.fitness
+    assert found.verdict.fitness is usual.verdict.fitness
     assert found.nrmse[8] == pytest.approx(usual.nrmse[8], rel=0.1)
 
 
