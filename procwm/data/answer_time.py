@@ -30,7 +30,7 @@ _MUCH = 0.3
 _SETTLED = 0.1
 """Of the whole effect: within this of its end an answer has settled."""
 _STILL_COMES = 0.15
-"""Of the whole effect: where the last quarter of what is looked back over does more, the answer has no end."""
+"""Of what the strongest quarter of the blocks does: where the last one does more, the answer goes on."""
 _WANTED = 40
 """Intervals that an answer should settle in."""
 _ROUND_S = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
@@ -119,8 +119,8 @@ def _judged(
         effect(_NEAR, _BLOCKS),
         effect(0, _BLOCKS),
     )
-    late, _ = effect(_BLOCKS - _NEAR, _BLOCKS)
-    settles = abs(late) < _STILL_COMES * abs(whole)
+    quarters = np.abs(response.reshape(_BLOCKS // _NEAR, _NEAR).sum(axis=1))
+    settles = quarters[-1] < _STILL_COMES * quarters.max()
     if abs(far) < _SURE * far_error or not settles:
         return None
     unseen = abs(near) < max(_SURE * near_error, _SETTLED * abs(far))

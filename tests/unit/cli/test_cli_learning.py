@@ -73,7 +73,7 @@ def test_an_evaluation_ends_in_a_verdict(made: Path, capsys: pytest.CaptureFixtu
     capsys.readouterr()
     assert run(["evaluate", str(made / "model"), str(made / "later.csv")]) == 0
     said = capsys.readouterr().out
-    assert "fit" in said.strip().splitlines()[-1]
+    assert "fit" in said.strip().splitlines()[-2]
     assert all(f"{cv} per {mv}" in said for cv in ("LT1.PV", "LT2.PV") for mv in ("P1.SP", "P2.SP"))
     assert "times as large with the moves of other moments" in said
 
