@@ -16,7 +16,7 @@ from procwm.planning.objective import Objective, objective
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.solution import Stop
 from procwm.planning.sqp import SequentialProgram
-from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyTargets
+from procwm.planning.steady_state import STEADY_SHARE, NoSteadyState, SteadyTargets
 from procwm.planning.transcription import Affine, transcribe
 from procwm.planning.warm_start import shifted
 from procwm.world.model import WorldModel
@@ -134,9 +134,9 @@ class EnsemblePlanner:
             self._steady[problem.horizon] = SteadyTargets(self._resting, problem.horizon)
         layer = self._steady[problem.horizon]
         several = replace(problem, latent=np.tile(problem.latent, len(self._models)))
-        found = layer.sought(several, warm_start, deadline=deadline)
-        if found is None:
-            return problem, (LEFT_OUT,)
+        found = layer.continued(several, warm_start, deadline=deadline)
+        if isinstance(found, NoSteadyState):
+            return problem, (found,)
         unsafe = np.asarray(found.unsafe.reshape(len(self._models), -1).any(axis=0))
         names = self._models[0].output_names, self.guard_names
         return found.laid_over(problem), tuple(replace(found, unsafe=unsafe).notes(*names))

@@ -78,16 +78,16 @@ class LatentTrajectory:
     @cached_property
     def cv_slope(self) -> Float[np.ndarray, "horizon output knot_mv"]:
         """Outputs by knots."""
-        slope: np.ndarray = self.transcript.readout.weight @ self._latent_slope
+        slope: np.ndarray = self.transcript.readout.weight @ self.latent_slope
         return slope
 
     @cached_property
     def guard_slope(self) -> Float[np.ndarray, "horizon guard knot_mv"]:
         """Guardrails by knots."""
-        slopes: list[np.ndarray] = [head.jacobian @ self._latent_slope for head in self._heads]
+        slopes: list[np.ndarray] = [head.jacobian @ self.latent_slope for head in self._heads]
         if len(slopes) == 1:
             return slopes[0]
-        none = np.zeros((len(self.latent), 0, self._latent_slope.shape[2]))
+        none = np.zeros((len(self.latent), 0, self.latent_slope.shape[2]))
         return np.concatenate((none, *slopes), axis=1)
 
     def pulled_back(
@@ -135,7 +135,7 @@ class LatentTrajectory:
         inputs = self._input_slope[:-1]
         total = _gram(inputs, self._network.curvature(costate)[:, :size, :size] @ inputs)
         for column in np.flatnonzero(by_guard.any(axis=0)) if by_guard.any() else ():
-            slope = self._latent_slope
+            slope = self.latent_slope
             total += _gram(slope, self._heads[column].curvature(by_guard[:, [column]]) @ slope)
         return np.asarray(0.5 * (total + total.T))
 
@@ -162,7 +162,14 @@ class LatentTrajectory:
         return tuple(Derivatives(layers, self.latent) for layers in self.transcript.guards)
 
     @property
-    def _latent_slope(self) -> Float[np.ndarray, "horizon latent knot_mv"]:
+    def last_transition(self) -> Float[np.ndarray, "latent latent"]:
+        """The latent state after the last interval by the one before it."""
+        transition: np.ndarray = self._step[-1, :, : self.transcript.latent]
+        return transition
+
+    @property
+    def latent_slope(self) -> Float[np.ndarray, "horizon latent knot_mv"]:
+        """Latent states by knots."""
         return self._input_slope[1:, : self.transcript.latent]
 
     @cached_property

@@ -17,7 +17,7 @@ from procwm.planning.prediction import in_single_precision
 from procwm.planning.problem import ControlProblem, Plan
 from procwm.planning.sampling import SamplingConfig
 from procwm.planning.sqp import SequentialProgram
-from procwm.planning.steady_state import LEFT_OUT, STEADY_SHARE, SteadyState, SteadyTargets
+from procwm.planning.steady_state import STEADY_SHARE, NoSteadyState, SteadyState, SteadyTargets
 from procwm.planning.transcription import transcribe
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
@@ -92,7 +92,10 @@ class MpcPlanner:
         solvers = self._built(problem.horizon)
         # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
         with np.errstate(over="ignore", invalid="ignore"), one_thread():
-            steady = solvers.steady.sought(problem, warm_start, deadline=began + STEADY_SHARE * deadline_s)
+            steady = None
+            if problem.priorities is not None:
+                until = began + STEADY_SHARE * deadline_s
+                steady = solvers.steady.continued(problem, warm_start, deadline=until)
             cycle = self._cycle(solvers, problem, steady, began, deadline_s)
             best = cycle.best_on_levels if problem.discrete else cycle.best
             plan = cycle.plan(best(warm_start))
@@ -102,16 +105,16 @@ class MpcPlanner:
         self,
         solvers: Solvers,
         problem: ControlProblem,
-        steady: SteadyState | None,
+        steady: SteadyState | NoSteadyState | None,
         began: float,
         deadline_s: float,
     ) -> PlanningCall:
         notes: tuple[str, ...] = ()
-        if steady is not None:
+        if isinstance(steady, SteadyState):
             notes = tuple(steady.notes(self._model.output_names, self._guard_names))
             problem = steady.laid_over(problem)
-        elif problem.priorities is not None:
-            notes = (LEFT_OUT,)
+        elif steady is not None:
+            notes = (steady,)
         if self._region is not None:
             problem = self._region.laid_over(problem)
         return PlanningCall(

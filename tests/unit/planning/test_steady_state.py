@@ -12,7 +12,8 @@ from procwm.planning.objective import objective
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
-from procwm.planning.steady_state import SteadyState, SteadyTargets
+from procwm.planning.ranked import Freedom, UnsolvedError
+from procwm.planning.steady_state import NoSteadyState, SteadyState, SteadyTargets
 from procwm.planning.transcription import transcribe
 from procwm.plant.tags import PlantSpec, Role, Tag, names_of
 from procwm.testing import control_problem, exact_model
@@ -57,7 +58,7 @@ def posed(model: WorldModel, y: list[float], last: list[float], **changes: Any) 
 def rest(model: WorldModel, problem: ControlProblem) -> SteadyState:
     layer = SteadyTargets(transcribe(model), problem.horizon)
     found = layer.targets(problem, problem.last_mv, deadline=np.inf)
-    assert found is not None
+    assert isinstance(found, SteadyState), found
     return found
 
 
@@ -229,7 +230,7 @@ def test_without_ranks_prices_and_resting_values_nothing_changes() -> None:
     model = plant((cv("Y", setpoint=7.0), mv("A"), mv("B")), [[2.0, 1.0]])
     problem = posed(model, [5.0], [0.0, 0.0])
     assert problem.priorities is None
-    assert SteadyTargets(transcribe(model), 20).targets(problem, problem.last_mv, deadline=np.inf) is None
+    assert MpcPlanner(model).plan(problem, warm_start=None, deadline_s=AMPLE_S).note == ""
     assert not objective(problem).rest_weight.any()
 
 
@@ -269,3 +270,116 @@ def test_the_pull_towards_rest_is_the_same_for_every_solver() -> None:
     weights = 20 + 20 / 8
     assert cost.cost(np.full((20, 1), 5.0), drawn) == pytest.approx(0.01 * 0.1**2 * weights)
     assert np.isfinite(Evaluator(model, problem).predict(drawn[None]).cost).all()
+
+
+def swinging(price: float, square: float) -> WorldModel:
+    """Y and a companion turn around each other once in 300 intervals, and lose a third of their swing in 70.
+
+    At rest Y is 5 + u, which takes about 500 intervals; the horizon is 20.
+    """
+    turn, shrink = 2.0 * np.pi / 300.0, 0.994
+    matrix = shrink * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    rest_of = np.eye(2) - matrix
+    tags = (
+        cv("Y", zone=(1.0, 9.0), price=price),
+        Tag(name="Z", role=Role.PV, range=(0.0, 10.0)),
+        mv("A", price_quadratic=square),
+    )
+    return exact_model(
+        PlantSpec(name="swing", interval_s=240.0, tags=tags),
+        state_matrix=matrix,
+        input_matrix=rest_of @ np.array([[1.0], [0.0]]),
+        offset=rest_of @ np.array([5.0, 5.0]),
+        states=("Y", "Z"),
+        horizon=20,
+    )
+
+
+@pytest.mark.parametrize("price", [-1.0, 1.0])
+def test_an_output_that_swings_slowly_keeps_its_price(price: float) -> None:
+    """min p (5 + u) + u^2 / 4 has u = -2 p, whichever way Y has just been swinging."""
+    model = swinging(price, 0.25)
+    for latent in ([5.0, 5.0], [5.0 - 2.0 * price, 5.0]):
+        problem = control_problem(
+            model, latent=model.scaler.scale(np.array(latent), ("Y", "Z")), last_mv=np.zeros(1)
+        )
+        assert rest(model, problem).mv == pytest.approx([-2.0 * price], abs=1e-2)
+
+
+def test_a_slow_swing_is_brought_to_its_economic_optimum_and_held_there_for_days() -> None:
+    """Two days of 240 s intervals; the plant gains a tenth less than the model, and rests half a unit off.
+
+    max (4.5 + 0.9 u) - u^2 / 4 has u = 1.8; with the model's own gain u = 2, which is worth 1 % less.
+    """
+    model = swinging(-1.0, 0.25)
+    planner, plan = MpcPlanner(model, iterations=3), None
+    matrix = model.predictor.linear.weight[:, :2].numpy() + np.eye(2)
+    center, width = model.scaler.part(("Y", "Z"))
+    state, last, profit = np.array([4.5, 5.0]), np.zeros(1), []
+    for _ in range(720):
+        problem = control_problem(model, latent=(state - center) / width, last_mv=last)
+        plan = planner.plan(problem, warm_start=plan, deadline_s=AMPLE_S)
+        assert plan.status.usable
+        assert plan.note == ""
+        last = plan.mv[0]
+        rests = np.array([4.5 + 0.9 * last[0], 5.0])
+        state = rests + matrix @ (state - rests)
+        profit.append(float(state[0] - last[0] ** 2 / 4.0))
+    best = 4.5 + 0.9 * 1.8 - 1.8**2 / 4.0
+    assert np.mean(profit[480:]) > 0.95 * best
+    assert np.ptp(profit[480:]) < 0.05 * best
+
+
+def test_an_output_that_integrates_is_led_to_where_it_costs_least() -> None:
+    """y' = y + 0.2 a within [2, 8]: a price below 0 is worth the high end, above 0 the low one."""
+    for options, place in (
+        ({"price": -1.0}, 8.0),
+        ({"price": 1.0}, 2.0),
+        ({"price": -1.0, "price_quadratic": 0.1}, 5.0),
+    ):
+        tags = (cv("Y", zone=(1.0, 8.0), limits=(2.0, 9.0), **options), mv("A"))
+        model = plant(tags, [[1.0]], pole=1.0, offset=0.0)
+        found = rest(model, posed(model, [5.0], [0.0]))
+        assert found.place == pytest.approx([place], abs=1e-6)
+        assert found.mv == pytest.approx([0.0], abs=1e-4)
+    tags = (cv("Y", zone=(1.0, 8.0), price=-1.0), mv("A"))
+    model = plant(tags, [[1.0]], pole=1.0, offset=0.0)
+    problem, led = run(model, posed(model, [5.0], [0.0]), 60)
+    assert led.cv[-1] == pytest.approx([8.0], abs=1e-2)
+    assert problem.last_mv == pytest.approx([0.0], abs=1e-2)
+
+
+def test_a_last_wish_that_is_not_solved_leaves_what_was_solved_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The output goes to its setpoint, though where the spare MV rests has no verified answer."""
+    model = plant((cv("Y", setpoint=7.0), mv("A"), mv("B", ideal=-1.0)), [[2.0, 1.0]])
+    grant = Freedom.grant
+
+    def refused(freedom: Freedom, matrix: np.ndarray, wish: Any, weight: np.ndarray) -> np.ndarray:
+        if matrix.shape == (1, 2) and sorted(matrix[0]) == [0.0, 1.0]:
+            raise UnsolvedError
+        return grant(freedom, matrix, wish, weight)
+
+    monkeypatch.setattr(Freedom, "grant", refused)
+    found = rest(model, posed(model, [5.0], [0.0, 0.0]))
+    assert 2.0 * found.mv[0] + found.mv[1] == pytest.approx(2.0, abs=1e-4)
+
+
+def test_the_reason_for_having_no_targets_at_rest_is_the_true_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = plant((cv("Y", setpoint=7.0, rank=1), mv("A"), mv("B")), [[2.0, 1.0]])
+    problem = posed(model, [5.0], [0.0, 0.0])
+
+    def why(posed: ControlProblem, deadline: float = np.inf) -> SteadyState | NoSteadyState:
+        return SteadyTargets(transcribe(model), 20).targets(posed, posed.last_mv, deadline=deadline)
+
+    assert why(problem, deadline=-np.inf) is NoSteadyState.LATE
+    assert why(replace(problem, latent=np.array([np.nan]))) is NoSteadyState.NOT_FINITE
+
+    def unsolved(*_: Any) -> None:
+        raise UnsolvedError
+
+    monkeypatch.setattr(Freedom, "grant", unsolved)
+    assert why(problem) is NoSteadyState.UNSOLVED
+    plan = MpcPlanner(model).plan(problem, warm_start=None, deadline_s=AMPLE_S)
+    assert plan.note == NoSteadyState.UNSOLVED
