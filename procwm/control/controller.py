@@ -2,7 +2,7 @@
 
 import threading
 import time as wall
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -47,11 +47,12 @@ class Controller:
     Args:
         plant: tags, targets and limits.
         model: a finished world model of that plant.
-        planner: `MpcPlanner(model)` where `None`.
+        planner: `MpcPlanner(model)` where `None`, by the same clock.
         mode: to start in.
         deadline_s: for the planner; half an interval, at most 1 s, where `None`.
         return_after: usable plans in a row after which a shed controller takes over again; `None` waits for
             an operator.
+        clock: seconds that have passed; what the deadline is held to and steps are timed by.
     """
 
     def __init__(
@@ -63,22 +64,25 @@ class Controller:
         mode: Mode = Mode.AUTO,
         deadline_s: float | None = None,
         return_after: int | None = 3,
+        clock: Callable[[], float] = wall.perf_counter,
     ) -> None:
         check_made_for(plant, model)
         default_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
         self.plant, self.model = plant, model
-        data_region = plant.control.data_region
-        self.planner: Planner = MpcPlanner(model, data_region=data_region) if planner is None else planner
+        if planner is None:
+            planner = MpcPlanner(model, data_region=plant.control.data_region, clock=clock)
+        self.planner: Planner = planner
         self.deadline_s = default_s if deadline_s is None else deadline_s
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
-        self.mode, self._return_after = mode, return_after
+        self.mode, self._return_after, self._clock = mode, return_after, clock
         self._deciding = Deciding(
             plant=plant,
             model=model,
             planner=self.planner,
             gate=Gate(plant=plant, guard_names=model.guard_names),
             deadline_s=self.deadline_s,
+            clock=clock,
         )
         self._perception = Perception(plant, model)
         self.identity = identity(plant, model)
@@ -200,7 +204,7 @@ class Controller:
         permits: Permits,
         forecast: Forecast,
     ) -> tuple[Decision, ControllerState]:
-        began = wall.perf_counter()
+        began = self._clock()
         state, seen = self._advanced(samples, state, time, asked)
         latent = seen.latent
         if latent is None:
@@ -269,6 +273,6 @@ class Controller:
             notes=(*seen.measured.notes, *seen.doubts, *filter(None, (seen.surprised,))),
             surprise=seen.surprise,
             sensed=seen.sensed,
-            step_s=wall.perf_counter() - began,
+            step_s=self._clock() - began,
             time_ns=seen.time_ns,
         )

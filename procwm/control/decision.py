@@ -44,7 +44,7 @@ class Decision:
         surprise: how far readings are from what the model expected, 1 being what ordinary operation reaches
             once a day; NaN where unknown. It is told, and moves nothing.
         sensed: what the model's soft sensors read, by name; none where this interval had its step already.
-        step_s: wall time of the whole step.
+        step_s: what the whole step took, by the clock.
         time_ns: of the tick, UTC.
     """
 

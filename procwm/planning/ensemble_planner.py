@@ -1,7 +1,7 @@
 """One plan for several models of a plant: their average, the worst of them, or what lies between."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +44,12 @@ class EnsemblePlanner:
     """
 
     def __init__(
-        self, models: Sequence[WorldModel], *, tail: float = 0.0, blocks: Sequence[int] | None = None
+        self,
+        models: Sequence[WorldModel],
+        *,
+        tail: float = 0.0,
+        blocks: Sequence[int] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Read the models.
 
@@ -53,6 +58,7 @@ class EnsemblePlanner:
             tail: share of the models, the worst ones, whose mean cost counts: 1 is the average of all, 0 the
                 worst case.
             blocks: intervals per block of moves; `block_lengths` of the horizon where `None`.
+            clock: seconds that have passed; what deadlines are held to.
 
         Raises:
             SpecError: the models do not belong together, or have a layer that nothing can be planned through.
@@ -71,9 +77,9 @@ class EnsemblePlanner:
         )
         self._resting = replace(self._transcript, readout=Affine(read, own.bias))
         self._steady: dict[int, SteadyTargets] = {}
-        self._models, self._blocks = models, blocks
+        self._models, self._blocks, self._clock = models, blocks, clock
         self._most = 1.0 / max(1.0, tail * len(models))
-        self._program = SequentialProgram()
+        self._program = SequentialProgram(clock=clock)
 
     @property
     def guard_names(self) -> Sequence[str]:
@@ -88,14 +94,14 @@ class EnsemblePlanner:
         Args:
             problem: this cycle's.
             warm_start: the plan of the cycle before, or `None` on a cold start.
-            deadline_s: wall time from now.
+            deadline_s: from now, by the clock.
 
         Raises:
             SpecError: an MV has levels.
         """
         if problem.discrete:
             raise SpecError("an ensemble cannot plan for MVs with levels; take MpcPlanner")
-        began = time.perf_counter()
+        began = self._clock()
         deadline = began + (1.0 - _RESERVE) * deadline_s
         many = len(self._models)
         with np.errstate(over="ignore", invalid="ignore"), one_thread():
@@ -103,7 +109,7 @@ class EnsemblePlanner:
             space = MoveSpace(move_blocks(problem.horizon, self._blocks), apart(problem, many))
             best, bound = self._search(space, objective(problem), warm_start, deadline)
         finite, cost = best.finite, float(self._risk(best, objective(problem)))
-        elapsed_s = time.perf_counter() - began
+        elapsed_s = self._clock() - began
         if not finite:
             status = PlanStatus.DIVERGED
         elif elapsed_s > deadline_s:
@@ -131,7 +137,7 @@ class EnsemblePlanner:
         if problem.priorities is None:
             return problem, ()
         if problem.horizon not in self._steady:
-            self._steady[problem.horizon] = SteadyTargets(self._resting, problem.horizon)
+            self._steady[problem.horizon] = SteadyTargets(self._resting, problem.horizon, clock=self._clock)
         layer = self._steady[problem.horizon]
         several = replace(problem, latent=np.tile(problem.latent, len(self._models)))
         found = layer.continued(several, warm_start, deadline=deadline)
@@ -152,7 +158,7 @@ class EnsemblePlanner:
         points = start.points(np.stack([space.hold] + ([] if previous is None else [previous])))
         best = min(points, key=lambda point: self._rank(point, wanted))
         for _ in range(_PROGRAMS):
-            if not best.finite or time.perf_counter() > deadline:
+            if not best.finite or self._clock() > deadline:
                 break
             foresight = Foresight(self._transcript, space, _weighted(wanted, weights))
             solution = self._program.solve(foresight, best.knots, deadline=deadline)

@@ -5,8 +5,7 @@ finds, on a cold start and where the answer is a surprise or not proven optimal;
 Every rung's answer is predicted again, and the best so far is what a deadline leaves.
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,6 +54,7 @@ class PlanningCall:
     safe and no surprise.
     """
 
+    clock: Callable[[], float]
     began: float
     deadline_s: float
     quick: WorldModel
@@ -107,26 +107,26 @@ class PlanningCall:
         schedules, predict = Schedules(problem, blocks), Evaluator(self.quick, problem).predict
         previous = None if warm_start is None else following(warm_start, problem)
         tried = schedules.first(relaxed.point.at.mv, previous)
-        began = time.perf_counter()
+        began = self.clock()
         leading = tried[predict(tried).ranking[:_LEADING]]
         best, stopped = self._on_schedules(leading), Stop.DEADLINE
-        longest = time.perf_counter() - began
-        while time.perf_counter() + longest <= self._deadline:
-            began = time.perf_counter()
+        longest = self.clock() - began
+        while self.clock() + longest <= self._deadline:
+            began = self.clock()
             tried = schedules.around(np.concatenate((best.point.at.mv[None], leading)))
             leading = tried[predict(tried).ranking[:_LEADING]]
             found = self._on_schedules(leading)
             if not found.rank < best.rank:
                 stopped = Stop.LEVELS
                 break
-            best, longest = found, max(longest, time.perf_counter() - began)
+            best, longest = found, max(longest, self.clock() - began)
         return replace(best, stopped=stopped, optimality=None)
 
     def _on_schedules(self, schedules: Float[np.ndarray, "batch horizon mv"]) -> Candidate:
         """The best of several schedules, each with the other MVs planned for it; at least the first."""
         found: list[Candidate] = []
         for schedule in schedules:
-            if found and time.perf_counter() > self._deadline:
+            if found and self.clock() > self._deadline:
                 break
             space = replace(self.space, schedule=schedule)
             foresight = Foresight(self.foresight.transcript, space, self.foresight.objective)
@@ -151,7 +151,7 @@ class PlanningCall:
         self, knots: Mapping[str, Float[np.ndarray, "knot mv"]], solution: Solution | None = None
     ) -> Candidate:
         """The best of one or more candidates, as the model predicts them."""
-        began = time.perf_counter()
+        began = self.clock()
         if len(knots) > 1:
             # All of them at once, and remembered one by one.
             self.foresight.points(np.array(list(knots.values())))
@@ -164,7 +164,7 @@ class PlanningCall:
             )
             for rung, one in knots.items()
         ]
-        self.check_s = max(self.check_s, time.perf_counter() - began)
+        self.check_s = max(self.check_s, self.clock() - began)
         return min(found, key=lambda candidate: candidate.rank)
 
     def _better(self, best: Candidate, other: Candidate) -> Candidate:
@@ -181,6 +181,7 @@ class PlanningCall:
             np.random.default_rng(self.seed),
             deadline=self._deadline,
             config=self.sampling,
+            clock=self.clock,
         )
         return self._checked({"sampling": self.searched.knots}) if self.searched.finite else None
 
@@ -197,7 +198,7 @@ class PlanningCall:
 
     def _ipopt(self, best: Candidate) -> Candidate:
         """The reference program's answer near `best`; guardrails give way where that is unsafe."""
-        if not best.point.finite or time.perf_counter() > self._deadline:
+        if not best.point.finite or self.clock() > self._deadline:
             return best
         solution = self.solvers.ipopt.solve(
             self.space,
@@ -210,13 +211,13 @@ class PlanningCall:
 
     @property
     def _deadline(self) -> float:
-        """Of `time.perf_counter()`, for everything but the last check."""
+        """Of the clock, for everything but the last check."""
         return self.began + self.deadline_s - max(_RESERVE * self.deadline_s, 2.0 * self.check_s)
 
     def plan(self, best: Candidate) -> Plan:
         """`best` with its status."""
         active = self._active(best.optimality.multipliers) if best.optimality is not None else ()
-        elapsed_s = time.perf_counter() - self.began
+        elapsed_s = self.clock() - self.began
         status = self._status(best, elapsed_s)
         return Plan(
             status=status,

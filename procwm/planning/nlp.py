@@ -11,6 +11,7 @@ those of `Objective`, and the program is smooth where the objective has kinks in
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import casadi as ca
@@ -37,7 +38,13 @@ _STOPPED = {
 class Program:
     """The program for one model and one horizon, built once; everything else may change every cycle."""
 
-    def __init__(self, transcript: Transcript, blocks: MoveBlocks) -> None:
+    def __init__(
+        self,
+        transcript: Transcript,
+        blocks: MoveBlocks,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._transcript, self._blocks = transcript, blocks
         sizes = {
             "knots": (transcript.mv, len(blocks.lengths)),
@@ -53,7 +60,7 @@ class Program:
             "p": ca.vertcat(*(ca.vec(value) for value in self._parameters.values())),
             **self._expressions(),
         }
-        self._watch = _Watch(problem["x"].numel(), problem["g"].numel(), problem["p"].numel())
+        self._watch = _Watch(clock, *(problem[part].numel() for part in "xgp"))
         self._solver = ca.nlpsol("program", "ipopt", problem, _options(self._watch))
 
     def _declare_parameters(self) -> dict[str, Any]:
@@ -115,7 +122,7 @@ class Program:
             space: limits of the MVs, and the problem.
             objective: what to minimise.
             start: knots to begin from, engineering units.
-            deadline: of `time.perf_counter()`; the last iterate is returned when it is near.
+            deadline: of the clock; the last iterate is returned when it is near.
             recover: whether guardrails give way at a cost, for a state from which they cannot be kept.
         """
         problem, transcript = space.problem, self._transcript
@@ -196,14 +203,14 @@ def _projection(
 class _Watch(ca.Callback):
     """Stops IPOPT when another iteration like the longest so far would pass the deadline."""
 
-    def __init__(self, variables: int, constraints: int, parameters: int) -> None:
+    def __init__(self, clock: Callable[[], float], variables: int, constraints: int, parameters: int) -> None:
         ca.Callback.__init__(self)
-        self._sizes = variables, constraints, parameters
+        self._clock, self._sizes = clock, (variables, constraints, parameters)
         self.begin(np.inf)
         self.construct("watch", {})
 
     def begin(self, deadline: float) -> None:
-        self._deadline, self._before, self._longest = deadline, time.perf_counter(), 0.0
+        self._deadline, self._before, self._longest = deadline, self._clock(), 0.0
 
     def get_n_in(self) -> int:
         return int(ca.nlpsol_n_out())
@@ -223,7 +230,7 @@ class _Watch(ca.Callback):
         return ca.Sparsity.dense(size.get(ca.nlpsol_out(index), parameters), 1)
 
     def eval(self, arguments: Any) -> list[float]:
-        now = time.perf_counter()
+        now = self._clock()
         self._longest = max(self._longest, now - self._before)
         self._before = now
         return [float(now + self._longest > self._deadline)]

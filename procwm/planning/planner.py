@@ -1,7 +1,7 @@
 """The planner: what is built once for a model, and what is done in every cycle."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +39,7 @@ class MpcPlanner:
         sampling: SamplingConfig | None = None,
         data_region: bool = False,
         iterations: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Read the model and build its programs.
 
@@ -51,6 +52,7 @@ class MpcPlanner:
             iterations: of real-time plans: the last plan is improved by at most so many, and what is left to
                 gain is left to the next cycle, unless a guardrail would be broken or the cost is a surprise.
                 `None` goes on until the optimality conditions hold.
+            clock: seconds that have passed; what deadlines are held to.
 
         Raises:
             SpecError: the model has a layer that a program cannot be written through, or does not know where
@@ -58,7 +60,7 @@ class MpcPlanner:
         """
         if iterations is not None and iterations < 1:
             raise SpecError(f"iterations is {iterations}; a plan takes at least 1")
-        self._model, self._seed, self._lengths = model, seed, blocks
+        self._model, self._seed, self._lengths, self._clock = model, seed, blocks, clock
         self._sampling, self._iterations = sampling or SamplingConfig(), iterations
         self._transcript, self._quick = transcribe(model), in_single_precision(model)
         self._planned, self._region = self._transcript, _data_region(model) if data_region else None
@@ -82,13 +84,13 @@ class MpcPlanner:
         Args:
             problem: this cycle's.
             warm_start: the plan of the cycle before, or `None` on a cold start.
-            deadline_s: wall time from now.
+            deadline_s: from now, by the clock.
 
         Raises:
             SpecError: the problem's axes are not those of the model.
         """
         _check_axes(self._model, problem)
-        began = time.perf_counter()
+        began = self._clock()
         solvers = self._built(problem.horizon)
         # A diverging candidate overflows; it is recognised by what comes out, not by a warning on the way.
         with np.errstate(over="ignore", invalid="ignore"), one_thread():
@@ -118,6 +120,7 @@ class MpcPlanner:
         if self._region is not None:
             problem = self._region.laid_over(problem)
         return PlanningCall(
+            clock=self._clock,
             began=began,
             deadline_s=deadline_s,
             quick=self._quick,
@@ -135,9 +138,9 @@ class MpcPlanner:
             blocks = move_blocks(horizon, self._lengths)
             self._solvers[horizon] = Solvers(
                 blocks=blocks,
-                steady=SteadyTargets(self._transcript, horizon),
-                sqp=SequentialProgram(),
-                ipopt=Program(self._planned, blocks),
+                steady=SteadyTargets(self._transcript, horizon, clock=self._clock),
+                sqp=SequentialProgram(clock=self._clock),
+                ipopt=Program(self._planned, blocks, clock=self._clock),
             )
         return self._solvers[horizon]
 

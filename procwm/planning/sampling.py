@@ -6,6 +6,7 @@ samples moves, not positions, so that candidates look like what a plant is reall
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,7 @@ def search(
     *,
     deadline: float,
     config: SamplingConfig | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Search:
     """The best of many candidates, every one of them within hard limits.
 
@@ -71,15 +73,16 @@ def search(
         space: limits of the MVs.
         starts: candidates of the first round; the search is drawn around the first of them.
         generator: of all randomness.
-        deadline: of `time.perf_counter()`; no round is begun that would pass it.
+        deadline: of `clock`; no round is begun that would pass it.
         config: how hard to search.
+        clock: seconds that have passed.
     """
     config = config or SamplingConfig()
     mean, spread = block_moves(space, starts[0]), first_spread(space)
     best, tried, excluded, finite = starts, 0, 0, False
     count, longest = config.candidates, 0.0
     for turn in range(config.rounds):
-        began = time.perf_counter()
+        began = clock()
         if began + longest > deadline:
             break
         noise = coloured_noise(generator, count, spread.shape, config.colour)
@@ -97,7 +100,7 @@ def search(
             mean = config.momentum * mean + (1 - config.momentum) * elites.mean(axis=0)
             spread = config.momentum * spread + (1 - config.momentum) * elites.std(axis=0)
         count = max(2 * config.elites, int(count / config.decay))
-        longest = max(longest, time.perf_counter() - began)
+        longest = max(longest, clock() - began)
     return Search(best[0], finite, tried, excluded)
 
 

@@ -9,6 +9,7 @@ and Wright, Numerical Optimization (2006), chapter 18; the condensed form is tha
 """
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -40,8 +41,8 @@ def negligible(cost: float) -> float:
 class SequentialProgram:
     """The program of `nlp.Program`, recovery excepted, with the knots as its only variables."""
 
-    def __init__(self) -> None:
-        self._longest_s = 0.0
+    def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock, self._longest_s = clock, 0.0
 
     def solve(
         self,
@@ -56,14 +57,14 @@ class SequentialProgram:
         Args:
             foresight: the problem.
             start: knots to begin from, engineering units.
-            deadline: of `time.perf_counter()`; no iteration is begun that would pass it.
+            deadline: of the clock; no iteration is begun that would pass it.
             iterations: after which a plan that keeps guardrails is good enough.
         """
         search = _Search(foresight)
         point, damping = foresight.point(start), 0.0
         optimality, guards, costate = None, np.zeros_like(point.guard), None
         for iteration in range(ITERATIONS):
-            began = time.perf_counter()
+            began = self._clock()
             if began + self._longest_s > deadline:
                 # One slow iteration must not keep later cycles from trying.
                 self._longest_s *= 0.8
@@ -90,7 +91,7 @@ class SequentialProgram:
             if iteration + 1 >= iterations and point.violation == 0.0:
                 return Solution(point.knots, Stop.ITERATIONS, iteration + 1, optimality)
             damping = damping / 10.0 if damping > _DAMPING[0] else 0.0
-            self._longest_s = max(0.8 * self._longest_s, time.perf_counter() - began)
+            self._longest_s = max(0.8 * self._longest_s, self._clock() - began)
         return Solution(point.knots, Stop.ITERATIONS, ITERATIONS, optimality)
 
 

@@ -13,7 +13,7 @@ led to where it costs least within its zone and limits.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -111,9 +111,11 @@ def _beside(missed: float) -> str:
 class SteadyTargets:
     """The layer for one model and horizon."""
 
-    def __init__(self, transcript: Transcript, horizon: int) -> None:
+    def __init__(
+        self, transcript: Transcript, horizon: int, *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._transcript, self._rows = transcript, _HORIZONS * horizon
-        self._longest_s = 0.0
+        self._clock, self._longest_s = clock, 0.0
 
     def continued(
         self, problem: ControlProblem, warm_start: Plan | None, *, deadline: float
@@ -131,7 +133,7 @@ class SteadyTargets:
         Args:
             problem: with priorities.
             start: MVs to linearise at first.
-            deadline: of `time.perf_counter()`; no linearisation is begun that would pass it.
+            deadline: of the clock; no linearisation is begun that would pass it.
         """
         asked = problem.priorities
         assert asked is not None
@@ -140,7 +142,7 @@ class SteadyTargets:
         mv, found = start.clip(problem.mv_low, problem.mv_high), None
         why = NoSteadyState.LATE
         for _ in range(_ITERATIONS):
-            began = time.perf_counter()
+            began = self._clock()
             if began + self._longest_s > deadline:
                 # One slow linearisation must not keep later cycles from trying.
                 self._longest_s *= 0.8
@@ -156,7 +158,7 @@ class SteadyTargets:
                 break
             change = found.mv - mv
             mv = found.mv
-            self._longest_s = max(0.8 * self._longest_s, time.perf_counter() - began)
+            self._longest_s = max(0.8 * self._longest_s, self._clock() - began)
             if (np.abs(change) <= _SETTLED * problem.mv_span).all():
                 break
             if (np.abs(change) >= (_FARTHEST - _SETTLED) * problem.mv_span).any():

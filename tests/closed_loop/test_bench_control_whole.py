@@ -5,8 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hand_clock import HandClock
 
 from procwm.comparison import learned
+from procwm.control.controller import Controller
 from procwm.learning.config import TrainingConfig
 from procwm.learning.train import train
 from procwm_studies.control import control
@@ -20,6 +22,7 @@ def test_every_controller_runs_the_same_plant_and_is_scored_in_both_files(
 ) -> None:
     monkeypatch.setattr(learned, "train", partial(train, config=SHORT))
     monkeypatch.setattr(control, "INTERVALS", 12)
+    monkeypatch.setattr(control, "Controller", partial(Controller, clock=HandClock()))
     monkeypatch.setattr(control, "HELD_OUT_HOURS", 1.0)
     monkeypatch.setattr(
         control, "offsets", lambda *_, **__: {"LT1.PV": Offset(setpoint=0.0, load=0.0, noise_sd=0.02)}

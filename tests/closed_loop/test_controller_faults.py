@@ -76,7 +76,7 @@ def test_a_diverging_model_never_reaches_the_plant(weight: float) -> None:
     spec = plant_spec()
     model = model_of(spec, horizon=200 if weight == 50.0 else 10)
     model.predictor.linear.weight[:, :2] = weight
-    run = Loop(loop().plant, Controller(spec, model, planner=StubPlanner(stepping(1.0, 0.0))))
+    run = loop(spec, model=model, planner=StubPlanner(stepping(1.0, 0.0)))
     run.plant.x = np.array([55.0, 52.0])
     run.run(HISTORY + 2)
     assert last(run).setpoints is None
@@ -90,7 +90,7 @@ def test_an_encoder_that_fails_never_reaches_the_plant() -> None:
     model = model_of(spec)
     model.encoder.linear.bias[:] = np.nan
     planner = StubPlanner(stepping(1.0, 0.0))
-    run = Loop(loop().plant, Controller(spec, model, planner=planner)).run(HISTORY + 2)
+    run = loop(spec, model=model, planner=planner).run(HISTORY + 2)
     assert last(run).reason == "the model's state is not finite"
     assert not planner.problems
     assert run.moves[-1].tolist() == [50.0, 50.0]
@@ -99,7 +99,7 @@ def test_an_encoder_that_fails_never_reaches_the_plant() -> None:
 def test_a_lie_about_the_guardrail_is_found_out() -> None:
     spec = plant_spec()
     planner = StubPlanner(moving(8.0, 8.0))
-    run = Loop(loop().plant, Controller(spec, model_of(spec, guard_above=55.0, horizon=5), planner=planner))
+    run = loop(spec, model=model_of(spec, guard_above=55.0, horizon=5), planner=planner)
     run.run(HISTORY + 6)
     assert run.levels[:, 0].max() <= 55.0
     assert "guardrail high level is predicted at" in last(run).reason
@@ -108,10 +108,10 @@ def test_a_lie_about_the_guardrail_is_found_out() -> None:
 
 def test_a_late_plan_is_not_used() -> None:
     planner = StubPlanner(stepping(1.0, 0.0))
-    run = Loop(
-        loop().plant, Controller(plant_spec(), model_of(plant_spec()), planner=planner, deadline_s=0.01)
+    controller = Controller(
+        plant_spec(), model_of(plant_spec()), planner=planner, deadline_s=0.01, clock=planner.clock
     )
-    run.run(HISTORY)
+    run = Loop(loop().plant, controller).run(HISTORY)
     moved = run.moves[-1, 0]
     assert moved > 50.0
     planner.took_s = 0.05

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 from linear_loop import HISTORY, Loop, loop, model_of, plant_spec
 
 from procwm.control.controller import Controller
@@ -51,7 +52,7 @@ def test_a_state_read_back_from_bytes_gives_the_same_decision_to_the_last_bit(ru
     assert restored.to_bytes() == run.state.to_bytes()
     assert restored.time_ns == run.state.time_ns
     first, _ = controller.step(samples, run.state, time=utc(now_ns))
-    second, _ = Controller(run.plant.spec, model_of(run.plant.spec), deadline_s=5.0).step(
+    second, _ = Controller(run.plant.spec, model_of(run.plant.spec), clock=HandClock()).step(
         samples, restored, time=utc(now_ns)
     )
     assert same(first, second)
@@ -111,7 +112,7 @@ def test_states_and_decisions_can_be_pickled(run: Loop) -> None:
 
 def _stepped(state: ControllerState, samples: list[Sample], now_ns: int) -> tuple[Decision, ControllerState]:
     spec = plant_spec()
-    return Controller(spec, model_of(spec), deadline_s=5.0).step(samples, state, time=utc(now_ns))
+    return Controller(spec, model_of(spec), clock=HandClock()).step(samples, state, time=utc(now_ns))
 
 
 def test_another_process_takes_the_same_decision(run: Loop) -> None:

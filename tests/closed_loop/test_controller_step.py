@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 from linear_loop import HISTORY, INTERVAL_NS, START_NS, Loop, loop, model_of, plant_spec, with_setpoint
 from stub_planners import StubPlanner, stepping
 
@@ -30,7 +31,8 @@ def filled(*, planner: StubPlanner | None = None) -> Loop:
 
 
 def test_a_mapping_of_tags_to_values_is_enough() -> None:
-    controller = Controller(plant_spec(), model_of(plant_spec()), planner=StubPlanner(stepping(1.0, -1.0)))
+    planner = StubPlanner(stepping(1.0, -1.0))
+    controller = Controller(plant_spec(), model_of(plant_spec()), planner=planner, clock=HandClock())
     state = controller.start({"V1": 50.0, "V2": 50.0})
     for tick in range(HISTORY):
         decision, state = controller.step(STEADY, state, time=at(tick))
@@ -105,7 +107,7 @@ def test_a_zone_replaces_a_setpoint_until_the_next_setpoint() -> None:
 def test_the_plant_file_may_change_its_setpoints_after_training() -> None:
     spec = with_setpoint(plant_spec(), "L2", 44.0)
     planner = StubPlanner(stepping(0.0, 0.0))
-    Loop(loop().plant, Controller(spec, model_of(plant_spec()), planner=planner)).run(HISTORY)
+    loop(spec, model=model_of(plant_spec()), planner=planner).run(HISTORY)
     assert planner.problems[-1].target[0].tolist() == [50.0, 44.0]
 
 
@@ -326,7 +328,9 @@ def test_off_reads_and_plans_nothing() -> None:
 @pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.ADVISORY])
 def test_shadow_and_advisory_show_their_move_and_write_nothing(mode: Mode) -> None:
     planner = StubPlanner(stepping(1.0, 0.0))
-    controller = Controller(plant_spec(), model_of(plant_spec()), planner=planner, mode=mode)
+    controller = Controller(
+        plant_spec(), model_of(plant_spec()), planner=planner, mode=mode, clock=HandClock()
+    )
     run = Loop(loop().plant, controller).run(HISTORY + 2)
     assert run.decisions is not None
     last = run.decisions[-1]

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from linear_loop import HISTORY, LinearPlant, Loop, model_of, plant_spec
+from linear_loop import HISTORY, Loop, loop, model_of, plant_spec
 from stub_planners import StubPlanner, stepping
 
-from procwm.control.controller import Controller
 from procwm.plant.samples import Quality, Sample
 from procwm.world.model import WorldModel
 
@@ -38,12 +37,11 @@ def _bad(tick: int, samples: list[Sample]) -> list[Sample]:
 def _believed(model: WorldModel, change: object) -> tuple[np.ndarray, np.ndarray, Loop]:
     """L1 as the planner was told it is, and as it was, while a valve opens further and further."""
     planner = StubPlanner(stepping(2.0, 0.0))
-    plant = LinearPlant(plant_spec(), change=change)  # type: ignore[arg-type]
-    run = Loop(plant, Controller(plant_spec(), model, planner=planner)).run(FAILS + LASTS + HISTORY)
+    run = loop(model=model, planner=planner, change=change).run(FAILS + LASTS + HISTORY)
     latents = np.stack([problem.latent for problem in planner.problems])
     center, width = model.scaler.part(("L1",))
     believed = latents[:, 0] * width[0] + center[0]
-    return believed, np.array(plant.levels)[-len(believed) - 1 : -1, 0], run
+    return believed, run.levels[-len(believed) - 1 : -1, 0], run
 
 
 @pytest.mark.parametrize("change", [_missing, _bad])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from asyncua import Client, ua
+from hand_clock import HandClock
 from linear_loop import START_NS, LinearPlant, Loop, model_of, plant_spec
 
 from procwm.control.controller import Controller
@@ -65,7 +66,7 @@ async def served(
 ) -> tuple[Loaded, Controller]:
     """A recorded run in simulated time, for which a client has written `values` beforehand."""
     plant = Loaded(coming())
-    controller = Controller(plant.spec, model_of(plant.spec), deadline_s=20.0)
+    controller = Controller(plant.spec, model_of(plant.spec), clock=HandClock())
     async with SimulationServer(plant) as server:
         assert server.spec.opcua is not None
         async with Client(server.spec.opcua.endpoint) as supervisor:

@@ -16,9 +16,11 @@ import pytest_asyncio
 from asyncua import Client, ua
 from asyncua.crypto.permission_rules import User
 from asyncua.server.address_space import AddressSpace
+from hand_clock import HandClock
 from linear_loop import HISTORY, LinearPlant, model_of, plant_spec
 from prometheus_client.parser import text_string_to_metric_families
 from stub_planners import StubPlanner, plan_of, stepping
+from waiting import PATIENCE_S, until
 
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
@@ -97,16 +99,12 @@ class Served:
         return [text for cycle in self.cycles for text in cycle.events if text.startswith("request")]
 
 
-async def until(happens: Any, *, within_s: float = 20.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not happens():
-            await asyncio.sleep(0.01)
-
-
 def controller_of(mode: Mode) -> Controller:
     spec = plant_spec()
     planner = StubPlanner(stepping(1.0, 0.0))
-    return Controller(spec, model_of(spec, guard_above=80.0), planner=planner, mode=mode, deadline_s=5.0)
+    return Controller(
+        spec, model_of(spec, guard_above=80.0), planner=planner, mode=mode, clock=HandClock(reading_s=1e-3)
+    )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -369,7 +367,7 @@ async def test_a_server_that_stands_still_holds_no_cycle_up(held: Served) -> Non
     await held.run(1)
     assert held.server._loop is not None
     held.server._loop.call_soon_threadsafe(gate.wait)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         summary = await run(
             held.plant,
             held.plant,
@@ -449,6 +447,6 @@ async def test_metrics_listen_on_this_machine_alone_and_a_port_in_use_is_told() 
 
 
 def fetch(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         return answer.read().decode()

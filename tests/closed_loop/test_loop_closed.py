@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 from linear_loop import Dynamics, Loop, loop, model_of, plant_spec
 
 from procwm.control.controller import Controller
@@ -86,7 +87,7 @@ def test_a_plant_beyond_its_guardrail_is_brought_back_not_left_there() -> None:
 def test_a_restart_is_bumpless() -> None:
     run = loop(noise=NOISE).run(6).run(25, setpoints={"L1": 62.0})
     last_mv = dict(zip(("V1", "V2"), run.plant.mv.tolist(), strict=True))
-    again = Loop(run.plant, Controller(plant_spec(), model_of(plant_spec()), deadline_s=5.0))
+    again = Loop(run.plant, Controller(plant_spec(), model_of(plant_spec()), clock=HandClock()))
     again.state = again.controller.start(last_mv)
     before = len(run.plant.moves)
     again.run(15, setpoints={"L1": 62.0})

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 from linear_loop import HISTORY, LinearPlant, model_of, plant_spec
 from stub_planners import StubPlanner, stepping
 
@@ -60,7 +61,7 @@ async def go(
 ) -> tuple[RunSummary, list[Cycle]]:
     spec = plant_spec()
     controller = Controller(
-        spec, model_of(spec), planner=planner or StubPlanner(stepping(1.0, 0.0)), mode=mode, deadline_s=5.0
+        spec, model_of(spec), planner=planner or StubPlanner(stepping(1.0, 0.0)), mode=mode, clock=HandClock()
     )
     cycles: list[Cycle] = []
     summary = await run(plant, plant, controller, intervals=intervals, on_cycle=cycles.append, **options)

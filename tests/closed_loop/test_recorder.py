@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hand_clock import HandClock
 from linear_loop import HISTORY, LinearPlant, model_of, plant_spec
 from pyarrow import ipc
 from stub_planners import StubPlanner, stepping
@@ -27,7 +28,7 @@ async def record(directory: Path, *, killed: Path | None = None) -> LinearPlant:
     """Record a run; `killed` becomes what the directory held when the process could have died."""
     spec = plant_spec()
     plant = LinearPlant(spec, noise=0.1)
-    controller = Controller(spec, model_of(spec), planner=StubPlanner(stepping(1.0, 0.0)), deadline_s=5.0)
+    controller = Controller(spec, model_of(spec), planner=StubPlanner(stepping(1.0, 0.0)), clock=HandClock())
     with Recorder(directory, spec) as recorder:
         await run(plant, plant, controller, intervals=CYCLES, recorder=recorder)
         if killed is not None:
@@ -59,7 +60,7 @@ async def test_what_soft_sensors_read_is_in_every_decision_that_looked_at_the_pl
         network[0].weight.copy_(width * model.readout.weight[:1])
         network[0].bias.copy_(width * model.readout.bias[:1] + center)
     sensing = model.with_sensor(SensorHead(name="seen", network=network, half_width=1.0, coverage=0.9))
-    controller = Controller(spec, sensing, planner=StubPlanner(stepping(1.0, 0.0)), deadline_s=5.0)
+    controller = Controller(spec, sensing, planner=StubPlanner(stepping(1.0, 0.0)), clock=HandClock())
     plant = LinearPlant(spec)
     with Recorder(tmp_path, spec) as recorder:
         await run(plant, plant, controller, intervals=CYCLES, recorder=recorder)
@@ -113,7 +114,7 @@ async def test_a_row_torn_by_the_death_of_the_process_costs_that_row_only(tmp_pa
 async def test_a_recording_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
     plant = await record(tmp_path / "run", killed=tmp_path / "killed")
     spec = plant_spec()
-    controller = Controller(spec, model_of(spec), planner=StubPlanner(stepping(1.0, 0.0)), deadline_s=5.0)
+    controller = Controller(spec, model_of(spec), planner=StubPlanner(stepping(1.0, 0.0)), clock=HandClock())
     plant.advance()
     with Recorder(tmp_path / "killed", spec) as recorder:
         await run(plant, plant, controller, intervals=2, recorder=recorder)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 from linear_loop import HISTORY, INTERVAL_NS, START_NS, LinearPlant, model_of, plant_spec
 
 from procwm.control.controller import Controller
@@ -77,7 +78,7 @@ async def test_a_replayed_decision_is_the_one_made_live() -> None:
     model = model_of(spec)
     live: dict[int, Cycle] = {}
     past = LogPlant(spec, log, model.rule)
-    controller = Controller(spec, model, mode=Mode.SHADOW, deadline_s=5.0)
+    controller = Controller(spec, model, mode=Mode.SHADOW, clock=HandClock())
     await run(past, past, controller, on_cycle=lambda cycle: live.__setitem__(cycle.time_ns, cycle))
     for decision in replay(model, log, decisions=4, controller=controller).decisions[1:]:
         then = live[decision.time_ns].decision
@@ -106,7 +107,7 @@ async def test_the_surprise_of_a_live_cycle_is_the_one_replayed_and_moves_nothin
     for each in (model, model_of(spec)):
         live: list[Cycle] = []
         past = LogPlant(spec, log, each.rule)
-        controller = Controller(spec, each, mode=Mode.SHADOW, deadline_s=5.0)
+        controller = Controller(spec, each, mode=Mode.SHADOW, clock=HandClock())
         await run(past, past, controller, on_cycle=live.append)
         told.append([cycle.decision for cycle in live])
     found = np.array([decision.surprise for decision in told[0]])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hand_clock import HandClock
 from linear_loop import HISTORY, INTERVAL_NS, LinearPlant, model_of, plant_spec
 from stub_planners import StubPlanner, stepping
 
@@ -67,7 +68,7 @@ class WatchedPlant(LinearPlant):
 def controller(spec: PlantSpec, *step: float) -> Controller:
     torch.manual_seed(0)  # weights that do nothing are drawn too, and count in the model's hash
     planner = StubPlanner(stepping(*step)) if step else None
-    return Controller(spec, model_of(spec), planner=planner, deadline_s=20.0)
+    return Controller(spec, model_of(spec), planner=planner, clock=HandClock())
 
 
 async def go(plant: LinearPlant, made: Controller, intervals: int, **options: Any) -> list[Cycle]:
@@ -327,7 +328,7 @@ async def recorded(directory: Path, intervals: int = 16) -> Controller:
 
 async def test_every_cycle_of_a_recorded_run_can_be_taken_again_to_the_last_bit(tmp_path: Path) -> None:
     made = await recorded(tmp_path)
-    again = list(verify(tmp_path, Controller(made.plant, made.model, deadline_s=20.0)))
+    again = list(verify(tmp_path, Controller(made.plant, made.model, clock=HandClock())))
     assert len(again) == 16
     assert [cycle.differs for cycle in again] == [()] * 16
     assert any(setpoints for setpoints in read_decisions(tmp_path)["setpoints"])

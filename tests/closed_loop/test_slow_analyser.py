@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from hand_clock import HandClock
 from linear_loop import INTERVAL_NS, START_NS, model_of, plant_spec
 
 from procwm.control.controller import Controller
@@ -13,7 +14,7 @@ from procwm.plant.samples import Quality, Sample
 def test_a_held_value_teaches_the_disturbance_estimate_nothing() -> None:
     model = model_of(plant_spec())
     model.rule = replace(model.rule, hold_s=(1000.0,) * 5, cyclic=("L1",))
-    controller = Controller(model.plant, model)
+    controller = Controller(model.plant, model, clock=HandClock())
     state = controller.start({"V1": 50.0, "V2": 50.0})
     counts = []
     for tick in range(12):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 from linear_loop import HISTORY, INTERVAL_NS, START_NS, LinearPlant, model_of, plant_spec
 from stub_planners import StubPlanner, stepping
 
@@ -23,7 +24,7 @@ INTERVALS = 36
 def stepping_about(spec: PlantSpec, *, guard_above: float | None = None) -> Controller:
     planner = StubPlanner(stepping(1.0, 0.0))
     return Controller(
-        spec, model_of(spec, guard_above=guard_above), planner=planner, mode=Mode.TEST, deadline_s=5.0
+        spec, model_of(spec, guard_above=guard_above), planner=planner, mode=Mode.TEST, clock=HandClock()
     )
 
 

@@ -4,10 +4,13 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
+from hand_clock import HandClock
 
+from procwm.planning.local_model import LocalModel, Step
 from procwm.planning.planner import MpcPlanner
-from procwm.planning.prediction import Evaluator
+from procwm.planning.prediction import Evaluator, Prediction
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.sampling import SamplingConfig
 from procwm.plant.tags import PlantSpec, Role, Tag
@@ -82,15 +85,34 @@ def accepted_wrongly(plan: Plan, problem: ControlProblem, model: WorldModel, dea
     return ", ".join(name for name, found in wrong.items() if found)
 
 
-def test_nothing_wrong_is_accepted_from_two_hundred_wrong_models() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
+    """Time of which every step of a program and every round of candidates takes a millisecond."""
+    clock, step, predict = HandClock(), LocalModel.step, Evaluator.predict
+
+    def slow_step(self: LocalModel) -> Step | None:
+        clock.now_s += 1e-3
+        return step(self)
+
+    def slow_predict(self: Evaluator, mv: np.ndarray) -> Prediction:
+        clock.now_s += 1e-3
+        return predict(self, mv)
+
+    monkeypatch.setattr(LocalModel, "step", slow_step)
+    monkeypatch.setattr(Evaluator, "predict", slow_predict)
+    return clock
+
+
+def test_nothing_wrong_is_accepted_from_two_hundred_wrong_models(clock: HandClock) -> None:
     statuses: Counter[PlanStatus] = Counter()
     for seed in range(200):
         generator, fault = np.random.default_rng(seed), FAULTS[seed % len(FAULTS)]
         model = wrong_model(generator, fault)
-        planner = MpcPlanner(model, sampling=SamplingConfig(candidates=64, rounds=2))
+        planner = MpcPlanner(model, sampling=SamplingConfig(candidates=64, rounds=2), clock=clock)
         problem, plan = wrong_problem(model, generator, fault), None
         for _ in range(CYCLES):
-            short = float(generator.choice([0.0, 1e-4, 1e-3, 3e-3, 1e-2]))
+            # From no time at all to about as much as such a plan takes.
+            short = float(generator.choice([0.0, 2e-3, 5e-3, 6e-3, 8e-3]))
             deadline_s = short if fault == "deadline" else 60.0
             plan = planner.plan(problem, warm_start=plan, deadline_s=deadline_s)
             statuses[plan.status] += 1

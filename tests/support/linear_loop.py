@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from hand_clock import HandClock
 
 from procwm.control.controller import Controller
 from procwm.control.decision import Decision
@@ -199,7 +200,7 @@ def loop(
 ) -> Loop:
     """A controller with the exact model around a plant that may differ from it."""
     spec = spec or plant_spec()
-    controller = Controller(spec, model or model_of(spec), planner=planner, deadline_s=5.0)
+    controller = Controller(spec, model or model_of(spec), planner=planner, clock=HandClock())
     return Loop(LinearPlant(spec, **plant), controller)
 
 

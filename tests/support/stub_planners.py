@@ -1,19 +1,19 @@
 """Planners that do as they are told: doubles for tests of what surrounds a planner."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from hand_clock import HandClock
 
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 
 
 class StubPlanner:
-    """Answers every problem with `answer(problem)`, after `took_s`; remembers the problems."""
+    """Answers every problem with `answer(problem)`, after `took_s` of `clock`; remembers the problems."""
 
-    def __init__(self, answer: Callable[[ControlProblem], Any], *, took_s: float = 0.0) -> None:
-        self.answer, self.took_s = answer, took_s
+    def __init__(self, answer: Callable[[ControlProblem], Any]) -> None:
+        self.answer, self.took_s, self.clock = answer, 0.0, HandClock()
         self.problems: list[ControlProblem] = []
         self.warm_starts: list[Plan | None] = []
 
@@ -24,7 +24,7 @@ class StubPlanner:
     def plan(self, problem: ControlProblem, *, warm_start: Plan | None, deadline_s: float) -> Any:
         self.problems.append(problem)
         self.warm_starts.append(warm_start)
-        time.sleep(self.took_s)
+        self.clock.now_s += self.took_s
         return self.answer(problem)
 
 

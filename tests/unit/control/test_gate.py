@@ -124,3 +124,11 @@ def test_a_gate_without_guardrails_judges_the_prediction_alone() -> None:
     bare = replace(GATE, guard_names=())
     safe = prediction()
     assert bare.prediction_refusal(Prediction(safe.mv, safe.cv, safe.guard[..., :0], safe.cost)) is None
+
+
+def test_the_gate_refuses_any_other_level_and_writes_the_exact_one() -> None:
+    stepped = replace(problem(50.0), max_move=np.array([10.0]), levels=((40.0, 50.0, 60.0),))
+    assert GATE.refusal(plan(60.0, 60.0, 60.0, 60.0), stepped) is None
+    sentence = "V: the plan asks for 55 %, which is none of 40, 50, 60"
+    assert GATE.refusal(plan(60.0, 55.0, 60.0, 60.0), stepped) == sentence
+    assert GATE.setpoints(np.array([60.0 + 5e-5]), stepped, ()) == {"V": 60.0}

@@ -208,10 +208,12 @@ def test_held_out_time_of_two_horizons_cannot_show_that_training_helps_so_nothin
 
 
 def test_phases_of_a_training_add_up_to_the_time_it_took() -> None:
-    watch, config = Stopwatch(), dataclasses.replace(QUICK, steps=5, members=2)
-    began = time.perf_counter()
+    # Of the processor: time in which others have it belongs to no phase.
+    clock = time.process_time
+    watch, config = Stopwatch(clock), dataclasses.replace(QUICK, steps=5, members=2)
+    began = clock()
     train(PLANT, record(400).log, config=config, stopwatch=watch)
-    whole = time.perf_counter() - began
+    whole = clock() - began
     assert 0.8 * whole < sum(watch.seconds.values()) <= whole
     assert list(watch.seconds)[:2] == ["screening", "choice of PVs"]
     assert {"trial", "final run", "ensembles", "step responses"} < set(watch.seconds)

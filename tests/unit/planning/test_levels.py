@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_gate import GATE, plan, problem
+from hand_clock import HandClock
 
 from procwm.control.targets import Targets
 from procwm.errors import SpecError
@@ -16,6 +16,7 @@ from procwm.planning.objective import objective
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, PlanStatus
+from procwm.planning.solution import Stop
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
 from procwm.plant.plantfile.specfile import dump_plant, parse_plant
@@ -93,9 +94,11 @@ def test_the_planner_keeps_its_contract_with_levels() -> None:
 
 def test_no_time_is_late_and_little_time_still_gives_levels() -> None:
     model, problem = tank(1, PUMP, FAN)
-    planner = MpcPlanner(model)
+    planner = MpcPlanner(model, clock=HandClock(reading_s=0.01))
     assert planner.plan(problem, warm_start=None, deadline_s=0.0).status is PlanStatus.LATE
     short = planner.plan(problem, warm_start=None, deadline_s=0.3)
+    assert short.stopped is Stop.DEADLINE
+    assert short.status is PlanStatus.FEASIBLE
     assert np.array_equal(short.mv, problem.on_levels(short.mv))
 
 
@@ -118,14 +121,6 @@ def test_an_mv_beside_its_levels_goes_to_one_and_stays_where_none_is_in_reach() 
     assert stuck.places(0).tolist() == [0.0, 0.4, 1.0]
     found = MpcPlanner(model).plan(stuck, warm_start=None, deadline_s=60.0)
     assert found.mv[:, 0].tolist() == [0.4] * HORIZON
-
-
-def test_the_gate_refuses_any_other_level_and_writes_the_exact_one() -> None:
-    stepped = replace(problem(50.0), max_move=np.array([10.0]), levels=((40.0, 50.0, 60.0),))
-    assert GATE.refusal(plan(60.0, 60.0, 60.0, 60.0), stepped) is None
-    sentence = "V: the plan asks for 55 %, which is none of 40, 50, 60"
-    assert GATE.refusal(plan(60.0, 55.0, 60.0, 60.0), stepped) == sentence
-    assert GATE.setpoints(np.array([60.0 + 5e-5]), stepped, ()) == {"V": 60.0}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hand_clock import HandClock
 from planning_cases import lag, latent
 
 from procwm.errors import SpecError
@@ -158,29 +159,18 @@ def test_without_time_the_plan_is_late() -> None:
     assert not plan.status.usable
 
 
-class Clock:
-    """Time that passes only when the model is asked, a tenth of a second a rollout."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def perf_counter(self) -> float:
-        return self.now
-
-
 @pytest.mark.parametrize("deadline_s", [0.35, 0.6, 1.0, 3.0])
 def test_before_the_deadline_the_best_plan_so_far_is_returned(
     deadline_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, problem = tank(max_move=0.5)
-    planner, clock, predict = MpcPlanner(model), Clock(), Evaluator.predict
+    clock, predict = HandClock(), Evaluator.predict
+    planner = MpcPlanner(model, clock=clock)
 
     def slow(self: Evaluator, mv: np.ndarray) -> object:
-        clock.now += 0.1
+        clock.now_s += 0.1
         return predict(self, mv)
 
-    for module in ("planner", "ladder", "sampling", "sqp", "nlp"):
-        monkeypatch.setattr(f"procwm.planning.{module}.time", clock)
     monkeypatch.setattr(Evaluator, "predict", slow)
     plan = planner.plan(problem, warm_start=None, deadline_s=deadline_s)
     assert plan.status.usable

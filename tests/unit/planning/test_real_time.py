@@ -76,8 +76,10 @@ def test_a_plan_that_would_break_a_guardrail_is_not_left_to_the_next_cycle(
     problem = control_problem(model, latent=latent(model, 6.0), last_mv=np.array([0.0]))
     last = MpcPlanner(model).plan(problem, warm_start=None, deadline_s=AMPLE_S)
     asked = []
-    ipopt = ladder.Cycle._ipopt
-    monkeypatch.setattr(ladder.Cycle, "_ipopt", lambda cycle, best: asked.append(1) or ipopt(cycle, best))
+    ipopt = ladder.PlanningCall._ipopt
+    monkeypatch.setattr(
+        ladder.PlanningCall, "_ipopt", lambda call, best: asked.append(1) or ipopt(call, best)
+    )
     plan = MpcPlanner(model, iterations=1).plan(
         problem, warm_start=replace(last, cost=1e6), deadline_s=AMPLE_S
     )
@@ -100,9 +102,11 @@ def test_resting_is_looked_at_where_the_last_plan_is_a_surprise(
     # At its setpoint the plant may rest; the last plan wants to leave it.
     last = replace(last, mv=np.full((20, 1), 2.0), cost=promised)
     begun = []
-    sqp = ladder.Cycle._sqp
+    sqp = ladder.PlanningCall._sqp
     monkeypatch.setattr(
-        ladder.Cycle, "_sqp", lambda cycle, start, *rest: begun.append(start.rung) or sqp(cycle, start, *rest)
+        ladder.PlanningCall,
+        "_sqp",
+        lambda call, start, *rest: begun.append(start.rung) or sqp(call, start, *rest),
     )
     MpcPlanner(model).plan(problem, warm_start=last, deadline_s=AMPLE_S)
     assert begun[0] == rung

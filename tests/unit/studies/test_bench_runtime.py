@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hand_clock import HandClock
 
 from procwm.control.controller import Controller
 from procwm.control.measurement import utc
@@ -64,7 +65,7 @@ def test_what_the_study_does_not_take_is_refused(tmp_path: Path) -> None:
 async def test_every_tag_of_the_plant_changes_and_its_controller_finds_a_plan() -> None:
     spec = wide_plant(40)
     plant = WidePlant(spec, seed=0)
-    controller = Controller(spec, wide_model(spec), deadline_s=5.0)
+    controller = Controller(spec, wide_model(spec), clock=HandClock())
     state = controller.start({tag.name: 50.0 for tag in spec.mvs})
     time_ns = plant.truth.time_ns
     decision, before = None, {sample.tag: sample.value for sample in plant.drain()}

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from hand_clock import HandClock
 from learning_cases import PLANT, QUICK, Record, record
 
 from procwm.control.controller import Controller
@@ -112,7 +113,7 @@ def test_tightening_takes_the_band_of_the_moment() -> None:
     assert near.shape == (8, 2)
     assert (far >= near).all()
     assert (far > near).any() or not model().uncertainty.weights.any()  # type: ignore[union-attr]
-    controller = Controller(plant, model())
+    controller = Controller(plant, model(), clock=HandClock())
     state = controller.start({"P.SP": 4.0})
     history = record(40).log
     for row in range(40):
