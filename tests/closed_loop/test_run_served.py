@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asyncua import Client, ua
+from waiting import PATIENCE_S
 
 from procwm.cli import run
 from procwm.cli.plants import Time, _run
@@ -46,7 +47,7 @@ async def url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterat
         )
         going = asyncio.create_task(_run(running, "opcua", Time.SERVED, None))
         said = ""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not (found := re.search(r"serving the controller at (opc\.tcp://\S+)", said)):
                 await asyncio.sleep(0.05)
                 said += capsys.readouterr().err
@@ -59,7 +60,7 @@ async def url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterat
 async def test_an_operator_takes_the_controller_to_auto_and_tightens_a_limit_and_widens_none(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with Client(url) as client, asyncio.timeout(60):
+    async with Client(url) as client, asyncio.timeout(PATIENCE_S):
         index = await client.get_namespace_index(NAMESPACE)
 
         async def read(path: str) -> object:

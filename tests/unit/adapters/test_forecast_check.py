@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from asyncua import ua
 from opcua_doubles import FLOW, LEVEL, PUMP, STEADY, serving, tank
+from waiting import PATIENCE_S
 
 from procwm.errors import LinkError, SpecError
 from procwm.plant.plantfile.specfile import dump_plant, parse_plant
@@ -103,7 +104,7 @@ async def test_an_array_on_a_server_is_brought_with_its_quality_and_the_time_tha
 
 
 async def brought(link: OpcUaLink) -> ForecastSample:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             await asyncio.sleep(0.02)
             for reported in link.forecasts():

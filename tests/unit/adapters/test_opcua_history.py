@@ -10,6 +10,7 @@ import pytest_asyncio
 from asyncua import ua
 from asyncua.client.ua_client import UaClientState
 from opcua_doubles import LEVEL, PUMP, START_NS, STEP_NS, FakePlant, comparable, serving, tank
+from waiting import until
 
 from procwm.cli import run
 from procwm.data.log import read_log
@@ -117,7 +118,7 @@ async def test_what_came_while_a_gap_was_filled_is_merged_and_nothing_comes_twic
 
 async def test_the_samples_of_a_gap_are_read_back_in_order_and_once(server):
     async with SimulationServer(FakePlant()) as other:
-        link = await OpcUaLink(other.spec, reconnect_delay_s=0.2, watchdog_s=0.5).__aenter__()
+        link = await OpcUaLink(other.spec, reconnect_delay_s=0.2, watchdog_s=20.0).__aenter__()
         try:
             link.reaffirms = False
             await other.advance(3)
@@ -145,10 +146,11 @@ async def test_the_samples_of_a_gap_are_read_back_in_order_and_once(server):
 async def deleted_by_the_server(server, link):
     service = server._server.iserver.subscription_service
     await service.delete_subscriptions(list(service.subscriptions))
+    link._subscription._subscription.last_publish_at = time.monotonic() - 11.0
 
 
 async def alive_and_silent(server, link):
-    link.reaffirms = True
+    link.reaffirms, link._patience_s = True, 0.0
 
     async def nothing(*_):
         """What a subscription does that says it lives, and sends no value."""
@@ -161,9 +163,7 @@ async def alive_and_silent(server, link):
 async def test_a_subscription_that_ends_without_the_connection_is_made_anew_and_its_gap_read_back(
     ended, monkeypatch
 ):
-    monkeypatch.setattr("procwm_adapters.opcua.link.opcua_link._WITHHELD_S", 0.5)
     monkeypatch.setattr("procwm_adapters.opcua.link.reconnection._LOOK_S", 0.05)
-    monkeypatch.setattr("procwm_adapters.opcua.link.subscription._SILENT_S", 1.0)
     async with SimulationServer(FakePlant()) as other, OpcUaLink(other.spec, publishing_s=0.05) as link:
         link.reaffirms = False
         await other.advance(3)
@@ -194,12 +194,6 @@ async def test_a_server_that_is_late_with_its_values_is_not_taken_for_one_that_l
         assert not link._subscription.dead
         subscription.last_publish_at = time.monotonic() - 11.0
         assert link._subscription.dead
-
-
-async def until(happens):
-    async with asyncio.timeout(60):
-        while not happens():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture

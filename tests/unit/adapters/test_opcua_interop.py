@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from opcua_doubles import FLOW, LEVEL, PUMP, STEADY, FakePlant
+from waiting import PATIENCE_S, until
 
 from procwm.errors import LinkError
 from procwm.plant.samples import Quality
@@ -105,7 +106,7 @@ async def node_server(node: dict[str, str], pki: Path, port: int, **others: Any)
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             # The stack prints advice of its own before that.
             while (line := await process.stdout.readline()) not in (b"listening\n", b""):
                 pass
@@ -146,7 +147,7 @@ def spec(port: int, home: Path, policy: str | None, mode: str, **changes: Any) -
 
 async def heard(link: OpcUaLink) -> dict[str, Any]:
     seen: dict[str, Any] = {}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while set(seen) < set(link.spec.names):
             seen |= {sample.tag: sample for sample in link.drain()}
             await asyncio.sleep(0.02)
@@ -193,7 +194,7 @@ async def test_a_server_of_another_stack_that_is_frozen_killed_and_restarted_is_
     port = free_port()
     plant = spec(port, pki, "Basic256Sha256", "SignAndEncrypt")
     async with node_server(node, pki, port) as process:
-        link = await OpcUaLink(plant, reconnect_delay_s=0.5, watchdog_s=1.0).__aenter__()
+        link = await OpcUaLink(plant, reconnect_delay_s=0.5, watchdog_s=3.0).__aenter__()
         try:
             await heard(link)
             process.send_signal(signal.SIGSTOP)
@@ -210,12 +211,6 @@ async def test_a_server_of_another_stack_that_is_frozen_killed_and_restarted_is_
                 await heard(link)
         finally:
             await link.__aexit__(None, None, None)
-
-
-async def until(happens):
-    async with asyncio.timeout(90):
-        while not happens():
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(("policy", "mode"), [SECURITY[0], SECURITY[4]])
@@ -244,7 +239,7 @@ async def test_a_client_of_another_stack_reads_writes_and_subscribes_to_a_served
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             out, said = await process.communicate()
         assert process.returncode == 0, said.decode()
         answer = json.loads(out.splitlines()[-1])

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from asyncua import Server, ua
 from opcua_doubles import LEVEL, PUMP, tank
+from waiting import PATIENCE_S
 
 from procwm.errors import LinkError, SpecError
 from procwm.plant.contract import ControlSettings
@@ -22,7 +23,7 @@ from procwm_adapters.opcua.link.opcua_link import OpcUaLink
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-QUICK: dict[str, Any] = {"publishing_s": 0.05, "timeout_s": 5.0, "settle_s": 0.0}
+QUICK: dict[str, Any] = {"publishing_s": 0.05, "timeout_s": PATIENCE_S, "settle_s": 0.0}
 PLANT = "urn:plant"
 GUID = "g=0a0b0c0d-0001-0002-0003-000102030405"
 NUMBERS = {
@@ -93,7 +94,7 @@ def measured(endpoint: str, *tags: Tag, mv: Tag = SETPOINT):
 
 async def heard(link: OpcUaLink, names: set[str]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not names <= set(seen):
             seen |= {sample.tag: sample for sample in link.drain()}
             await asyncio.sleep(0.02)
@@ -154,7 +155,7 @@ async def test_tags_that_a_server_has_no_room_for_in_a_subscription_are_read(ser
     async with OpcUaLink(measured(endpoint, flow), **QUICK) as link:
         assert (await heard(link, {"flow", PUMP.name}))["flow"].value == 0.0
         await node.write_value(5.0)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not [s for s in link.drain() if (s.tag, s.value) == ("flow", 5.0)]:
                 await asyncio.sleep(0.02)
         assert [reported.values for reported in link.forecasts()] == [(1.0, 2.0)]
@@ -274,7 +275,7 @@ async def test_a_server_may_choose_other_intervals_and_queues_than_it_is_asked_f
         await heard(link, {LEVEL.name})
         for number in range(5):
             await server.get_node(f"ns={index};s=Double").write_value(50.0 + number)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not [s for s in link.drain() if s.value == 54.0]:
                 await asyncio.sleep(0.02)
 
@@ -299,7 +300,7 @@ async def test_a_server_that_comes_back_with_its_namespaces_moved_is_looked_up_a
         for uri, value in (("urn:other", 100.0), (PLANT, 1.0)):
             await add(moved, uri, "s=Double", value, ua.VariantType.Double)
             await add(moved, uri, "s=Setpoint", 3.0, ua.VariantType.Double, writable=True)
-        async with running(moved), asyncio.timeout(90):
+        async with running(moved), asyncio.timeout(PATIENCE_S):
             while not link.connected:
                 await asyncio.sleep(0.02)
             seen = link.drain()

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from asyncua import Client, ua
 from opcua_doubles import LEVEL, PUMP, FakePlant
+from waiting import PATIENCE_S, until
 
 from procwm.errors import LinkError, ProcwmError, SpecError
 from procwm.plant.front import Facts, Variable
@@ -75,7 +76,7 @@ def secured(server: SimulationServer, home: Path, **changes: Any):
 
 async def refusal(spec: Any) -> str:
     with pytest.raises(ProcwmError) as caught:
-        async with OpcUaLink(spec, timeout_s=3.0):
+        async with OpcUaLink(spec, timeout_s=PATIENCE_S):
             pass
     sentence = str(caught.value)
     assert "\n" not in sentence
@@ -177,7 +178,7 @@ async def test_the_environment_goes_before_the_file_and_no_log_shows_the_passwor
 
 async def raw(server: SimulationServer, *, channel: bool, activate: bool) -> str:
     """What a client gets that asks for a value without security."""
-    client = Client(server.spec.opcua.endpoint, timeout=2.0)
+    client = Client(server.spec.opcua.endpoint, timeout=PATIENCE_S)
     await client.connect_socket()
     try:
         await client.send_hello()
@@ -204,7 +205,7 @@ async def test_an_unsecured_channel_reads_nothing_even_with_the_right_password(s
 async def test_a_stranger_that_shows_a_trusted_certificate_without_its_key_is_refused(server, pki):
     stranger = CertificateFolder(pki / "stranger")
     stranger.trust(str(pki / "server/own/certificate.der"))
-    link = OpcUaLink(secured(server, pki, pki="stranger"), timeout_s=2.0)
+    link = OpcUaLink(secured(server, pki, pki="stranger"), timeout_s=PATIENCE_S)
     known = (pki / "client/own/certificate.der").read_bytes()
     create = link.client.uaclient.create_session
 
@@ -235,7 +236,7 @@ async def test_a_server_that_got_another_certificate_is_taken_up_again_once_it_i
     client.trust(str(first.own_certificate))
     async with SimulationServer(FakePlant(), pki=first.path, users=users) as server:
         spec = secured(server, pki, pki=str(client.path))
-        link = await OpcUaLink(spec, reconnect_delay_s=0.2, watchdog_s=0.3, timeout_s=2.0).__aenter__()
+        link = await OpcUaLink(spec, reconnect_delay_s=0.2, timeout_s=20.0).__aenter__()
     try:
         async with SimulationServer(FakePlant(), endpoint=spec.opcua.endpoint, pki=second.path, users=users):
             await until(lambda: [f for f in client.facts() if f.trust == "rejected"])
@@ -253,7 +254,7 @@ async def test_a_server_that_got_another_certificate_is_taken_up_again_once_it_i
 async def test_a_user_who_is_no_longer_let_in_is_told_what_to_do_while_the_link_is_lost(pki, tmp_path):
     async with SimulationServer(FakePlant(), pki=pki / "server", users=pki / "users.txt") as server:
         spec = secured(server, pki)
-        link = await OpcUaLink(spec, reconnect_delay_s=0.2, watchdog_s=0.3, timeout_s=2.0).__aenter__()
+        link = await OpcUaLink(spec, reconnect_delay_s=0.2, timeout_s=20.0).__aenter__()
     try:
         others = tmp_path / "others.txt"
         others.write_text("mpc:another\n")
@@ -265,12 +266,6 @@ async def test_a_user_who_is_no_longer_let_in_is_told_what_to_do_while_the_link_
             assert not link.connected
     finally:
         await link.__aexit__(None, None, None)
-
-
-async def until(happens):
-    async with asyncio.timeout(60):
-        while not happens():
-            await asyncio.sleep(0.02)
 
 
 async def test_a_server_that_just_closes_the_connection_is_said_not_to_trust_us(server, pki):
@@ -335,8 +330,8 @@ async def test_a_viewer_sees_what_an_operator_sees_and_may_ask_for_nothing(pki, 
             endpoint=front.url, policy="Basic256Sha256", pki=home, user=name, password_file=str(password)
         )
         said = []
-        async with asyncio.timeout(60):
-            client = SecureClient(replace(settings, folder=str(pki)), timeout=10.0)
+        async with asyncio.timeout(PATIENCE_S):
+            client = SecureClient(replace(settings, folder=str(pki)), timeout=PATIENCE_S)
             with client.connecting():
                 await client.connect()
             async with client:

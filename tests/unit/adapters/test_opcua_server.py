@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from asyncua import Client, ua
 from opcua_doubles import LEVEL, PUMP, STEP_NS, FakePlant
+from waiting import PATIENCE_S
 
 from procwm.errors import LinkError, SpecError
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink
@@ -90,7 +91,7 @@ async def test_no_call_advances_by_nothing_or_without_end(server, intervals):
 async def test_with_a_speed_simulated_time_runs_by_itself_and_a_clock_follows_it():
     async with SimulationServer(FakePlant(), speed=20.0) as server, OpcUaLink(server.spec) as link:
         ticks, seen = [], []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             async for now in ServedTime(link).ticks(1.0):
                 seen += link.drain()
                 ticks.append(now)

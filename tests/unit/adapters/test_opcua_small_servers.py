@@ -5,14 +5,18 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
 from asyncua import ua
 from opcua_doubles import FLOW, LEVEL, PUMP, STEADY, serving, tank
+from waiting import until
 
 from procwm.errors import LinkError, OutcomeUnknownError
 from procwm.plant.contract import ControlSettings
+from procwm_adapters.opcua.link import subscription as subscribing
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,17 +42,11 @@ async def served():
 
 
 @asynccontextmanager
-async def linked(endpoint, tags=TAGS, **settings):
+async def linked(endpoint, tags=TAGS, *, watchdog_s=20.0, **settings):
     spec = replace(tank(endpoint, tags=tags), interval_s=0.2, control=ControlSettings(**settings))
-    quick = {"publishing_s": 0.05, "settle_s": 0.0, "reconnect_delay_s": 0.1, "watchdog_s": 0.5}
-    async with OpcUaLink(spec, **quick) as link:
+    quick = {"publishing_s": 0.05, "settle_s": 0.0, "reconnect_delay_s": 0.1, "timeout_s": 20.0}
+    async with OpcUaLink(spec, **quick, watchdog_s=watchdog_s) as link:
         yield link
-
-
-async def until(happens):
-    async with asyncio.timeout(60):
-        while not happens():
-            await asyncio.sleep(0.02)
 
 
 async def value_comes(server, link, value):
@@ -175,8 +173,10 @@ async def test_a_server_that_revises_its_intervals_is_silent_only_after_what_it_
     async with linked(endpoint) as link:
         subscription = link._subscription._subscription
         for silent_s, dead in ((59.0, False), (61.0, True)):
-            subscription.last_publish_at = time.monotonic() - silent_s
-            assert link._subscription.dead is dead
+            now_s = subscription.last_publish_at + silent_s
+            with monkeypatch.context() as patch:
+                patch.setattr(subscribing, "time", SimpleNamespace(monotonic=partial(float, now_s)))
+                assert link._subscription.dead is dead
 
 
 async def test_a_server_that_goes_on_keeping_values_back_is_asked_anew_more_and_more_rarely(served):
@@ -248,7 +248,7 @@ async def test_a_server_that_does_not_tell_its_state_lives(served):
     state = server.get_node(ua.ObjectIds.Server_ServerStatus_State)
     untold = ua.DataValue(ua.Variant(), StatusCode=ua.StatusCode(ua.StatusCodes.BadUserAccessDenied))
     await server.iserver.aspace.write_attribute_value(state.nodeid, ua.AttributeIds.Value, untold)
-    async with linked(endpoint) as link:
+    async with linked(endpoint, watchdog_s=2.0) as link:
         await link.client._wait_for_health_signal()
         assert link._return._losses == 0
 

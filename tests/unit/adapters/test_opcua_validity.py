@@ -1,14 +1,14 @@
 """Writes that say which they are and until when they are valid, and a plant that voids late ones."""
 
 import asyncio
-import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asyncua import ua
 from asyncua.common.callback import CallbackType
 from opcua_doubles import LEVEL, PUMP, serving, tank
+from waiting import PATIENCE_S, until
 
 from procwm.errors import LinkError, OutcomeUnknownError
 from procwm.plant.contract import ControlSettings
@@ -27,10 +27,6 @@ NODES = {
 def controlled(endpoint, *, write_id="Id", until="Until"):
     control = ControlSettings(write_id_node=f"ns=2;s={write_id}", write_until_node=f"ns=2;s={until}")
     return replace(tank(endpoint, tags=(LEVEL, PUMP)), control=control)
-
-
-def soon_ns(seconds):
-    return time.time_ns() + round(seconds * 1e9)
 
 
 async def test_number_and_validity_go_to_the_plant_with_the_setpoints_in_one_request(monkeypatch):
@@ -66,28 +62,31 @@ async def test_a_node_that_cannot_hold_it_is_refused_at_the_start():
                 pass
 
 
-async def test_a_write_that_a_server_carries_out_late_is_void_to_a_plant_that_looks():
-    awake = asyncio.Event()
+async def test_a_write_that_a_server_carries_out_late_is_void_to_a_plant_that_looks(monkeypatch):
+    awake, refused, now = asyncio.Event(), asyncio.Event(), datetime(2024, 5, 1, tzinfo=UTC)
 
     async def plant(event, _):
         """Waits like a frozen server, and then takes nothing that is no longer valid."""
         items = {item.NodeId.Identifier: item.Value.Value.Value for item in event.request_params.NodesToWrite}
         if PUMP.name in items and event.is_external:
             await awake.wait()
-            if items["Until"].replace(tzinfo=UTC) < datetime.now(UTC):
+            if items["Until"].replace(tzinfo=UTC) < now:
+                refused.set()
                 raise ua.UaStatusCodeError(ua.StatusCodes.BadTimeout)
 
     async with serving(NODES) as (server, endpoint):
         server.subscribe_server_callback(CallbackType.PreWrite, plant)
-        async with OpcUaLink(controlled(endpoint), settle_s=0.0, timeout_s=0.3) as link:
+        async with OpcUaLink(controlled(endpoint), settle_s=0.0, timeout_s=PATIENCE_S) as link:
+            until_ns = round(now.timestamp() * 1e9)
+            monkeypatch.setattr(link.client.uaclient.protocol, "timeout", 0.3)
             with pytest.raises(OutcomeUnknownError):
-                await link.write_valid({PUMP.name: 5.0}, write_id=1, until_ns=soon_ns(0.4))
-            await asyncio.sleep(0.4)
+                await link.write_valid({PUMP.name: 5.0}, write_id=1, until_ns=until_ns + 400_000_000)
+            now += timedelta(seconds=1)
             awake.set()
-            await asyncio.sleep(0.2)
+            await asyncio.wait_for(refused.wait(), PATIENCE_S)
             assert await server.get_node(PUMP.node).read_value() == 3.0
-            async with asyncio.timeout(20):
-                while not link.connected:
-                    await asyncio.sleep(0.05)
-            accepted = await link.write_valid({PUMP.name: 5.0}, write_id=2, until_ns=soon_ns(60.0))
+            await until(lambda: link.connected)
+            accepted = await link.write_valid(
+                {PUMP.name: 5.0}, write_id=2, until_ns=until_ns + 60_000_000_000
+            )
             assert accepted == {PUMP.name: 5.0}

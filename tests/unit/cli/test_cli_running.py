@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from procwm.cli import run
 from procwm.data.log import read_log
@@ -42,7 +43,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     plant_file.write_text(re.sub(r"opc\.tcp://[\d.:]+", match[0], text), encoding="utf-8")
     yield plant_file
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
 
@@ -62,7 +63,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_served_plant_is_recorded(served: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "log.parquet"
-    assert run(["record", str(served), "--out", str(out), "--hours", str(2.0 / 3600)]) == 0
+    assert run(["record", str(served), "--out", str(out), "--hours", str(5.0 / 3600)]) == 0
     assert "samples" in capsys.readouterr().err
     log = read_log(out, load_plant(served))
     assert len(log.series["LT1.PV"]) >= 3
