@@ -7,7 +7,7 @@ import pandas as pd
 
 from procwm.data.files import replacing
 from procwm.data.series import Log
-from procwm.data.tables import read_header
+from procwm.data.tables import read_columns, read_header
 from procwm.data.window import held
 from procwm.errors import LogError
 from procwm.learning.labelled.label_times import suggest_label_times
@@ -28,8 +28,10 @@ def suggest_labels(model: WorldModel, log: Log, count: int, out: Path) -> None:
     before, judged, separator, decimal = None, None, ",", "."
     if out.exists():
         header = read_header(out)
-        separator, decimal = header.separator, header.decimal
         judged = read_labels(out)
+        numbers = [name for name in (*model.plant.names, "value") if name in header.columns]
+        separator = header.separator
+        decimal = read_columns(header, numbers).number_format(numbers).decimal
         before = pd.read_csv(out, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     times = suggest_label_times(model, log, count, judged=judged)
     judgement = "value" if judged is None or judged.graded else "unsafe"

@@ -2,21 +2,23 @@
 
 Long files have the columns `time, tag, value, quality` (and may have `unit`); wide ones have `time` and one
 column for every tag, where a blank cell is no sample. A time without a zone is taken as UTC. Fields of a CSV
-are separated by commas, semicolons or tabs; beside the latter two numbers may have a decimal comma.
+are separated by commas, semicolons or tabs; numbers are written in one of the ways of `number_format`.
 """
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float64, Int8, Int64
 
+from procwm.data.headers import Header, split_unit
+from procwm.data.joining import LogPart, contradicted, joined, without_repetitions
+from procwm.data.local_hours import check_local_hours
 from procwm.data.series import CODES, QUALITIES, Log, TagSeries, iso_utc
-from procwm.data.tables import Header, Table, read_columns, read_header, split_unit
+from procwm.data.tables import Range, Table, read_columns, read_header, texts_of
 from procwm.data.writer import LogWriter, recorded, write_log
 from procwm.errors import LogError
 from procwm.plant.samples import Quality
@@ -26,30 +28,6 @@ from procwm.plant.units import canonical_unit
 __all__ = ["Log", "LogWriter", "TagSeries", "read_log", "write_log"]
 
 _QUALITY_CODES = {quality.value.casefold(): code for quality, code in CODES.items()}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Part:
-    """What one file holds of a plant's tags.
-
-    Attributes:
-        series: of every tag that the file has samples of.
-        found: what the file offers as tags: columns, or the names in its column `tag`.
-        used: which of those belong to the plant.
-        duplicates: how many exact repetitions of a sample were dropped.
-        notes: sentences about the file that are no errors.
-    """
-
-    path: Path
-    series: Mapping[str, TagSeries]
-    found: tuple[str, ...]
-    used: frozenset[str]
-    duplicates: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def start_ns(self) -> int:
-        return min((int(series.time_ns[0]) for series in self.series.values() if len(series)), default=0)
 
 
 def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
@@ -62,7 +40,8 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
 
     Raises:
         LogError: where a file is missing, damaged or empty, lacks a tag, states another unit, goes back in
-            time, has two values for one time or text for a number, or has no Good sample of a tag.
+            time, has two values for one time or text for a number, or has no Good sample of a tag; where
+            files hold different samples of one stretch of time.
     """
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(item) for item in path]
     if not paths:
@@ -70,12 +49,12 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
     parts = sorted((_read_part(item, plant) for item in paths), key=lambda part: part.start_ns)
     files = ", ".join(str(part.path) for part in parts)
     found = tuple(dict.fromkeys(name for part in parts for name in part.found))
-    joined = {name: _joined(name, parts) for name in plant.names}
+    whole = {name: joined(name, parts) for name in plant.names}
     for tag in plant.tags:
         if tag.use_uncertain:
-            series, dropped = joined[tag.name]
-            joined[tag.name] = (series.uncertain_believed, dropped)
-    for name, (series, _) in joined.items():
+            series, dropped = whole[tag.name]
+            whole[tag.name] = (series.uncertain_believed, dropped)
+    for name, (series, _) in whole.items():
         if not len(series):
             raise _missing(files, name, found)
         if not len(series.usable):
@@ -90,15 +69,15 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
             raise LogError(f"{files}: {name} has no Good sample ({counts}); {advice}")
     used = frozenset().union(*(part.used for part in parts))
     return Log(
-        series={name: series for name, (series, _) in joined.items()},
+        series={name: series for name, (series, _) in whole.items()},
         mv_names=names_of(plant.mvs),
         ignored=tuple(name for name in found if name not in used),
-        duplicates=sum(part.duplicates for part in parts) + sum(dropped for _, dropped in joined.values()),
+        duplicates=sum(part.duplicates for part in parts) + sum(dropped for _, dropped in whole.values()),
         notes=tuple(note for part in parts for note in part.notes),
     )
 
 
-def _read_part(path: Path, plant: PlantSpec) -> _Part:
+def _read_part(path: Path, plant: PlantSpec) -> LogPart:
     unfinished = recorded(path)
     if unfinished is not None and unfinished.num_rows:
         header = Header(path, False, tuple(unfinished.column_names))
@@ -116,105 +95,119 @@ def _read_part(path: Path, plant: PlantSpec) -> _Part:
         )
     if header.named("tag") and header.named("value"):
         wanted = [column for name in _LONG if (column := header.named(name))]
-        texts = [column for column in wanted if column != header.named("value")]
-        return _long(read_columns(header, wanted, texts), plant, time)
+        return _long(read_columns(header, wanted), plant, time)
     return _wide(header, plant, time)
 
 
 _LONG = ("time", "tag", "value", "quality", "unit")
 
 
-def _wide(header: Header, plant: PlantSpec, time: str) -> _Part:
+def _wide(header: Header, plant: PlantSpec, time: str) -> LogPart:
     offered = tuple(column for column in header.columns if column != time)
     columns: dict[str, str] = {}
     for column in offered:
         name, unit = (column.strip(), None) if column.strip() in plant.names else split_unit(column)
+        if name not in plant.names:
+            continue
+        header.check_once(column)
         if name in columns:
             raise LogError(f"{header.path}: {columns[name]!r} and {column!r} are both the tag {name}")
-        if name in plant.names:
-            columns[name] = column
-            _check_unit(header.path, plant, name, header.units.get(column, unit))
+        columns[name] = column
+        _check_unit(header.path, plant, name, header.units.get(column, unit))
     for name in plant.names:
         if name not in columns:
             raise _missing(str(header.path), name, offered)
-    table = read_columns(header, [time, *columns.values()], [time])
+    table = read_columns(header, [time, *columns.values()])
     time_ns = table.times(time)
     rows = np.arange(len(time_ns))
+    values = table.numbers(
+        list(columns.values()),
+        ranges=[_range(plant, [name], np.zeros(len(rows), dtype=np.int64)) for name in columns],
+        others=lambda: texts_of(header, [column for column in offered if column not in columns.values()]),
+    )
     series: dict[str, TagSeries] = {}
     duplicates = 0
-    for name, column in columns.items():
-        value = table.numbers(column)
+    for name, value in zip(columns, values, strict=True):
         present = ~np.isnan(value)
         keep = slice(None) if bool(present.all()) else present
         quality = np.zeros(len(value[keep]), dtype=np.int8)
         series[name], dropped = _checked(table, name, rows[keep], time_ns[keep], value[keep], quality)
         duplicates += dropped
-    return _Part(
+    part = LogPart(
         path=header.path,
         series=series,
         found=offered,
         used=frozenset(columns.values()),
         duplicates=duplicates,
     )
+    if not table.has_zone(time):
+        check_local_hours(part)
+    return part
 
 
-def _long(table: Table, plant: PlantSpec, time: str) -> _Part:
+def _long(table: Table, plant: PlantSpec, time: str) -> LogPart:
     header = table.header
-    time_ns = table.times(time)
-    value = table.numbers(_column(header, "value"))
-    tag = _codes(table, _column(header, "tag"))
-    quality = _qualities(table, value)
-    unit = header.named("unit")
-    units = None if unit is None else table.texts(unit)
-    order = np.argsort(tag.code, kind="stable")
-    edges = np.searchsorted(tag.code[order], np.arange(len(tag.names) + 1))
+    whole = table.codes(_column(header, "tag"))
+    if whole.blank is not None:
+        raise table.error(whole.blank, f"column {_column(header, 'tag')} is blank")
+    ours = np.isin(whole.code, [number for number, name in enumerate(whole.names) if name in plant.names])
+    # What stands in rows of other tags is nobody's business, be it right or wrong.
+    table, foreign = table.where(ours), table.where(~ours)
     series: dict[str, TagSeries] = {}
     duplicates = 0
-    for number, name in enumerate(tag.names):
-        if name in plant.names:
+    if len(table):
+        tag = table.codes(_column(header, "tag"))
+        time_ns = table.times(time)
+        (value,) = table.numbers(
+            [_column(header, "value")],
+            ranges=[_range(plant, tag.names, tag.code)],
+            others=lambda: [
+                texts for texts in [foreign.texts(_column(header, "value"))] if texts is not None
+            ],
+        )
+        quality = _qualities(table, value)
+        unit = header.named("unit")
+        units = None if unit is None else table.codes(unit)
+        order = np.argsort(tag.code, kind="stable")
+        edges = np.searchsorted(tag.code[order], np.arange(len(tag.names) + 1))
+        for number, name in enumerate(tag.names):
             rows = order[edges[number] : edges[number + 1]]
             if units is not None:
-                for stated in units.take(pa.array(rows)).unique().to_pylist():
-                    _check_unit(header.path, plant, name, stated)
+                for stated in np.unique(units.code[rows]):
+                    _check_unit(header.path, plant, name, units.names[stated] or None)
             series[name], dropped = _checked(table, name, rows, time_ns[rows], value[rows], quality[rows])
             duplicates += dropped
-    return _Part(
+    part = LogPart(
         path=header.path,
         series=series,
-        found=tag.names,
+        found=whole.names,
         used=frozenset(series),
         duplicates=duplicates,
     )
+    if len(table) and not table.has_zone(time):
+        check_local_hours(part)
+    return part
 
 
-@dataclass(frozen=True, eq=False)
-class _Codes:
-    """A column of texts: the distinct ones, and which of them each row has."""
-
-    names: tuple[str, ...]
-    code: Int64[np.ndarray, " row"]
-
-
-def _codes(table: Table, column: str) -> _Codes:
-    texts = table.texts(column)
-    if texts.null_count:
-        blank = int(np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))[0])
-        raise table.error(blank, f"column {column} is blank")
-    return _Codes(tuple(texts.dictionary.to_pylist()), texts.indices.to_numpy().astype(np.int64))
+def _range(plant: PlantSpec, names: Sequence[str], code: Int64[np.ndarray, " row"]) -> Range:
+    """What the instruments of the tags `names[code]` read."""
+    low, high = np.array([plant.tag(name).range for name in names], dtype=np.float64).T
+    return low[code], high[code]
 
 
 def _qualities(table: Table, value: Float64[np.ndarray, " row"]) -> Int8[np.ndarray, " row"]:
     """Quality codes; without a column `quality` every sample with a value is Good."""
     column = table.header.named("quality")
-    quality = np.zeros(len(value), dtype=np.int8)
-    if column is not None:
-        texts = _codes(table, column)
-        for number, text in enumerate(texts.names):
-            if text.strip().casefold() not in _QUALITY_CODES:
-                row = int(np.flatnonzero(texts.code == number)[0])
-                raise table.error(row, f"quality is {text!r}; it must be Good, Uncertain or Bad")
-        codes = [_QUALITY_CODES[text.strip().casefold()] for text in texts.names]
-        quality = np.array(codes, dtype=np.int8)[texts.code]
+    if column is None:
+        return np.zeros(len(value), dtype=np.int8)
+    texts = table.codes(column)
+    if texts.blank is not None:
+        raise table.error(texts.blank, f"column {column} is blank")
+    for text in texts.names:
+        if text.casefold() not in _QUALITY_CODES:
+            raise table.error(texts.first(text), f"quality is {text!r}; it must be Good, Uncertain or Bad")
+    codes = [_QUALITY_CODES[text.casefold()] for text in texts.names]
+    quality: Int8[np.ndarray, " row"] = np.array(codes, dtype=np.int8)[texts.code]
     return quality
 
 
@@ -236,48 +229,10 @@ def _checked(
             f"time goes backwards for {name}, from {iso_utc(int(time_ns[at]))} to "
             f"{iso_utc(int(time_ns[at + 1]))}; sort the file by time, and write UTC, not local time",
         )
-    series, contradiction = _without_repetitions(TagSeries(time_ns, value, quality))
+    series, contradiction = without_repetitions(TagSeries(time_ns, value, quality))
     if contradiction is not None:
-        raise table.error(int(rows[contradiction]), _contradicted(name, time_ns, value, contradiction))
+        raise table.error(int(rows[contradiction]), contradicted(name, time_ns, value, contradiction))
     return series, len(time_ns) - len(series)
-
-
-def _joined(name: str, parts: Iterable[_Part]) -> tuple[TagSeries, int]:
-    """One tag's samples of all files, and how many repetitions were dropped where files overlap."""
-    pieces = [part.series[name] for part in parts if name in part.series]
-    if len(pieces) == 1:
-        return pieces[0], 0
-    empty = np.zeros(0)
-    time_ns = np.concatenate([empty.astype(np.int64), *(piece.time_ns for piece in pieces)])
-    value = np.concatenate([empty, *(piece.value for piece in pieces)])
-    quality = np.concatenate([empty.astype(np.int8), *(piece.quality for piece in pieces)])
-    order = np.argsort(time_ns, kind="stable")
-    whole = TagSeries(time_ns[order], value[order], quality[order])
-    series, contradiction = _without_repetitions(whole)
-    if contradiction is not None:
-        sentence = _contradicted(name, whole.time_ns, whole.value, contradiction)
-        raise LogError(f"{', '.join(str(part.path) for part in parts)}: the files overlap, and {sentence}")
-    return series, len(whole) - len(series)
-
-
-def _without_repetitions(series: TagSeries) -> tuple[TagSeries, int | None]:
-    """`series` with repetitions dropped, and the first sample that contradicts the one before."""
-    again = np.append(False, np.diff(series.time_ns) == 0)[: len(series)]
-    if not again.any():
-        return series, None
-    before = np.flatnonzero(again) - 1
-    alike = (series.quality[before] == series.quality[before + 1]) & (
-        (series.value[before] == series.value[before + 1])
-        | (np.isnan(series.value[before]) & np.isnan(series.value[before + 1]))
-    )
-    contradiction = None if bool(alike.all()) else int(before[~alike][0]) + 1
-    return series.where(~again), contradiction
-
-
-def _contradicted(
-    name: str, time_ns: Int64[np.ndarray, " sample"], value: Float64[np.ndarray, " sample"], at: int
-) -> str:
-    return f"{name} has two samples at {iso_utc(int(time_ns[at]))}: {value[at - 1]:g} and {value[at]:g}"
 
 
 def _check_unit(path: Path, plant: PlantSpec, name: str, stated: str | None) -> None:

@@ -1,24 +1,35 @@
-"""CSV and Parquet files as tables whose mistakes can be named by line and column."""
+"""Tables in CSV and Parquet files, whose mistakes are named by line and column."""
 
-import csv
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, islice
+import contextlib
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
+from procwm.data.csv_tables import NOT_UTF8, csv_header, read_csv
+from procwm.data.headers import Header
+from procwm.data.number_format import (
+    Misread,
+    NumberFormat,
+    Texts,
+    Written,
+    number_format,
+    trimmed,
+    without_blanks,
+)
 from procwm.errors import LogError
 
-_UNIT = re.compile(r"^(?P<name>.+?)\s*\[(?P<unit>[^\[\]]*)\]$")
 _NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "#N/A")
+"""Texts that stand for no number."""
+_ZONED = r"\d[T ]\d.*([zZ]|[-+]\d{2}(:?\d{2})?)\s*$"
 _PARQUET_MAGIC = b"PAR1"
 _PACKED = {
     b"PK\x03\x04": "a workbook or a ZIP archive",
@@ -26,94 +37,163 @@ _PACKED = {
     b"\xd0\xcf\x11\xe0": "an old workbook",
 }
 """Files that are taken for CSV, by their first bytes."""
-_SEPARATORS = (",", ";", "\t")
-"""Between fields; the one that splits the first line most often is taken, the earlier where two tie."""
-_COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
-_LOOKED_AT = 1000
-"""Lines that tell the decimal mark."""
+
+
+Range = tuple[Float64[np.ndarray, " row"], Float64[np.ndarray, " row"]]
+"""The least and the largest number that an instrument reads, row by row."""
+
+Others = Callable[[], Sequence[Texts]]
 
 
 @dataclass(frozen=True, eq=False)
-class Header:
-    """The columns of a file.
+class Codes:
+    """A column of texts: the distinct ones, and which of them each row has.
 
     Attributes:
-        path: of the file.
-        is_csv: whether it is CSV; else Parquet.
-        separator: between the fields of a CSV.
-        decimal: mark of a CSV's numbers.
-        columns: names as they stand in the file.
-        units: engineering units by column, where a Parquet file states them.
-        tag_units: units by tag, a JSON object, where a recording states them.
+        names: without space around them; empty where blank. Bytes that are no text are shown as such.
+        code: place in `names`.
     """
 
-    path: Path
-    is_csv: bool
-    columns: tuple[str, ...]
-    units: Mapping[str, str] = field(default_factory=dict)
-    tag_units: bytes | None = None
-    separator: str = ","
-    decimal: str = "."
+    names: tuple[str, ...]
+    code: Int64[np.ndarray, " row"]
 
-    def named(self, name: str) -> str | None:
-        """The column called `name` (whatever its case and spacing), or `None`."""
-        return next((column for column in self.columns if column.strip().casefold() == name), None)
+    @cached_property
+    def blank(self) -> int | None:
+        """The first row that is blank, or `None`."""
+        blank = [number for number, name in enumerate(self.names) if not name]
+        rows = np.flatnonzero(np.isin(self.code, blank))
+        return int(rows[0]) if len(rows) else None
 
-    def place(self, row: int) -> str:
-        """Where data row `row` stands, counted as an editor or a viewer counts."""
-        if not self.is_csv:
-            return f"row {row}"
-        with self.path.open(encoding="utf-8-sig") as file:
-            lines = (number for number, line in enumerate(file, start=1) if line.strip("\r\n"))
-            return f"line {next(islice(lines, row + 1, None))}"
+    def first(self, name: str) -> int:
+        """The first row that holds `name`, which is one of the names."""
+        return int(np.flatnonzero(self.code == self.names.index(name))[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Some columns of a file."""
+    """Some columns of a file.
+
+    Attributes:
+        header: of the file.
+        data: the columns; those of a CSV hold bytes.
+        rows: which data rows of the file these are; `None` where they are all of them.
+    """
 
     header: Header
     data: pa.Table
+    rows: Int64[np.ndarray, " row"] | None = None
+
+    def __len__(self) -> int:
+        return int(self.data.num_rows)
 
     def error(self, row: int | None, sentence: str) -> LogError:
         """An error that names the file and, where `row` is given, the line of a CSV or the row of Parquet."""
-        where = "" if row is None else f" {self.header.place(row)}:"
+        at = row if row is None or self.rows is None else int(self.rows[row])
+        where = "" if at is None else f" {self.header.place(at)}:"
         return LogError(f"{self.header.path}:{where} {sentence}")
 
-    def numbers(self, column: str) -> Float64[np.ndarray, " row"]:
-        """A column of numbers, NaN where blank."""
+    def where(self, kept: Bool[np.ndarray, " row"]) -> "Table":
+        """The rows that are `kept`."""
+        rows = np.arange(len(self)) if self.rows is None else self.rows
+        return Table(self.header, self.data.filter(pa.array(kept)), rows[kept])
+
+    def numbers(
+        self, columns: Sequence[str], *, ranges: Sequence[Range] = (), others: Others = tuple
+    ) -> list[Float64[np.ndarray, " row"]]:
+        """Columns of numbers, NaN where blank; the arguments are those of `number_format`."""
+        written = self._written(columns, ranges)
+        found = self._format(written, others)
+        texts = {column.column: column.texts for column in written}
+        return [
+            found.numbers(texts[column]) if column in texts else self._plain_numbers(column)
+            for column in columns
+        ]
+
+    def number_format(
+        self, columns: Sequence[str], *, ranges: Sequence[Range] = (), others: Others = tuple
+    ) -> NumberFormat:
+        """How the file writes numbers; `LogError` where it does not do so in one way.
+
+        Args:
+            columns: those with the numbers that are wanted.
+            ranges: of each, what its instruments read; empty where nobody knows.
+            others: gives further texts of the file, of any kind; where need be they tell the way.
+        """
+        return self._format(self._written(columns, ranges), others)
+
+    def _written(self, columns: Sequence[str], ranges: Sequence[Range]) -> list[Written]:
+        return [
+            Written(column, without_blanks(texts, _NULLS), *bounds)
+            for column, bounds in zip(columns, ranges or itertools.repeat((None, None)), strict=bool(ranges))
+            if (texts := self.texts(column)) is not None
+        ]
+
+    def _format(self, written: Sequence[Written], others: Others) -> NumberFormat:
+        found = number_format(
+            written,
+            # A program that separates fields by commas, or writes Parquet, writes decimal points.
+            point_is_usual=self.header.separator == ",",
+            others=others,
+        )
+        if isinstance(found, Misread):
+            raise self.error(found.row, found.sentence)
+        return found
+
+    def _plain_numbers(self, column: str) -> Float64[np.ndarray, " row"]:
         values = self.data.column(column)
-        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            self._refuse_text(column, values)
         try:
             numbers: Float64[np.ndarray, " row"] = pc.cast(values, pa.float64(), safe=False).to_numpy()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise self.error(None, f"column {column} holds {values.type}, not numbers") from None
         return numbers
 
-    def _refuse_text(self, column: str, values: pa.ChunkedArray) -> None:
-        for row, text in enumerate(values.to_pylist()):
-            if text is not None and not _is_number(text.replace(self.header.decimal, ".")):
-                raise self.error(
-                    row,
-                    f"column {column} holds the text {text!r} where a number belongs; leave blank what "
-                    "was not measured",
-                )
+    def texts(self, column: str) -> Texts | None:
+        """A column of texts, trimmed, null where blank; `None` where it holds anything else."""
+        values = self.data.column(column)
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
+        if not _is_text(values.type):
+            return None
+        try:
+            return trimmed(values)
+        except pa.ArrowInvalid:
+            raise self.error(None, NOT_UTF8) from None
 
-    def texts(self, column: str) -> pa.DictionaryArray:
-        """A column of texts, coded; blank ones are null."""
+    def any_texts(self, column: str) -> list[Texts]:
+        """The column, as by `texts`, where it can be read and holds texts."""
+        try:
+            texts = self.texts(column)
+        except LogError:
+            return []
+        return [] if texts is None else [texts]
+
+    def codes(self, column: str) -> Codes:
+        """A column of texts, coded; other values are shown as texts."""
         values = self.data.column(column).combine_chunks()
         if pa.types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
-        return pc.cast(values, pa.string()).dictionary_encode()
+        if not _is_text(values.type):
+            values = pc.cast(values, pa.string())
+        coded = values.fill_null(b"" if pa.types.is_binary(values.type) else "").dictionary_encode()
+        names = [_shown(name) for name in coded.dictionary.to_pylist()]
+        return Codes(tuple(names), coded.indices.to_numpy().astype(np.int64))
+
+    def has_zone(self, column: str) -> bool:
+        """Whether any time of a column of times says how far it is from UTC."""
+        texts = self.texts(column)
+        if texts is None:
+            kind = self.data.column(column).type
+            return bool(pa.types.is_timestamp(kind) and kind.tz is not None)
+        return bool(pc.any(pc.match_substring_regex(texts, _ZONED)).as_py())
 
     def times(self, column: str) -> Int64[np.ndarray, " row"]:
         """A column of times, UTC nanoseconds; a time without a zone is taken as UTC."""
-        values = self.data.column(column)
+        texts = self.texts(column)
+        values = self.data.column(column) if texts is None else texts
         if values.null_count:
-            blank = int(np.flatnonzero(values.is_null().to_numpy())[0])
+            blank = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
             raise self.error(blank, f"column {column} is blank where a time belongs")
-        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        if texts is not None:
             return self._times_of_texts(column, values)
         if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
             raise self.error(
@@ -125,7 +205,7 @@ class Table:
         except pa.ArrowInvalid:
             raise self.error(None, f"column {column} holds a time outside the years 1678 to 2261") from None
 
-    def _times_of_texts(self, column: str, values: pa.ChunkedArray) -> Int64[np.ndarray, " row"]:
+    def _times_of_texts(self, column: str, values: Texts) -> Int64[np.ndarray, " row"]:
         try:
             return _nanoseconds(values.cast(pa.timestamp("ns", tz="UTC")))
         except pa.ArrowInvalid:
@@ -159,13 +239,15 @@ def read_header(path: Path) -> Header:
         raise LogError(f"{path}: the file is {packed}; save its table as CSV or Parquet")
     if path.suffix.lower() in (".parquet", ".pq"):
         raise LogError(f"{path}: not a Parquet file: it does not begin with the letters PAR1")
-    return _csv_header(path)
+    return csv_header(path)
 
 
-def read_columns(header: Header, columns: Sequence[str], texts: Sequence[str]) -> Table:
-    """Those `columns` of a file; `texts` are those of them that must not be taken for numbers."""
+def read_columns(header: Header, columns: Sequence[str]) -> Table:
+    """Those `columns` of a file; `LogError` where one of them is named twice."""
+    for column in columns:
+        header.check_once(column)
     if header.is_csv:
-        return Table(header, _read_csv(header, columns, texts))
+        return Table(header, read_csv(header, columns))
     try:
         data = pq.read_table(header.path, columns=list(columns))
     except (pa.ArrowException, OSError) as error:
@@ -175,110 +257,40 @@ def read_columns(header: Header, columns: Sequence[str], texts: Sequence[str]) -
     return Table(header, data)
 
 
+def texts_of(header: Header, columns: Sequence[str]) -> list[Texts]:
+    """Those of `columns` that can be read and hold texts."""
+    found: list[Texts] = []
+    for column in columns:
+        with contextlib.suppress(LogError):
+            found += read_columns(header, [column]).any_texts(column)
+    return found
+
+
 def _parquet_header(path: Path) -> Header:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise LogError(f"{path}: damaged or cut short: {_first_line(error)}") from None
     units = {
-        field.name: field.metadata[b"unit"].decode()
+        field.name: field.metadata[b"unit"].decode(errors="replace")
         for field in schema
         if field.metadata and b"unit" in field.metadata
     }
     return Header(path, False, tuple(schema.names), units, (schema.metadata or {}).get(b"procwm.units"))
 
 
-def _csv_header(path: Path) -> Header:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(islice(file, _LOOKED_AT))
-        rows = {separator: next(csv.reader(lines, delimiter=separator)) for separator in _SEPARATORS}
-    except UnicodeDecodeError as error:
-        raise LogError(f"{path}: byte {error.start} is not UTF-8 text; save the file as UTF-8") from None
-    except (StopIteration, csv.Error):
-        rows = {",": []}
-    if lines and lines[0].startswith("sep="):
-        raise LogError(f"{path}: line 1: {lines[0].strip()!r} is for spreadsheets alone; remove that line")
-    separator = max(rows, key=lambda mark: len(rows[mark]))
-    columns = tuple(rows[separator])
-    if not columns:
-        raise LogError(f"{path}: the first line names no columns")
-    twice = next((column for column in columns if columns.count(column) > 1), None)
-    if twice is not None:
-        raise LogError(f"{path}: line 1: column {twice!r} is named twice")
-    return Header(path, True, columns, separator=separator, decimal=_decimal(lines, separator))
+def _is_text(kind: pa.DataType) -> bool:
+    return kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
 
-def _decimal(lines: Sequence[str], separator: str) -> str:
-    """The decimal mark of a CSV: a comma where the fields are separated by something else and one has it."""
-    fields = chain.from_iterable(csv.reader(lines[1:], delimiter=separator))
-    return "," if separator != "," and any(_COMMA_NUMBER.fullmatch(text.strip()) for text in fields) else "."
-
-
-def _read_csv(header: Header, columns: Sequence[str], texts: Sequence[str]) -> pa.Table:
-    cut: list[arrow_csv.InvalidRow] = []
-
-    def remember(row: arrow_csv.InvalidRow) -> str:
-        cut.append(row)
-        return "error"
-
-    try:
-        data = arrow_csv.read_csv(
-            header.path,
-            # Rows are numbered only when one thread reads.
-            read_options=arrow_csv.ReadOptions(use_threads=False),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=header.separator, invalid_row_handler=remember, ignore_empty_lines=True
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                include_columns=list(columns),
-                column_types=dict.fromkeys(texts, pa.string()),
-                null_values=list(_NULLS),
-                strings_can_be_null=True,
-                true_values=[],
-                false_values=[],
-                decimal_point=header.decimal,
-                timestamp_parsers=[],
-            ),
-        )
-    except pa.ArrowException as error:
-        raise LogError(f"{header.path}: {_csv_mistake(header, cut, error)}") from None
-    if not data.num_rows:
-        raise LogError(f"{header.path}: the file has a header and no rows")
-    return data
-
-
-def _csv_mistake(header: Header, cut: Sequence[arrow_csv.InvalidRow], error: pa.ArrowException) -> str:
-    if cut:
-        row = cut[0]
-        # The reader counts the header and skips blank lines.
-        line = "" if row.number is None else f"{header.place(row.number - 2)}: "
-        missing = row.actual_columns < row.expected_columns
-        end = "; the file may have been cut short" if missing else ""
-        return f"{line}{row.actual_columns} fields where the header names {row.expected_columns}{end}"
-    if "UTF8" in str(error) or "UTF-8" in str(error):
-        return "not UTF-8 text; save the file as UTF-8"
-    return _first_line(error)
+def _shown(name: str | bytes) -> str:
+    return (name if isinstance(name, str) else name.decode(errors="replace")).strip()
 
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(".")
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _nanoseconds(values: pa.ChunkedArray) -> Int64[np.ndarray, " row"]:
     times: Int64[np.ndarray, " row"] = values.cast(pa.int64()).to_numpy()
     return times
-
-
-def split_unit(column: str) -> tuple[str, str | None]:
-    """A wide header's tag name and unit: `TC1.PV [degC]` is `TC1.PV` in `degC`."""
-    match = _UNIT.match(column.strip())
-    return (match["name"], match["unit"]) if match else (column.strip(), None)

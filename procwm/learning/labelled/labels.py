@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
-from procwm.data.tables import Table, read_columns, read_header
+from procwm.data.tables import Table, read_columns, read_header, texts_of
 from procwm.errors import LogError
 
 _WORDS = {
@@ -54,11 +54,9 @@ def read_labels(path: str | Path) -> Labels:
     if time is None or column is None or (value is not None and unsafe is not None):
         found = ", ".join(header.columns)
         raise LogError(f"{path}: labels need a column time and one of value and unsafe; it has {found}")
-    table = read_columns(header, [time, column], [time, column])
-    judged = table.texts(column).to_pylist()
-    read = _number if column == value else _word
-    values = [read(table, row, text) for row, text in enumerate(judged)]
-    return labels(table.times(time), np.array(values), graded=column == value, source=str(path))
+    table = read_columns(header, [time, column])
+    values = _words(table, column) if column == unsafe else _numbers(table, column)
+    return labels(table.times(time), values, graded=column == value, source=str(path))
 
 
 def labels(
@@ -77,23 +75,27 @@ def labels(
     return Labels(time_ns=time_ns, value=value, graded=graded)
 
 
-def _word(table: Table, row: int, text: str | None) -> float:
+def _words(table: Table, column: str) -> Float64[np.ndarray, " label"]:
+    texts = table.codes(column)
     # Parquet may hold 1.0 for 1.
-    word = (text or "").strip().lower().removesuffix(".0")
-    if word not in _WORDS:
-        raise table.error(row, f"unsafe is {_shown(text)}; it must be 0 or 1, true or false")
-    return _WORDS[word]
+    words = [text.lower().removesuffix(".0") for text in texts.names]
+    for text, word in zip(texts.names, words, strict=True):
+        if word not in _WORDS:
+            shown = repr(text) if text else "blank"
+            raise table.error(texts.first(text), f"unsafe is {shown}; it must be 0 or 1, true or false")
+    values: Float64[np.ndarray, " label"] = np.array([_WORDS[word] for word in words])[texts.code]
+    return values
 
 
-def _number(table: Table, row: int, text: str | None) -> float:
-    try:
-        number = float((text or "").replace(table.header.decimal, "."))
-    except ValueError:
-        raise table.error(row, f"value is {_shown(text)}; it must be a number") from None
-    if not np.isfinite(number):
-        raise table.error(row, f"value is {text!r}; it must be a finite number")
-    return number
-
-
-def _shown(text: str | None) -> str:
-    return repr(text) if text else "blank"
+def _numbers(table: Table, column: str) -> Float64[np.ndarray, " label"]:
+    header = table.header
+    (values,) = table.numbers(
+        [column], others=lambda: texts_of(header, [other for other in header.columns if other != column])
+    )
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        row = int(wrong[0])
+        blank = bool(np.isnan(values[row]))
+        found = "blank; it must be a number" if blank else f"{values[row]:g}; it must be a finite number"
+        raise table.error(row, f"value is {found}, or the row be left out")
+    return values

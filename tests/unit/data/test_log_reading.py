@@ -204,7 +204,7 @@ def test_a_wrong_unit_is_refused_wherever_it_is_stated(tmp_path: Path) -> None:
         (WIDE.replace("TC1.SP", "TC1.PV [degC]"), "are both the tag TC1.PV"),
         (
             WIDE.replace("21.5", "I/O Timeout"),
-            "line 3: column TC1.PV holds the text 'I/O Timeout' where a number belongs; leave",
+            "line 3: column TC1.PV holds the text 'I/O Timeout' where a number belongs",
         ),
         (LONG.replace("21.5", "high"), "line 4: column value holds the text 'high'"),
         (WIDE.replace("00:00:01Z", "00:00:61Z"), "line 3: column time is '2000-01-01T00:00:61Z'"),

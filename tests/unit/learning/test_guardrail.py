@@ -142,7 +142,10 @@ def test_labels_are_read_from_csv_and_parquet_in_order_of_time(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("time,value\n2026-01-01,high\n", "line 2: value is 'high'; it must be a number"),
+        (
+            "time,value\n2026-01-01,high\n",
+            "line 2: column value holds the text 'high' where a number belongs",
+        ),
         ("time,value\n2026-01-01,inf\n", "must be a finite number"),
         ("time,value\n2026-01-01,\n", "line 2: value is blank; it must be a number"),
         (
