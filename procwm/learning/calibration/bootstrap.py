@@ -27,7 +27,8 @@ from procwm.learning.optimisation.gradient_descent import schedule
 from procwm.learning.optimisation.learning_objective import Scales, Trainee, relative_error, scales
 from procwm.learning.optimisation.losses import latent_prediction, output_loss
 from procwm.learning.optimisation.runaway import runs_away
-from procwm.world.disagreement import imagine_each, stacked
+from procwm.learning.optimisation.unrolling import unrolled_each
+from procwm.world.disagreement import stacked
 from procwm.world.predictors.residual import ResidualPredictor
 
 _BATCH = 64
@@ -133,7 +134,7 @@ def _train(
         moments = torch.stack(picked)
         future = log.future(moments.flatten(), horizon)
         mv, dv = (value.reshape(*moments.shape, *value.shape[1:]) for value in (future.mv, future.dv))
-        imagined = imagine_each(members[0], weights, latent[moments], mv, dv).flatten(0, 1)
+        imagined = unrolled_each(members[0], weights, latent[moments], mv, dv).flatten(0, 1)
         ahead = torch.randperm(horizon, generator=generator)[: config.targets] + 1
         encoded = latent[moments.flatten()[:, None] + ahead]
         loss = config.latent_weight * latent_prediction(imagined[:, ahead - 1], encoded, 1.0 / scale.latent)

@@ -14,6 +14,7 @@ from procwm.learning.identification.preparation import Material
 from procwm.learning.identification.state_space import STATE_RIDGE, ridge
 from procwm.learning.optimisation.collapse import barlow_twins, info_nce, random_directions, sigreg, vicreg
 from procwm.learning.optimisation.losses import inverse_dynamics, latent_prediction, output_loss
+from procwm.learning.optimisation.unrolling import unrolled
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.encoders.features import window_features
 from procwm.world.predictors.residual import MEAN, ResidualPredictor
@@ -134,7 +135,7 @@ class Trainee(nn.Module):
             kind: of the predictor's networks the one that is asked; `None` for the predictor as it is.
         """
         predictor = self.predictor if kind is None else self.predictor.only(kind)
-        return predictor.imagine(latent, mv, dv)
+        return unrolled(predictor, latent, mv, dv)
 
 
 def losses(
