@@ -54,6 +54,21 @@ def trusting(
     return CertificateFolder(folder)
 
 
+def revoke(folder: Path, key, *revoked: x509.Certificate, days: int = 1) -> None:
+    """Put the authority's revocation list into the folder, in place of the one that is there."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(name("plant authority"))
+        .last_update(NOW - timedelta(days=9))
+        .next_update(NOW + timedelta(days=days))
+    )
+    for item in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(item.serial_number).revocation_date(NOW)
+        builder = builder.add_revoked_certificate(entry.build())
+    crl = builder.sign(key, hashes.SHA256())
+    (folder / "trusted" / "plant.crl").write_bytes(crl.public_bytes(Encoding.DER))
+
+
 def refusal(store: CertificateFolder, shown: x509.Certificate, application: str | None = URI) -> str:
     with pytest.raises(LinkError) as caught:
         store.check(shown, application, whose="the server's certificate")
@@ -73,17 +88,7 @@ def test_an_authority_is_trusted_for_what_it_has_issued_until_it_revokes_it(key,
     issued, second = certificate(key), certificate(key)
     store = trusting(tmp_path, authority)
     store.check(issued, URI, whose="x")
-    crl = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(name("plant authority"))
-        .last_update(NOW)
-        .next_update(NOW + timedelta(days=1))
-        .add_revoked_certificate(
-            x509.RevokedCertificateBuilder().serial_number(issued.serial_number).revocation_date(NOW).build()
-        )
-        .sign(key, hashes.SHA256())
-    )
-    (tmp_path / "trusted" / "plant.crl").write_bytes(crl.public_bytes(Encoding.DER))
+    revoke(tmp_path, key, issued)
     assert "was revoked by its issuer" in refusal(store, issued)
     store.check(second, URI, whose="x")
 
@@ -123,3 +128,29 @@ def test_strangers_cannot_fill_the_disk(key, tmp_path, monkeypatch):
     for _ in range(4):
         refusal(store, certificate(key))
     assert len(store.facts()) == 2
+
+
+def test_who_was_revoked_once_stays_out_whatever_becomes_of_the_list(key, tmp_path):
+    authority = certificate(key, "plant authority", uri="", ca=True)
+    renewed = certificate(key, "plant authority", uri="", ca=True)
+    issued, second = certificate(key), certificate(key)
+    store = trusting(tmp_path, authority)
+    revoke(tmp_path, key, issued, days=-1)
+    assert "was revoked by its issuer" in refusal(store, issued)
+    revoke(tmp_path, key)
+    assert "was revoked by its issuer" in refusal(store, issued)
+    (tmp_path / "trusted" / "plant.crl").unlink()
+    assert "was revoked by its issuer" in refusal(store, issued)
+    trusting(tmp_path, renewed)
+    assert "was revoked by its issuer" in refusal(store, issued)
+    store.check(second, URI, whose="x")
+
+
+def test_a_list_that_somebody_else_has_signed_counts_for_nothing(key, tmp_path, caplog):
+    authority = certificate(key, "plant authority", uri="", ca=True)
+    issued = certificate(key)
+    store = trusting(tmp_path, authority)
+    revoke(tmp_path, rsa.generate_private_key(public_exponent=65537, key_size=2048), issued)
+    store.check(issued, URI, whose="x")
+    assert "not signed by the authority that it names" in caplog.text
+    assert not (tmp_path / "revoked").exists()

@@ -2,6 +2,7 @@
 
     own/certificate.der  own/key.pem     application instance certificate and its private key
     trusted/                             servers (or clients), or authorities that issue for them; and *.crl
+    revoked/                             serial numbers that authorities have ever revoked, a file for each
     rejected/                            what was met and is not trusted, for a person to look at
     users/                               certificates that may log in to a server of procwm
 
@@ -31,7 +32,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from procwm.errors import LinkError, SpecError
 from procwm.plant.certificates import CertificateFacts, Trust
-from procwm_adapters.opcua.security.secrets import PASSPHRASE, read_private
+from procwm_adapters.opcua.security.revocation import revoked_by
+from procwm_adapters.opcua.security.secrets import PASSPHRASE, read_private, write_private
 
 _MOST_REJECTED = 50
 """Certificates kept for a person to look at; whoever can connect can send any number of them."""
@@ -76,8 +78,8 @@ class CertificateFolder:
             [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH],
             days,
         )
-        _write(self.own_key, dump_private_key_as_pem(key))
-        _write(self.own_certificate, certificate.public_bytes(Encoding.DER))
+        write_private(self.own_key, dump_private_key_as_pem(key))
+        write_private(self.own_certificate, certificate.public_bytes(Encoding.DER))
         return _facts(Trust.OWN, self.own_certificate, certificate)
 
     def facts(self) -> list[CertificateFacts]:
@@ -159,19 +161,7 @@ class CertificateFolder:
 
     def _revoked(self, certificate: x509.Certificate) -> bool:
         issuer = self._issuer(certificate)
-        if issuer is None:
-            return False
-        for path in sorted((self.path / Trust.TRUSTED).glob("*.crl")):
-            content = path.read_bytes()
-            try:
-                pem = content.startswith(b"-----BEGIN")
-                crl = x509.load_pem_x509_crl(content) if pem else x509.load_der_x509_crl(content)
-            except ValueError:
-                raise SpecError(f"{path}: not a revocation list, DER or PEM") from None
-            listed = crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
-            if listed and crl.issuer == issuer.subject:
-                return True
-        return False
+        return issuer is not None and certificate.serial_number in revoked_by(issuer, self.path)
 
     def _keep_rejected(self, certificate: x509.Certificate) -> None:
         kept = list((self.path / Trust.REJECTED).glob("*"))
@@ -182,7 +172,7 @@ class CertificateFolder:
         facts = _facts(trust, self.path, certificate)
         label = re.sub(r"[^A-Za-z0-9.-]+", "_", facts.name)[:40]
         path = self.path / trust / f"{label}-{facts.thumbprint}.der"
-        _write(path, certificate.public_bytes(Encoding.DER))
+        write_private(path, certificate.public_bytes(Encoding.DER))
         return path
 
     def _find(self, trust: Trust, which: str) -> tuple[Path, x509.Certificate]:
@@ -275,17 +265,3 @@ def _facts(trust: Trust, path: Path, certificate: x509.Certificate) -> Certifica
 def _printable(text: str) -> str:
     """What a stranger has chosen, as it may be shown on a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file that only its owner may read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
+from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.uacrypto import x509_from_der
-from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_session import InternalSession
 from asyncua.server.user_managers import UserManager
 
@@ -26,7 +26,10 @@ from procwm_adapters.opcua.security.certificate_folder import (
     application_uri,
     load_certificate,
     load_key,
+    thumbprint,
 )
+from procwm_adapters.opcua.security.closed_internals import ClosedInternals
+from procwm_adapters.opcua.security.login_watch import LoginWatch
 from procwm_adapters.opcua.security.secrets import read_private
 
 
@@ -47,7 +50,8 @@ class GuardedServer(Server):  # type: ignore[misc]
         """
         self._pki = CertificateFolder(pki)
         known = _Users(self._pki, _passwords(users) if users else {}, _passwords(viewers) if viewers else {})
-        super().__init__(iserver=_GuardedInternals(self._pki, known))
+        self._watch = LoginWatch()
+        super().__init__(iserver=_GuardedInternals(self._pki, known, self._watch))
         if not self._pki.own_certificate.exists():
             raise SpecError(
                 f"{self._pki.own_certificate}: a secured server needs a certificate; run: "
@@ -66,27 +70,29 @@ class GuardedServer(Server):  # type: ignore[misc]
         try:
             self._pki.check(certificate, description.ApplicationUri, whose="the client's certificate")
         except LinkError as error:
+            self._watch.tell(str(error))
             raise ua.uaerrors.BadCertificateUntrusted from error
 
 
-class _GuardedInternals(InternalServer):  # type: ignore[misc]
+class _GuardedInternals(ClosedInternals):
     """Makes sessions of trusted applications only."""
 
-    def __init__(self, pki: CertificateFolder, users: UserManager) -> None:
+    def __init__(self, pki: CertificateFolder, users: UserManager, watch: LoginWatch) -> None:
         super().__init__(user_manager=users)
-        self._pki = pki
+        self._pki, self._watch = pki, watch
 
     def create_session(self, name: Any, user: Any = None, external: bool = False) -> Any:
         if not external:
             return super().create_session(name, user or User(), external)
-        return _GuardedSession(self._pki, self, self.aspace, self.subscription_service, name, external=True)
+        place = (self, self.aspace, self.subscription_service, name)
+        return _GuardedSession(self._pki, self._watch, *place, external=True)
 
 
 class _GuardedSession(InternalSession):  # type: ignore[misc]
     """Does nothing before somebody has logged in, on a channel of a trusted application."""
 
-    def __init__(self, pki: CertificateFolder, *arguments: Any, **options: Any) -> None:
-        self._pki = pki
+    def __init__(self, pki: CertificateFolder, watch: LoginWatch, *arguments: Any, **options: Any) -> None:
+        self._pki, self._watch = pki, watch
         super().__init__(*arguments, **options)
 
     def __str__(self) -> str:
@@ -111,8 +117,19 @@ class _GuardedSession(InternalSession):  # type: ignore[misc]
         try:
             self._pki.check(certificate, None, whose="the client's certificate")
         except LinkError as error:
+            self._watch.tell(str(error))
             raise ua.uaerrors.BadCertificateUntrusted from error
-        return super().activate_session(params, peer_certificate)
+        user = getattr(params.UserIdentityToken, "UserName", None) or "a user with a certificate"
+        who = f"{user} from the application with thumbprint {thumbprint(certificate)[:12]}"
+        if self._watch.waits(who):
+            raise ua.uaerrors.BadUserAccessDenied
+        try:
+            result = super().activate_session(params, peer_certificate)
+        except (ServiceError, ua.uaerrors.UaStatusCodeError) as error:
+            self._watch.refused(who, ua.StatusCode(error.code).name)
+            raise
+        self._watch.passed(who)
+        return result
 
 
 class _Users(UserManager):  # type: ignore[misc]
@@ -155,7 +172,7 @@ class _Users(UserManager):  # type: ignore[misc]
 
 def open_server() -> Server:
     """A server without security, for whoever reaches it; nobody has more rights than anybody else."""
-    server = Server()
+    server = Server(iserver=ClosedInternals())
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     server.set_identity_tokens([ua.AnonymousIdentityToken])
     server.allow_remote_admin(False)

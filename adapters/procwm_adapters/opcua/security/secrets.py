@@ -42,3 +42,19 @@ def secret(variable: str, path: Path | None, what: str) -> bytes:
     if path is None:
         raise SpecError(f"{what} is missing; set the variable {variable}, or name a file in the plant file")
     return read_private(path)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """A file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.unlink(missing_ok=True)
+        # Neither a file nor a link that somebody else has put there is written to.
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
