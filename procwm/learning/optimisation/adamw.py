@@ -95,4 +95,4 @@ def flattened(weights: Sequence[Tensor]) -> Float[Tensor, " weight"]:
 def _parts(flat: Float[Tensor, " weight"], like: Sequence[Tensor]) -> list[Tensor]:
     """Consecutive parts of `flat` in the shapes of `like`."""
     sizes = [weight.numel() for weight in like]
-    return [part.view_as(weight) for part, weight in zip(flat.split(sizes), like, strict=True)]
+    return [part.view_as(weight) for part, weight in zip(torch.split(flat, sizes), like, strict=True)]

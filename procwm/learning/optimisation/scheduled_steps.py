@@ -40,7 +40,7 @@ class ScheduledSteps:
         )
         picks = torch.eye(self._outputs, dtype=mix.dtype, device=mix.device).repeat_interleave(gates, dim=1)
         self._picks = picks.expand(len(mix), -1, -1)
-        maps = share * mix.unflatten(2, (gates, -1)).flatten(1, 2)
+        maps = share * mix.unflatten(2, (gates, -1)).flatten(1, 2)  # type: ignore[no-untyped-call]
         self._of_latent = maps[..., :latent] / NEARLY_LINEAR
         self._bent_inputs = torch.tanh(NEARLY_LINEAR * inputs) / NEARLY_LINEAR
         self._maps = self._bent_inputs @ maps[..., latent:-1].mT + maps[:, None, :, -1]
@@ -98,8 +98,8 @@ class ScheduledSteps:
         mixed = self._share * over_steps(self._map_flow, factors)
         by_gate = (self._outputs, -1)
         return [
-            over_steps(self._gate_flow, seen[..., : self._scheduling]).unflatten(1, by_gate).sum(dim=1),
-            self._gate_flow.sum(dim=(0, 2)).unflatten(1, by_gate).sum(dim=1),
-            mixed.unflatten(1, by_gate).flatten(2),
+            over_steps(self._gate_flow, seen[..., : self._scheduling]).unflatten(1, by_gate).sum(dim=1),  # type: ignore[no-untyped-call]
+            self._gate_flow.sum(dim=(0, 2)).unflatten(1, by_gate).sum(dim=1),  # type: ignore[no-untyped-call]
+            mixed.unflatten(1, by_gate).flatten(2),  # type: ignore[no-untyped-call]
             self._share * following.sum(dim=(0, 2)),
         ]

@@ -123,7 +123,8 @@ def held_range(kind: Any) -> tuple[Any, Any]:
 
 def counted(count: int, kind: Any) -> int:
     """A counter at `count` as a node of the numeric type `kind` shows it: there it begins again from 0."""
-    return count % _COUNTED.get(kind, min(held_range(kind)[1] + 1, _COUNTED[ua.VariantType.Double]))
+    shown: int = count % _COUNTED.get(kind, min(held_range(kind)[1] + 1, _COUNTED[ua.VariantType.Double]))
+    return shown
 
 
 def variant_of(tag: str, value: float, kind: Any) -> Any:
