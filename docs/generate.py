@@ -78,7 +78,8 @@ def api() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-_Declared = ast.ClassDef | ast.FunctionDef
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Declared = ast.ClassDef | _Function
 _LINE = 100
 
 
@@ -91,10 +92,10 @@ def _declaration(name: str) -> _Declared:
 def _described(name: str, node: _Declared) -> Iterator[str]:
     """Heading, signature and docstring, and of a class what it has besides."""
     yield f"## {name}"
-    if isinstance(node, ast.FunctionDef):
+    if isinstance(node, _Function):
         yield from (_call(name, node), _prose(node))
         return
-    members = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+    members = [item for item in node.body if isinstance(item, _Function)]
     values = list(_values(name, node))
     if not values:
         yield _construction(node, members)
@@ -119,7 +120,7 @@ def _values(name: str, node: ast.ClassDef) -> Iterator[str]:
             yield f"- `{name}.{ast.unparse(item.targets[0])}`: {ast.literal_eval(after.value)}"
 
 
-def _construction(node: ast.ClassDef, members: list[ast.FunctionDef]) -> str:
+def _construction(node: ast.ClassDef, members: list[_Function]) -> str:
     """How an object is made; of an error, what it is a kind of."""
     for member in members:
         if member.name == "__init__":
@@ -136,14 +137,17 @@ def _field(item: ast.AnnAssign) -> str:
     return f"{ast.unparse(item.target)}: {ast.unparse(item.annotation)}{given}"
 
 
-def _call(name: str, node: ast.FunctionDef, returns: bool = True) -> str:
+def _call(name: str, node: _Function, returns: bool = True) -> str:
     taken = ast.parse(f"def f({ast.unparse(node.args)}): ...").body[0]
     assert isinstance(taken, ast.FunctionDef)
     first = taken.args.args[:1]
     if first and first[0].arg in ("self", "cls"):
         del taken.args.args[0]
-    answer = f" -> {_type(node.returns)}" if returns and node.returns else ""
-    return _signature(name, _arguments(taken.args), answer)
+    entered = _has(node, "asynccontextmanager") and isinstance(node.returns, ast.Subscript)
+    given = node.returns.slice if entered and isinstance(node.returns, ast.Subscript) else node.returns
+    answer = f" -> {_type(given)}" if returns and given else ""
+    waits = "async with " if entered else "await " if isinstance(node, ast.AsyncFunctionDef) else ""
+    return _signature(waits + name, _arguments(taken.args), answer)
 
 
 def _type(annotation: ast.expr) -> str:
@@ -176,7 +180,7 @@ def _text(content: str) -> str:
     return f"```text\n{content}\n```".replace("'", '"')
 
 
-def _has(node: ast.FunctionDef, *decorators: str) -> bool:
+def _has(node: _Function, *decorators: str) -> bool:
     return any(ast.unparse(item) in decorators for item in node.decorator_list)
 
 

@@ -43,9 +43,15 @@ if TYPE_CHECKING:
     from procwm.planning.planner import MpcPlanner
     from procwm.plant.plantfile.specfile import dump_plant, load_plant
     from procwm.plant.registry import scenario, scenarios
+    from procwm.plant.request import Request
     from procwm.plant.samples import Quality, Sample
     from procwm.plant.tags import PlantSpec, Role, Tag
+    from procwm.runtime.assembly import OpenRun, open_run
+    from procwm.runtime.audit import check_audit
+    from procwm.runtime.recorder import read_decisions
     from procwm.runtime.replay import replay
+    from procwm.runtime.tally import RunSummary
+    from procwm.runtime.verify import verify
     from procwm.world.model import WorldModel
     from procwm.world.storage.model_files import load_model
 
@@ -58,20 +64,26 @@ _HOMES = {
     "Log": "procwm.data.series",
     "Mode": "procwm.control.modes",
     "MpcPlanner": "procwm.planning.planner",
+    "OpenRun": "procwm.runtime.assembly",
     "Permits": "procwm.control.health",
     "PlantSpec": "procwm.plant.tags",
     "Quality": "procwm.plant.samples",
+    "Request": "procwm.plant.request",
     "Role": "procwm.plant.tags",
+    "RunSummary": "procwm.runtime.tally",
     "Sample": "procwm.plant.samples",
     "Tag": "procwm.plant.tags",
     "TrainingConfig": "procwm.learning.config",
     "WorldModel": "procwm.world.model",
+    "check_audit": "procwm.runtime.audit",
     "dump_plant": "procwm.plant.plantfile.specfile",
     "evaluate": "procwm.learning.evaluation.evaluate",
     "learn_guardrail": "procwm.learning.labelled.guardrail",
     "learn_soft_sensor": "procwm.learning.labelled.soft_sensor",
     "load_model": "procwm.world.storage.model_files",
     "load_plant": "procwm.plant.plantfile.specfile",
+    "open_run": "procwm.runtime.assembly",
+    "read_decisions": "procwm.runtime.recorder",
     "read_labels": "procwm.learning.labelled.labels",
     "read_log": "procwm.data.log",
     "replay": "procwm.runtime.replay",
@@ -79,6 +91,7 @@ _HOMES = {
     "scenarios": "procwm.plant.registry",
     "suggest_label_times": "procwm.learning.labelled.label_times",
     "train": "procwm.learning.train",
+    "verify": "procwm.runtime.verify",
     "write_log": "procwm.data.writer",
 }
 
@@ -96,12 +109,15 @@ __all__ = [
     "LogError",
     "Mode",
     "MpcPlanner",
+    "OpenRun",
     "OutcomeUnknownError",
     "Permits",
     "PlantSpec",
     "ProcwmError",
     "Quality",
+    "Request",
     "Role",
+    "RunSummary",
     "Sample",
     "SimulationError",
     "SpecError",
@@ -109,12 +125,15 @@ __all__ = [
     "TrainingConfig",
     "TrainingError",
     "WorldModel",
+    "check_audit",
     "dump_plant",
     "evaluate",
     "learn_guardrail",
     "learn_soft_sensor",
     "load_model",
     "load_plant",
+    "open_run",
+    "read_decisions",
     "read_labels",
     "read_log",
     "replay",
@@ -122,6 +141,7 @@ __all__ = [
     "scenarios",
     "suggest_label_times",
     "train",
+    "verify",
     "write_log",
 ]
 

@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,12 +14,10 @@ import typer
 from procwm.cli.output import emit_json, progress
 from procwm.cli.simulated_plants import Json
 from procwm.plant import registry
-from procwm.plant.link import PlantLink
 from procwm.plant.plantfile.specfile import load_plant
 from procwm.plant.tags import PlantSpec, Role
 
 if TYPE_CHECKING:
-    from procwm.cli.running import Running
     from procwm.data.check import Finding
 
 PlantFile = Annotated[Path, typer.Argument(metavar="PLANT.toml", help="The plant file.")]
@@ -146,34 +143,19 @@ def run(
     from procwm.runtime.fronts import with_front_ends
 
     plant = with_front_ends(load_plant(plant_file), serve=serve, metrics=metrics)
-    running = Running(
-        plant, model_dir, mode=mode.value, setpoints=setpoint or [], out=out, folder=plant_file.parent
-    )
+    running = Running(plant, model_dir, mode=mode.value, setpoints=setpoint or [], out=out)
     intervals = None if hours is None else max(1, round(hours * 3600.0 / plant.interval_s))
+    served = registry.clock(link) if clock is Time.SERVED else None
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(running, link, clock, intervals))
+        asyncio.run(running.run(link, served, intervals, folder=plant_file.parent))
     typer.echo(running.outcome, err=True)
-
-
-async def _run(running: "Running", link_name: str, whose: Time, intervals: int | None) -> None:
-    from procwm.runtime.clock import WallClock
-
-    async with opened(link_name, running.plant) as link:
-        clock = WallClock() if whose is Time.WALL else registry.clock(link_name)(link)
-        await running.run(link, clock, intervals)
-
-
-def opened(link_name: str, plant: PlantSpec) -> AbstractAsyncContextManager[PlantLink]:
-    """The link called `link_name` to `plant`, to be entered; one that is always up is entered as it is."""
-    link = registry.link(link_name)(plant)
-    return link if isinstance(link, AbstractAsyncContextManager) else contextlib.nullcontext(link)
 
 
 async def _record(plant: PlantSpec, out: Path, hours: float | None, link_name: str, count: list[int]) -> None:
     from procwm.data.writer import LogWriter
 
     duration_s = float("inf") if hours is None else hours * 3600.0
-    async with opened(link_name, plant) as link:
+    async with registry.open_link(link_name, plant) as link:
         began = time.monotonic()
         with LogWriter(out, plant) as writer, progress(f"recording {plant.name}") as advance:
             while (elapsed_s := time.monotonic() - began) < duration_s:

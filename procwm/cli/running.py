@@ -1,9 +1,7 @@
 """What `procwm run` does once the plant file is read: a controller on a link, each cycle told."""
 
-import contextlib
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,46 +11,27 @@ from procwm.control.controller import Controller
 from procwm.control.modes import Mode
 from procwm.errors import SpecError
 from procwm.plant.link import Clock, PlantLink
-from procwm.plant.scenario import TargetChange
 from procwm.plant.tags import PlantSpec
-from procwm.runtime import loop
+from procwm.runtime.assembly import open_run
 from procwm.runtime.cycle import Cycle
-from procwm.runtime.folder import RunFolder
-from procwm.runtime.fronts import FrontEnds
-from procwm.runtime.heartbeat import BeatingLink, Heartbeat
 from procwm.world.storage.model_files import load_model
 
 
 class Running:
-    """A controller that is ready to run.
+    """A controller that is ready to run; nothing is connected yet.
 
     Attributes:
-        plant: what it controls.
         cycles: control cycles so far.
     """
 
     def __init__(
-        self,
-        plant: PlantSpec,
-        model_dir: Path,
-        *,
-        mode: str,
-        setpoints: Sequence[str],
-        out: Path | None,
-        folder: Path = Path(),
+        self, plant: PlantSpec, model_dir: Path, *, mode: str, setpoints: Sequence[str], out: Path | None
     ) -> None:
-        """Get ready; nothing is connected yet.
-
-        Args:
-            setpoints: texts TAG=VALUE.
-            out: folder of the recording, or `None`.
-            folder: that of the plant file, which its paths are relative to.
-        """
-        self.plant = plant
+        """Args: setpoints: texts TAG=VALUE. out: folder of the recording, or `None`."""
         self.cycles = 0
-        self._targets = [_target(plant, text) for text in setpoints]
+        self._setpoints = dict(_target(plant, text) for text in setpoints)
         self._controller = Controller(plant, load_model(model_dir, plant), mode=Mode(mode))
-        self._out, self._folder = out, folder
+        self._out = out
         # Advice is what ADVISORY is for, wherever its output goes.
         self._spoken = mode == Mode.ADVISORY or sys.stdout.isatty()
 
@@ -61,36 +40,27 @@ class Running:
         """The run in a few words."""
         return f"{self.cycles} control cycles" + (f", recorded in {self._out}" if self._out else "")
 
-    async def run(self, link: PlantLink, clock: Clock, intervals: int | None) -> None:
-        """Run until `intervals` are over, or until cancelled; the recording is whole either way.
-
-        A run that was killed goes on from the state in its folder, where that is fresh.
-        """
-        async with FrontEnds(self._controller, self._folder, announce=_announced) as fronts:
-            await self._recorded(link, clock, intervals, fronts)
-
-    async def _recorded(
-        self, link: PlantLink, clock: Clock, intervals: int | None, fronts: FrontEnds
+    async def run(
+        self,
+        link: str,
+        clock: Callable[[PlantLink], Clock] | None,
+        intervals: int | None,
+        *,
+        folder: Path = Path(),
     ) -> None:
-        def tell(cycle: Cycle) -> None:
-            self._tell(cycle)
-            fronts.tell(cycle)
+        """Run until `intervals` are over, or until cancelled.
 
-        folder = RunFolder(self._out, self._controller) if self._out else None
-        with folder or contextlib.nullcontext():
-            await loop.run(
-                link,
-                clock,
-                self._controller,
-                state=None if folder is None else folder.taken_up(time.time_ns()),
-                intervals=intervals,
-                recorder=folder,
-                targets=self._targets,
-                heartbeat=_heartbeat(link, self.plant),
-                snapshot=None if folder is None else folder.snapshot,
-                operator=fronts.desk,
-                on_cycle=tell,
-            )
+        Args:
+            link: name of one that is installed.
+            clock: as `open_run` takes it.
+            intervals: control cycles to run; `None` is for ever.
+            folder: that of the plant file, which its paths are relative to.
+        """
+        opening = open_run(
+            self._controller, link, clock=clock, out=self._out, folder=folder, announce=_announced
+        )
+        async with opening as live:
+            await live.run(intervals, setpoints=self._setpoints, on_cycle=self._tell)
 
     def _tell(self, cycle: Cycle) -> None:
         self.cycles += 1
@@ -100,15 +70,6 @@ class Running:
 
 def _announced(sentence: str) -> None:
     typer.echo(sentence, err=True)
-
-
-def _heartbeat(link: PlantLink, plant: PlantSpec) -> Heartbeat | None:
-    """What beats in the node that the plant file names; refused where the link cannot write it."""
-    if plant.control.heartbeat_node is None:
-        return None
-    if not isinstance(link, BeatingLink):
-        raise SpecError("[control]: heartbeat_node is given, and this link has no way to write it")
-    return Heartbeat(link.beat)
 
 
 def line(cycle: Cycle) -> str:
@@ -122,7 +83,7 @@ def line(cycle: Cycle) -> str:
     return " | ".join(part for part in parts if part)
 
 
-def _target(plant: PlantSpec, text: str) -> TargetChange:
+def _target(plant: PlantSpec, text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
         number = float(value)
@@ -130,4 +91,4 @@ def _target(plant: PlantSpec, text: str) -> TargetChange:
         raise SpecError(
             f"--setpoint {text}: write it as TAG=VALUE, such as {plant.cvs[0].name}=1.5"
         ) from None
-    return TargetChange(tick=0, tag=name, value=plant.tag(name).check_target(number))
+    return name, plant.tag(name).check_target(number)

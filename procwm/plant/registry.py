@@ -10,6 +10,7 @@ to `procwm.demo`, too, is shown where none is asked for.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,17 @@ def link(name: str) -> Callable[..., PlantLink]:
     """The link called `name`; `SpecError` where none is installed."""
     made: Callable[..., PlantLink] = _load(_entry(LINKS, "link", name))
     return made
+
+
+def open_link(name: str | PlantLink, plant: PlantSpec) -> AbstractAsyncContextManager[PlantLink]:
+    """A link to `plant`, to be entered; one that is always up is entered as it is.
+
+    Args:
+        name: of one that is installed, or a link of the caller's own.
+        plant: of the link.
+    """
+    made = link(name)(plant) if isinstance(name, str) else name
+    return made if isinstance(made, AbstractAsyncContextManager) else nullcontext(made)
 
 
 def scenarios(names: Sequence[str] = ()) -> dict[str, Scenario]:

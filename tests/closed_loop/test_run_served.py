@@ -13,7 +13,6 @@ from asyncua import Client, ua
 from waiting import PATIENCE_S
 
 from procwm.cli import run
-from procwm.cli.plants import Time, _run
 from procwm.cli.running import Running
 from procwm.cli.view import _view
 from procwm.errors import LinkError
@@ -45,7 +44,7 @@ async def url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterat
             setpoints=[],
             out=tmp_path / "run",
         )
-        going = asyncio.create_task(_run(running, "opcua", Time.SERVED, None))
+        going = asyncio.create_task(running.run("opcua", registry.clock("opcua"), None))
         said = ""
         async with asyncio.timeout(PATIENCE_S):
             while not (found := re.search(r"serving the controller at (opc\.tcp://\S+)", said)):
