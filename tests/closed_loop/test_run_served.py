@@ -99,7 +99,7 @@ async def test_an_operator_takes_the_controller_to_auto_and_tightens_a_limit_and
     requests = [entry["text"] for entry in told if entry["event"] == "request"]
     who = "request of anonymous over OPC UA"
     assert requests[0] == f"{who} taken up: mode auto"
-    assert requests[1].startswith(f"{who} taken up: P1.SP limits [")
+    assert requests[1].startswith(f"{who} taken up: P1.SP high limit")
     assert requests[2].startswith(f"{who} refused (P1.SP high limit")
     assert len(requests) == 3
 
