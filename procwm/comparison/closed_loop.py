@@ -58,9 +58,14 @@ class ClosedLoopRun:
     held: int
 
     @cached_property
+    def interval_costs(self) -> Float[np.ndarray, " interval"]:
+        """As `metrics.interval_costs` defines them."""
+        return metrics.interval_costs(self.plant, self.cv[1:], self.mv, self.target)
+
+    @property
     def cost(self) -> float:
-        """As `metrics.cost` defines it."""
-        return metrics.cost(self.plant, self.cv[1:], self.mv, self.target)
+        """Of the whole run."""
+        return float(self.interval_costs.sum())
 
     @cached_property
     def limit_violations(self) -> int:
@@ -71,6 +76,11 @@ class ClosedLoopRun:
     def guard_violations(self) -> int:
         """Intervals and guardrails that ended above 0."""
         return int(metrics.guard_violations(self.guard[1:]).sum())
+
+    @property
+    def guard_deepest(self) -> float:
+        """The largest true value of any guardrail, 0 where none was broken."""
+        return float(self.guard[1:].max(initial=0.0))
 
     @property
     def violations(self) -> int:

@@ -43,7 +43,7 @@ class LinearMpcState:
 class LinearMpc:
     """A quadratic program on an identified linear model with a disturbance estimate.
 
-    It minimises `metrics.cost` over its horizon, with the same hard limits, largest moves and
+    It minimises `metrics.interval_costs` over its horizon, with the same hard limits, largest moves and
     softened limits as every controller. It knows those guardrails that it is given a soft sensor for.
     """
 

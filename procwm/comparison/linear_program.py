@@ -21,7 +21,7 @@ _TOLERANCE = 1e-6
 
 
 class LinearProgram:
-    """Minimises `metrics.cost` over the horizon as the linear model predicts it.
+    """Minimises `metrics.interval_costs` over the horizon as the linear model predicts it.
 
     The variables are the scaled MVs of every interval, then one slack for every row of a zone or of
     an output's limits. Matrices are built once; only what depends on the state changes.

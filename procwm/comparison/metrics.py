@@ -9,14 +9,16 @@ from procwm.plant.tags import Interval, PlantSpec
 
 LIMIT_PENALTY = 100.0
 """Weight of the squared violation of an output's limit, relative to its span."""
+BATCHES = 10
+"""Stretches of a run whose costs are compared to see how far chance goes."""
 
 
-def cost(
+def interval_costs(
     plant: PlantSpec,
     cv: Float[np.ndarray, "interval output"],
     mv: Float[np.ndarray, "present mv"],
     target: Float[np.ndarray, "interval output"],
-) -> float:
+) -> Float[np.ndarray, " interval"]:
     """Squared errors, moves and broken limits of a closed-loop run, each relative to its span.
 
     Args:
@@ -26,20 +28,33 @@ def cost(
         target: setpoints in force during every interval; NaN where an output has none.
 
     Returns:
-        The sum over intervals of `weight * ((cv - target) / span)^2`, of
-        `move_weight * (move / span)^2` and of `100 * (violation / span)^2`. A CV without a setpoint
-        has the nearest edge of its zone for a target, and no error inside it.
+        For every interval `weight * ((cv - target) / span)^2`, `move_weight * (move / span)^2` and
+        `100 * (violation / span)^2`, summed over outputs and MVs: the cost of the run is their sum. A CV
+        without a setpoint has the nearest edge of its zone for a target, and no error inside it.
     """
-    total = 0.0
+    total = np.zeros(len(cv))
     for column, tag in enumerate(plant.outputs):
         true, wanted = cv[:, column], target[:, column]
         error = np.where(np.isnan(wanted), _outside(tag.zone, true), true - wanted)
-        total += tag.weight * float(np.sum((error / tag.span) ** 2))
-        total += LIMIT_PENALTY * float(np.sum((_outside(tag.limits, true) / tag.span) ** 2))
+        total += tag.weight * (error / tag.span) ** 2
+        total += LIMIT_PENALTY * (_outside(tag.limits, true) / tag.span) ** 2
     moves = np.diff(mv, axis=0)
     for column, tag in enumerate(plant.mvs):
-        total += tag.move_weight * float(np.sum((moves[:, column] / tag.span) ** 2))
+        total += tag.move_weight * (moves[:, column] / tag.span) ** 2
     return total
+
+
+def difference_error(first: Float[np.ndarray, " interval"], second: Float[np.ndarray, " interval"]) -> float:
+    """Standard error of the difference of two runs' costs, by the method of batch means.
+
+    Law, Simulation Modeling and Analysis (2015), section 9.5.3: sums over stretches that are long beside the
+    time that an error lasts are all but independent.
+
+    Args:
+        first, second: costs of the intervals of two runs on the same seed.
+    """
+    sums = [part.sum() for part in np.array_split(first - second, BATCHES)]
+    return float(np.std(sums, ddof=1) * math.sqrt(BATCHES))
 
 
 def _outside(

@@ -80,7 +80,7 @@ class OracleSolution:
 
 
 class OracleProgram:
-    """Minimises `metrics.cost` over a horizon on the true equations. Built once per scenario.
+    """Minimises `metrics.interval_costs` over a horizon on the true equations. Built once per scenario.
 
     MVs are constant over an interval, within their limits and largest moves; guardrails are
     constraints at the end of every interval; disturbances stay as they are. States follow by

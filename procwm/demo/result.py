@@ -61,7 +61,7 @@ def live_run(plant: PlantSpec, live: LiveRun, seed: int) -> ClosedLoopRun:
 
 def summary_of(outcome: DemoResult) -> dict[str, Any]:
     """The content of `summary.json`, every number finite or `None`."""
-    oracle, pi = outcome.runs["oracle_nmpc"].cost, outcome.runs["pi"].cost
+    oracle, pi = outcome.runs["oracle_nmpc"], outcome.runs["pi"]
     own = outcome.runs["procwm"]
     by_model = {
         "nrmse": outcome.scores.nrmse,
@@ -76,6 +76,7 @@ def summary_of(outcome: DemoResult) -> dict[str, Any]:
         "intervals": len(own.step_s),
         "log_hours": outcome.log_hours,
         "train_s": outcome.learned.train_s,
+        "linear_start_kept": outcome.learned.unguarded.metrics.get("best_step") == 0,
         "controllers": {name: comparison(run, pi=pi, oracle=oracle) for name, run in outcome.runs.items()},
         "model": {
             name: {str(lead): error for lead, error in errors.items()}

@@ -49,7 +49,7 @@ def build_report(content: ControlReport) -> str:
             kicker=f"{content.plant.name} · controlled over OPC UA for {words.duration(hours)} "
             f"({len(own.time_ns) - 1} control intervals) · seed {summary['seed']}",
             headline=words.headline(summary),
-            lead=" ".join((words.learning(summary), words.violations(summary), words.speed(summary))),
+            lead=" ".join(words.told(summary)[1:]),
             tiles=[
                 (words.percent(row.get("gap")), "cost above the NMPC that knows the equations (gap)"),
                 (words.figure(row.get("recovered"), 2), "recovered: 0 is PI, 1 is that NMPC"),

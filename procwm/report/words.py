@@ -29,23 +29,30 @@ KEEPS_GUARDRAILS = ("procwm", "oracle_nmpc")
 MODELS = {"nrmse": "procwm", "procwm": "procwm", "linear": "linear model", "persistence": "persistence"}
 
 
+_SURE = 2.0
+"""Standard errors that a difference must exceed to be called one."""
+
+
 def headline(summary: Mapping[str, Any]) -> str:
     """One sentence: how the learned controller did."""
     plant = str(summary.get("plant", summary["scenario"])).replace("_", " ")
     own = summary["controllers"]["procwm"]
     others = []
     if (gap := _finite(own.get("gap"))) is not None:
-        others.append(_beside_oracle(gap))
+        others.append(_beside_oracle(gap, _SURE * (_finite(own.get("gap_error")) or 0.0)))
     pi = summary["controllers"].get("pi", {})
     if (cost_pi := _finite(pi.get("cost"))) and (cost := _finite(own.get("cost"))) is not None:
         others.append(_beside_pi(cost / cost_pi))
     return f"The learned controller ran the {plant} {' and '.join(others)}".rstrip() + "."
 
 
-def _beside_oracle(gap: float) -> str:
+def _beside_oracle(gap: float, chance: float) -> str:
+    """Args: chance: how far apart two controllers that are alike may come out."""
     oracle = "an NMPC that knows the equations"
     if abs(gap) < 0.005:
         return f"at the same cost as {oracle}"
+    if abs(gap) <= chance:
+        return f"at the cost of {oracle}, as far as one run can tell ({gap:+.0%} ± {chance:.0%})"
     if gap > 1.0:
         return f"at {1 + gap:.1f} times the cost of {oracle}"
     if gap < 0:
@@ -59,17 +66,51 @@ def _beside_pi(ratio: float) -> str:
     return f"at {ratio:.0%} of PI control's cost"
 
 
+def cheaper(summary: Mapping[str, Any]) -> str | None:
+    """A sentence where the linear MPC was cheaper by more than chance; `None` where it was not."""
+    rows = summary["controllers"]
+    # Like is compared with like: the linear MPC knows no guardrails.
+    own, linear = rows.get("procwm_unguarded", rows["procwm"]), rows.get("linear_mpc", {})
+    gaps = [_finite(row.get("gap")) for row in (own, linear)]
+    if gaps[0] is None or gaps[1] is None:
+        return None
+    chance = _SURE * math.hypot(*(_finite(row.get("gap_error")) or 0.0 for row in (own, linear)))
+    saved = (gaps[0] - gaps[1]) / (1.0 + gaps[0])
+    if gaps[0] - gaps[1] <= chance or saved < 0.005:
+        return None
+    return f"A linear MPC identified from the same log was cheaper by {saved:.0%}, both without guardrails."
+
+
 def violations(summary: Mapping[str, Any]) -> str:
     """One sentence on limits and guardrails."""
     controllers = summary["controllers"]
-    own = int(controllers["procwm"]["violations"])
+    own = controllers["procwm"]
     sentence = "It broke no limit and no guardrail"
-    if own:
-        sentence = f"It broke a limit or a guardrail {_times(own)}"
+    if own["violations"]:
+        parts = [
+            f"{what} {_times(int(own.get(key, 0)))}"
+            for what, key in (("a limit", "limit_violations"), ("a guardrail", "guard_violations"))
+            if own.get(key)
+        ]
+        broken = " and ".join(parts) or f"a limit or a guardrail {_times(int(own['violations']))}"
+        sentence = f"It broke {broken}{_deep(own)}"
     without = int(controllers.get("procwm_unguarded", {}).get("violations", 0))
     if without:
         sentence += f"; the same controller without the learned guardrails did {_times(without)}"
     return sentence + "."
+
+
+def _deep(row: Mapping[str, Any]) -> str:
+    """How far a guardrail was broken, in its own unit."""
+    deepest = _finite(row.get("guard_deepest"))
+    return f", by up to {deepest:.2g}" if deepest else ""
+
+
+def _kept(name: str, row: Mapping[str, Any]) -> str:
+    """What became of the guardrails under the controller called `name`."""
+    broken = int(row.get("guard_violations") or 0)
+    known = "" if name in KEEPS_GUARDRAILS else "unknown to it, "
+    return f"{known}broken {_times(broken)}{_deep(row)}" if broken else f"{known}kept"
 
 
 def _times(count: int) -> str:
@@ -87,15 +128,19 @@ def speed(summary: Mapping[str, Any]) -> str:
 
 def learning(summary: Mapping[str, Any]) -> str:
     """One sentence on what the model was learned from."""
-    return (
+    sentence = (
         f"The model was learned in {summary['train_s']:.0f} s from {summary['log_hours']:.1f} h of "
         f"routine operation recorded over OPC UA."
     )
+    if summary.get("linear_start_kept"):
+        sentence += " Nothing that training found surely helped: it is the linear model that it started from."
+    return sentence
 
 
 def told(summary: Mapping[str, Any]) -> list[str]:
     """What happened, a sentence each."""
-    return [headline(summary), violations(summary), learning(summary), speed(summary)]
+    sentences = (headline, cheaper, violations, learning, speed)
+    return [said for sentence in sentences if (said := sentence(summary)) is not None]
 
 
 def comparison(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -106,7 +151,7 @@ def comparison(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             CONTROLLERS.get(name, name),
-            "kept" if name in KEEPS_GUARDRAILS else "unknown",
+            _kept(name, row),
             figure(row.get("cost")),
             percent(row.get("gap")),
             figure(row.get("recovered"), 2),

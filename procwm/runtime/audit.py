@@ -5,10 +5,12 @@
 `model` and `config` are the hashes of what decided; `before` is the SHA-256 of the line before.
 """
 
+import asyncio
 import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +38,7 @@ class AuditLog:
         self._before = _digest(lines[-1]) if lines else ""
         self._mode, self._fault, self._without_plan, self._stated = "", "", False, frozenset[str]()
         self._waiting: list[bytes] = []
-        self._time_ns = 0
+        self._time_ns, self._noted_ns = 0, time.monotonic_ns()
 
     def event(self, kind: str, text: str, time_ns: int, *, who: str = "controller") -> None:
         """Append one event. While the disk is full, lines wait in memory and keep their order."""
@@ -63,6 +65,7 @@ class AuditLog:
     def append(self, cycle: Cycle) -> None:
         """The events of one cycle; a cycle like the one before has none."""
         decision = cycle.decision
+        self._time_ns, self._noted_ns = cycle.time_ns, time.monotonic_ns()
         for text in cycle.events:
             who = requester(text)
             self._note("run" if who is None else "request", text, cycle.time_ns, who=who or "controller")
@@ -110,8 +113,17 @@ class AuditLog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        why = "ended" if error is None else f"ended by {type(error).__name__} {error}".rstrip()
-        self.event("run", why, self._time_ns, who=self._who)
+        # The end has a time of its own; after the last cycle the plant's clock has gone on like ours.
+        since_ns = time.monotonic_ns() - self._noted_ns
+        self.event("run", _ending(error), self._time_ns + since_ns, who=self._who)
+
+
+def _ending(error: BaseException | None) -> str:
+    if error is None:
+        return "ended"
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return "stopped from outside, by Ctrl-C or a signal"
+    return f"ended by {type(error).__name__} {error}".rstrip()
 
 
 def _torn(file: BinaryIO) -> bool:

@@ -1,5 +1,7 @@
 """The audit log's file: whole lines, one write to the disk a cycle, and whose model it was."""
 
+import asyncio
+import contextlib
 import json
 import os
 from dataclasses import replace
@@ -10,6 +12,7 @@ from linear_loop import START_NS, model_of, plant_spec
 
 from procwm.control.decision import Decision
 from procwm.control.identity import Identity, identity
+from procwm.data.series import iso_utc
 from procwm.runtime.audit import AuditLog
 from procwm.runtime.cycle import Cycle
 
@@ -55,3 +58,19 @@ def test_another_margin_is_another_model() -> None:
     after = identity(plant, model)
     assert after.model != before.model
     assert after == replace(before, model=after.model)
+
+
+def test_an_end_from_outside_has_its_own_word_and_a_time_after_the_last_cycle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0]
+    monkeypatch.setattr("procwm.runtime.audit.time.monotonic_ns", lambda: clock[0])
+    for error in (KeyboardInterrupt, asyncio.CancelledError):
+        path = tmp_path / f"{error.__name__}.jsonl"
+        with contextlib.suppress(error), AuditLog(path, WHOSE, who="tester") as log:
+            log.append(cycle())
+            clock[0] += 4_000_000_000
+            raise error
+        last = json.loads(path.read_bytes().splitlines()[-1])
+        assert last["text"] == "stopped from outside, by Ctrl-C or a signal"
+        assert last["time"] == iso_utc(START_NS + 4_000_000_000)

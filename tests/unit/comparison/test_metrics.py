@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from procwm.comparison.metrics import cost, gap, guard_violations, limit_violations, recovered
+from procwm.comparison.metrics import (
+    difference_error,
+    gap,
+    guard_violations,
+    interval_costs,
+    limit_violations,
+    recovered,
+)
 from procwm.plant.tags import PlantSpec, Role, Tag
 
 PLANT = PlantSpec(
@@ -20,6 +27,10 @@ PLANT = PlantSpec(
 REST = np.array([[5.0, 0.5, 100.0]])
 TARGET = np.array([[5.0, np.nan, np.nan]])
 STILL = np.array([[50.0], [50.0]])
+
+
+def cost(plant: PlantSpec, cv: np.ndarray, mv: np.ndarray, target: np.ndarray) -> float:
+    return float(interval_costs(plant, cv, mv, target).sum())
 
 
 def test_a_run_on_target_within_limits_and_without_a_move_costs_nothing() -> None:
@@ -74,3 +85,13 @@ def test_gap_and_recovered_stand_between_pi_and_the_oracle() -> None:
 def test_what_has_no_yardstick_is_not_a_number() -> None:
     assert np.isnan(gap(1.0, 0.0))
     assert np.isnan(recovered(1.0, 2.0, 2.0))
+
+
+def test_the_error_of_a_difference_is_that_of_independent_stretches() -> None:
+    """What both runs share is no noise; ten stretches that differ by n have the error of their sum."""
+    shared = np.random.default_rng(0).exponential(size=100)
+    assert difference_error(shared, shared) == 0.0
+    apart = np.repeat(np.arange(10.0), 10) / 10.0
+    assert difference_error(shared + apart, shared) == pytest.approx(
+        np.sqrt(10.0) * np.std(np.arange(10.0), ddof=1)
+    )

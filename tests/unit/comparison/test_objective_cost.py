@@ -40,7 +40,8 @@ def test_cost_is_that_of_the_benchmark_but_for_the_weight_of_the_last_row() -> N
     generator = np.random.default_rng(0)
     cv = np.vstack((generator.uniform([0, 0], [10, 100], (1, 2)), [[5.0, 50.0]]))
     mv = generator.uniform(0, 4, (2, 1))
-    measured = metrics.cost(PLANT, cv, np.vstack(([[1.0]], mv)), np.array([[5.0, np.nan]] * 2))
+    moved, target = np.vstack(([[1.0]], mv)), np.array([[5.0, np.nan]] * 2)
+    measured = metrics.interval_costs(PLANT, cv, moved, target).sum()
     assert objective(two_rows()).cost(cv, mv) == pytest.approx(measured)
 
 

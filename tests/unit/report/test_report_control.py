@@ -125,3 +125,41 @@ def test_violations_are_not_hidden() -> None:
         "It broke a limit or a guardrail 7 times; "
         "the same controller without the learned guardrails did 40 times."
     )
+
+
+def test_a_guardrail_is_kept_only_if_none_was_broken() -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["controllers"]["procwm"] |= {"violations": 3, "guard_violations": 2, "guard_deepest": 0.314}
+    summary["controllers"]["procwm"]["limit_violations"] = 1
+    summary["controllers"]["pi"] |= {"guard_violations": 12, "guard_deepest": 1.25}
+    columns, rows = words.comparison(summary)
+    column = columns.index("guardrails")
+    told = {row[0]: row[column] for row in rows}
+    assert told["procwm (learned)"] == "broken 2 times, by up to 0.31"
+    assert told["NMPC (knows the plant)"] == "kept"
+    assert told["decentralised PI"] == "unknown to it, broken 12 times, by up to 1.2"
+    assert words.violations(summary) == "It broke a limit once and a guardrail 2 times, by up to 0.31."
+
+
+def test_a_difference_within_chance_is_not_called_one() -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["controllers"]["procwm"] |= {"gap": 0.04, "gap_error": 0.03}
+    assert "as far as one run can tell (+4% ± 6%)" in words.headline(summary)
+    summary["controllers"]["procwm"]["gap_error"] = 0.01
+    assert "within 4% of" in words.headline(summary)
+
+
+def test_a_linear_mpc_that_was_cheaper_is_named() -> None:
+    summary = copy.deepcopy(SUMMARY)
+    rows = summary["controllers"]
+    rows["procwm_unguarded"] = dict(rows["procwm"], gap=0.10, gap_error=0.01)
+    rows["linear_mpc"] = dict(rows["procwm"], gap=0.045, gap_error=0.01)
+    said = "A linear MPC identified from the same log was cheaper by 5%, both without guardrails."
+    assert said in words.told(summary)
+    rows["linear_mpc"]["gap_error"] = 0.04
+    assert words.cheaper(summary) is None
+
+
+def test_it_is_said_when_training_found_nothing_that_helps() -> None:
+    assert "the linear model that it started from" not in words.learning(SUMMARY)
+    assert "the linear model that it started from" in words.learning(SUMMARY | {"linear_start_kept": True})

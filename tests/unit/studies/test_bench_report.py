@@ -39,11 +39,14 @@ def run(levels: list[float], guard: list[float]) -> ClosedLoopRun:
 
 
 def test_a_comparison_counts_limits_and_guardrails_and_stands_between_its_yardsticks() -> None:
-    found = control.comparison(run([0.0, 6.0, 9.5], [1.0, -1.0, 2.0]), pi=2.0, oracle=0.1)
+    safe = [-1.0, -1.0, -1.0]
+    pi, oracle = run([0.0, 5.0, 10.0], safe), run([0.0, 6.0, 7.0], safe)
+    found = control.comparison(run([0.0, 6.0, 9.5], [1.0, -1.0, 2.0]), pi=pi, oracle=oracle)
     expected = 0.1**2 + 0.45**2 + 100.0 * 0.05**2
     assert found["cost"] == pytest.approx(expected)
-    assert found["gap"] == pytest.approx((expected - 0.1) / 0.1)
-    assert found["recovered"] == pytest.approx((2.0 - expected) / 1.9)
+    assert found["gap"] == pytest.approx((expected - 0.05) / 0.05)
+    assert found["recovered"] == pytest.approx((1.25 - expected) / 1.2)
+    assert found["guard_deepest"] == 2.0
     # The first instant is where control began: nothing there is the controller's doing.
     assert (found["violations"], found["limit_violations"], found["guard_violations"]) == (2, 1, 1)
     assert found["plan_ms_median"] == pytest.approx(15.0)
@@ -51,7 +54,7 @@ def test_a_comparison_counts_limits_and_guardrails_and_stands_between_its_yardst
 
 
 def row(controller: str, seed: int, cost: float, **more: Any) -> dict[str, Any]:
-    found = control.comparison(run([5.0, 5.0, 5.0], [-1.0, -1.0, -1.0]), pi=2.0, oracle=1.0)
+    found = control.comparison(still := run([5.0, 5.0, 6.0], [-1.0] * 3), pi=still, oracle=still)
     found |= {"scenario": "plant_a", "seed": seed, "controller": controller, "cost": cost}
     return found | {"train_s": 3.0, "log_hours": 20.0} | more
 

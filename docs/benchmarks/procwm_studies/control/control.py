@@ -115,7 +115,7 @@ def study(
     train_s |= dict.fromkeys(("linear_mpc", "linear_mpc_guarded"), linear_s)
     rows: list[Row] = []
     for name, run in runs.items():
-        row = comparison(run, pi=runs["pi"].cost, oracle=runs["oracle_nmpc"].cost)
+        row = comparison(run, pi=runs["pi"], oracle=runs["oracle_nmpc"])
         row |= {"scenario": scenario.name, "seed": seed, "controller": name}
         row |= {"train_s": train_s.get(name, 0.0), "log_hours": hours}
         if name == "procwm":
