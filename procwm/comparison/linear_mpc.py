@@ -12,7 +12,7 @@ from procwm.comparison.linear_program import LinearProgram
 from procwm.comparison.linear_soft_sensor import SoftSensor
 from procwm.control.decision import Decision
 from procwm.control.measurement import nanoseconds
-from procwm.data.window import SampleBuffer
+from procwm.data.buffer import SampleBuffer
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import Interval, names_of
 

@@ -23,8 +23,9 @@ def admitted(
 ) -> tuple[tuple[Sample, ...], Steady, tuple[str, ...]]:
     """`samples` as they are to be believed, what is steady now, and a sentence for each tag that is doubted.
 
-    A value that is not believed becomes Bad. One stamped further ahead of `now_ns` than the plant's
-    `clock_skew_s` is also stamped `now_ns`: its own time cannot be true.
+    A value that is not believed becomes Bad; so does one stamped further ahead of `now_ns` than the plant's
+    `clock_skew_s`. What is stamped ahead at all is stamped `now_ns`, as it is here already: a row that waits
+    for it sees every value of that instrument an interval late. An MV's own time tells its reports apart.
     """
     ahead_ns = round((plant.control.clock_skew_s or plant.interval_s) * 1e9)
     since = dict(steady)
@@ -41,6 +42,8 @@ def admitted(
             sample = replace(sample, source_ns=now_ns)
         elif sample.quality is Quality.GOOD:
             doubt = _beyond(tag, sample.value) or _frozen(tag, sample, since)
+        if tag.role is not Role.MV and sample.source_ns > now_ns:
+            sample = replace(sample, source_ns=now_ns)
         if doubt:
             sample = replace(sample, quality=Quality.BAD)
             doubts[tag.name] = doubt

@@ -17,10 +17,12 @@ import numpy as np
 from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import Mode, ModeState
+from procwm.control.pace import Pace
 from procwm.control.stepping import StepTest
 from procwm.control.targets import Targets
+from procwm.data.buffer import SampleBuffer
 from procwm.data.series import TagSeries
-from procwm.data.window import SampleBuffer, WindowRule
+from procwm.data.window import WindowRule
 from procwm.errors import ArtifactError, ProcwmError
 from procwm.planning.problem import Plan, PlanStatus
 from procwm.plant.samples import Quality, Sample
@@ -30,6 +32,7 @@ _VALUES = (
     Disturbance,
     Identity,
     ModeState,
+    Pace,
     Plan,
     Sample,
     SampleBuffer,

@@ -22,7 +22,7 @@ from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
 from procwm.control.targets import Targets
-from procwm.data.window import SampleBuffer
+from procwm.data.buffer import SampleBuffer
 from procwm.errors import SpecError
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.problem import Planner

@@ -14,14 +14,12 @@ from procwm.control.decision import NOTHING
 from procwm.control.disturbance import Disturbance, DisturbanceEstimator
 from procwm.control.measurement import Measurements, measurements
 from procwm.control.modes import Mode
+from procwm.control.pace import Pace, aligned
 from procwm.control.state import ControllerState
 from procwm.data.window import Window
 from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.model import WorldModel
-
-_SOONEST_SHARE = 0.5
-"""Of the control interval: a tick that comes sooner after the last belongs to the same interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +75,19 @@ class Perception:
         state = replace(state, unseen=(), steady=steady)
         if state.time_ns is None:
             state = self._caught_up(state, arrived, now_ns)
+        missed = self._missed(state, now_ns)
         state, seen = self._tick(state, arrived, now_ns)
-        return state, replace(seen, doubts=doubts)
+        return state, replace(seen, doubts=(*missed, *doubts))
 
     def _caught_up(self, state: ControllerState, samples: Sequence[Sample], now_ns: int) -> ControllerState:
         """`state` one interval before the first step, having lived through the samples from before."""
         interval_ns = self._model.rule.interval_ns
-        oldest_ns = min((sample.source_ns for sample in samples), default=now_ns)
         longest = self._model.rule.history + 2 * self._model.horizon
-        for back in range(min((now_ns - oldest_ns) // interval_ns, longest), 0, -1):
-            then_ns = now_ns - back * interval_ns
+        measured = [sample for sample in samples if self._plant.tag(sample.tag) not in self._plant.mvs]
+        first_ns = aligned(now_ns, measured, interval_ns)
+        oldest_ns = min((sample.source_ns for sample in samples), default=now_ns)
+        for back in range(min((first_ns - oldest_ns) // interval_ns, longest), 0, -1):
+            then_ns = first_ns - back * interval_ns
             past = [sample for sample in samples if sample.source_ns <= then_ns]
             state, _ = self._tick(state, past, then_ns)
         return state
@@ -94,21 +95,22 @@ class Perception:
     def _tick(
         self, state: ControllerState, samples: Sequence[Sample], now_ns: int
     ) -> tuple[ControllerState, Seen]:
-        interval_ns = self._model.rule.interval_ns
         state = state.observed(self._plant.mvs, samples, now_ns)
-        window = state.buffer.window(now_ns)
+        passed = self._passed(state, now_ns)
+        pace = self._paced(state, now_ns)
+        window = state.buffer.window(now_ns, pace.rows[:-1])
         measured = measurements(window, self._plant, self._model.rule.tags, last_dv=np.array(state.dv))
-        if state.time_ns is not None and now_ns - state.time_ns < _SOONEST_SHARE * interval_ns:
+        if passed == 0:
             return state, Seen(now_ns, measured, None)
-        state = self._foreseen(state, measured, now_ns)
-        overdue = state.buffer.overdue(now_ns)
+        state = replace(self._foreseen(state, measured, passed), pace=pace)
+        overdue = state.buffer.overdue(now_ns, pace.rows[:-1])
         filled = self._filled(state, window, overdue)
         window = replace(window, measured=window.measured & ~overdue)
         with torch.inference_mode():
             encoded = self._model.encode(self._model.model_input([filled]))
             sensed = self._model.sense(encoded)[0].tolist()
         latent = encoded[0].cpu().numpy().astype(np.float64)
-        state = self._learned(state, window, measured, latent, now_ns)
+        state = self._learned(state, window, measured, latent, now_ns, passed)
         surprise, surprised = self._surprise(state, window, measured)
         names = (head.name for head in self._model.sensor_heads)
         readings = {name: value for name, value in zip(names, sensed, strict=True) if math.isfinite(value)}
@@ -121,9 +123,8 @@ class Perception:
             sensed=MappingProxyType(readings),
         )
 
-    def _foreseen(self, state: ControllerState, measured: Measurements, now_ns: int) -> ControllerState:
+    def _foreseen(self, state: ControllerState, measured: Measurements, passed: int) -> ControllerState:
         """`state` with what was foreseen for this tick."""
-        passed = self._passed(state, now_ns)
         foreseen = np.full((min(passed, self._model.rule.history), len(self._plant.outputs)), np.nan)
         if passed == 1:
             mv, dv = np.array(state.in_force), measured.dv
@@ -150,9 +151,23 @@ class Perception:
         return replace(window, values=values, valid=valid)
 
     def _passed(self, state: ControllerState, now_ns: int) -> int:
-        """Intervals since the last tick; 1 at the first one."""
-        elapsed_ns = self._model.rule.interval_ns if state.time_ns is None else now_ns - state.time_ns
-        return round(elapsed_ns / self._model.rule.interval_ns)
+        """Intervals since the last tick: 1 at the first one, 0 where it was in the same interval."""
+        return 1 if state.pace is None else state.pace.passed(now_ns, self._model.rule)
+
+    def _paced(self, state: ControllerState, now_ns: int) -> Pace:
+        """The pace with a tick at `now_ns`."""
+        if state.pace is None:
+            return Pace(now_ns, (now_ns,))
+        return state.pace.after(now_ns, self._model.rule)
+
+    def _missed(self, state: ControllerState, now_ns: int) -> tuple[str, ...]:
+        """A sentence where steps were missed."""
+        missed, interval_s = self._passed(state, now_ns) - 1, self._plant.interval_s
+        if state.time_ns is None or missed < 1:
+            return ()
+        steps = "1 step was missed" if missed == 1 else f"{missed} steps were missed"
+        since_s = (now_ns - state.time_ns) / 1e9
+        return (f"{steps}: the last one is {since_s:.4g} s ago, the control interval {interval_s:g} s",)
 
     def _surprise(self, state: ControllerState, window: Window, measured: Measurements) -> tuple[float, str]:
         """`Seen.surprise` and `Seen.surprised`, from the latents that are carried along."""
@@ -188,10 +203,10 @@ class Perception:
         measured: Measurements,
         latent: Float[np.ndarray, " latent"],
         now_ns: int,
+        passed: int,
     ) -> ControllerState:
         """`state` with time moved on to this tick, and what the tick taught about the disturbance."""
         moved = replace(state, time_ns=now_ns, dv=tuple(measured.dv.tolist()))
-        passed = self._passed(state, now_ns)
         history = len(window.values)
         if state.mode.actual is Mode.OFF or not measured.enough or passed >= history:
             return replace(moved, disturbance=self._estimator.restart(state.disturbance))

@@ -11,10 +11,11 @@ from procwm.control.codec import decode, encode
 from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import ModeState
+from procwm.control.pace import Pace
 from procwm.control.stepping import StepTest
 from procwm.control.targets import Targets
 from procwm.control.travel import Travel
-from procwm.data.window import SampleBuffer
+from procwm.data.buffer import SampleBuffer
 from procwm.errors import ArtifactError
 from procwm.planning.problem import Plan
 from procwm.plant.samples import Quality, Sample
@@ -43,6 +44,7 @@ class ControllerState:
         time_ns: of the last cycle; `None` before the first.
         steady: tags that can freeze, and since when each has had its value.
         travel: moves of each MV summed over minutes, for the last hour, by the time of the minute's end.
+        pace: when steps were taken; `None` before the first.
         unseen: samples given at the start, which the first cycle will see.
         test: the step test that goes on; `None` in every other mode.
     """
@@ -61,6 +63,7 @@ class ControllerState:
     age: int = 0
     unplanned: int = 0
     time_ns: int | None = None
+    pace: Pace | None = None
     unseen: tuple[Sample, ...] = ()
     steady: Steady = field(default_factory=lambda: NO_STEADY)
     travel: Travel = ()

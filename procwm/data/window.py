@@ -6,21 +6,21 @@ than the tag's hold; otherwise it is invalid. Nothing after `t` is ever looked a
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from procwm.data.series import Log, TagSeries, in_order, series_of
+from procwm.data.series import Log, TagSeries
 from procwm.errors import LogError, SpecError
-from procwm.plant.samples import Sample
 
 _NS = 1_000_000_000
 _FOREVER_NS = np.iinfo(np.int64).max
 _PHASE_SAMPLES = 100_000
+_SLACK_SHARE = 0.1
+"""Of a window's length; a clock that is off by more than half of that is followed with jumps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +68,23 @@ class WindowRule:
         """Time from the first row of a window to the last."""
         return (self.history - 1) * self.interval_ns
 
-    def row_times(self, end_ns: int) -> Int64[np.ndarray, " history"]:
-        """Row times of the window that ends at `end_ns`."""
-        return end_ns - self.interval_ns * np.arange(self.history - 1, -1, -1, dtype=np.int64)
+    @cached_property
+    def slack_ns(self) -> int:
+        """By how much the first row may be earlier where steps come late, one after the other."""
+        return round(_SLACK_SHARE * self.span_ns) + self.interval_ns
+
+    def row_times(self, end_ns: int, past: Sequence[int] = ()) -> Int64[np.ndarray, " history"]:
+        """Row times of the window that ends at `end_ns`.
+
+        Args:
+            end_ns: the present.
+            past: times of the rows before it, oldest first, as far as they are known not to be whole
+                intervals apart.
+        """
+        known = [*past, end_ns][-self.history :]
+        first_ns, unknown = known[0], self.history - len(known)
+        before_ns = first_ns - self.interval_ns * np.arange(unknown, 0, -1, dtype=np.int64)
+        return np.concatenate((before_ns, np.array(known, dtype=np.int64)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,89 +102,6 @@ class Window:
     values: Float64[np.ndarray, "history tag"]
     valid: Bool[np.ndarray, "history tag"]
     measured: Bool[np.ndarray, "history tag"]
-
-
-@dataclass(frozen=True, eq=False)
-class SampleBuffer:
-    """The recent samples of a live plant: a value that `push` makes the next one of.
-
-    Samples may come late, out of order or more than once; of several Good ones for one tag and time the last
-    one received counts. Only what a window can still see is kept.
-    """
-
-    rule: WindowRule
-    _usable: Mapping[str, TagSeries] = field(default_factory=lambda: MappingProxyType({}))
-    _latest: Mapping[str, Sample] = field(default_factory=lambda: MappingProxyType({}))
-
-    def push(self, samples: Iterable[Sample], *, now_ns: int | None = None) -> "SampleBuffer":
-        """This buffer with `samples` added; tags outside the rule are passed over.
-
-        Args:
-            samples: in order of arrival.
-            now_ns: the present. Samples that only windows before it could see are forgotten, and so is a
-                sample stamped more than a window's length after it: its clock is wrong. Where `None`, the
-                newest sample of each tag is its present.
-        """
-        arrived: dict[str, list[Sample]] = {}
-        known = frozenset(self.rule.tags)
-        for sample in samples:
-            ahead = now_ns is not None and sample.source_ns > now_ns + self.rule.span_ns
-            if sample.tag in known and not ahead:
-                arrived.setdefault(sample.tag, []).append(sample)
-        usable, latest = dict(self._usable), dict(self._latest)
-        for tag, received in arrived.items():
-            for sample in received:
-                if tag not in latest or sample.source_ns >= latest[tag].source_ns:
-                    latest[tag] = sample
-            usable[tag] = self._merged(usable.get(tag), series_of(received).usable, now_ns)
-        return SampleBuffer(self.rule, MappingProxyType(usable), MappingProxyType(latest))
-
-    def _merged(self, old: TagSeries | None, new: TagSeries, now_ns: int | None) -> TagSeries:
-        if old is not None:
-            new = in_order(
-                np.concatenate((old.time_ns, new.time_ns)),
-                np.concatenate((old.value, new.value)),
-                np.concatenate((old.quality, new.quality)),
-            )
-        if not len(new):
-            return new
-        present = int(new.time_ns[-1]) if now_ns is None else now_ns
-        # The last sample at or before a window's first row is what that row sees: it must stay.
-        first = int(np.searchsorted(new.time_ns, present - self.rule.span_ns, side="right")) - 1
-        return new.where(slice(max(first, 0), None))
-
-    def window(self, end_ns: int) -> Window:
-        """The window that ends at `end_ns`, which is not before the present of the last `push`."""
-        rows = self.rule.row_times(end_ns)
-        values, measured = on_rows(self._usable, rows, self.rule)
-        return Window(end_ns, values, np.isfinite(values), measured)
-
-    def overdue(self, end_ns: int) -> Bool[np.ndarray, "history tag"]:
-        """Where in the window that ends at `end_ns` a sample should have come by then and had not."""
-        rows, rule = self.rule.row_times(end_ns), self.rule
-        overdue = np.zeros((len(rows), len(rule.tags)), dtype=np.bool_)
-        # There is one for every tag, or none at all.
-        for column, (tag, due_s) in enumerate(zip(rule.tags, rule.due_s, strict=False)):
-            if tag in self._usable and math.isfinite(due_s):
-                recent = held(self._usable[tag], rows, float(np.nextafter(due_s, 0.0)))
-                overdue[:, column] = ~np.isfinite(recent)
-        return overdue
-
-    def lost_ns(self, tag: str, now_ns: int) -> int:
-        """For how long `tag` has had no valid value: 0 while its newest sample is Good and not too old."""
-        series = self._usable.get(tag)
-        heard = 0 if series is None else int(np.searchsorted(series.time_ns, now_ns, side="right"))
-        if series is None or heard == 0:
-            return now_ns
-        age_ns = now_ns - int(series.time_ns[heard - 1])
-        newest = self._latest[tag]
-        superseded = int(series.time_ns[heard - 1]) < newest.source_ns <= now_ns
-        hold_ns = _hold_ns(self.rule.hold_s[self.rule.tags.index(tag)])
-        return max(age_ns, 1) if superseded or age_ns > hold_ns else 0
-
-    def latest(self, tag: str) -> Sample | None:
-        """The sample of `tag` with the newest source time, whatever its quality."""
-        return self._latest.get(tag)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +194,7 @@ def held(series: TagSeries, row_ns: Int64[np.ndarray, " row"], hold_s: float) ->
         return np.full(len(row_ns), np.nan)
     last = np.searchsorted(series.time_ns, row_ns, side="right") - 1
     age_ns = row_ns - series.time_ns[last]
-    return np.where((last >= 0) & (age_ns <= _hold_ns(hold_s)), series.value[last], np.nan)
+    return np.where((last >= 0) & (age_ns <= hold_ns(hold_s)), series.value[last], np.nan)
 
 
 def grid(log: Log, rule: WindowRule) -> Grid:
@@ -274,7 +205,7 @@ def grid(log: Log, rule: WindowRule) -> Grid:
             raise LogError(f"the log has no tag {tag}; its tags are {', '.join(log.series)}")
     heard = {tag: log.series[tag].usable for tag in measured}
     holds = dict(zip(rule.tags, rule.hold_s, strict=True))
-    phase_ns = _phase(list(heard.values()), rule.interval_ns)
+    phase_ns = phase(list(heard.values()), rule.interval_ns)
     rows = [np.zeros(0, dtype=np.int64)]
     for start_ns, end_ns in _heard(heard, holds):
         first = -((phase_ns - start_ns) // rule.interval_ns)
@@ -295,16 +226,27 @@ def on_rows(
     for column, (tag, hold_s) in enumerate(zip(rule.tags, rule.hold_s, strict=True)):
         if tag in usable:
             values[:, column] = held(usable[tag], row_ns, hold_s)
-            since_s = np.nextafter(rule.interval_s, 0.0) if tag in rule.cyclic else hold_s
-            measured[:, column] = np.isfinite(held(usable[tag], row_ns, min(hold_s, since_s)))
+            measured[:, column] = np.isfinite(values[:, column])
+            if tag in rule.cyclic:
+                measured[:, column] &= _new(usable[tag], row_ns, rule.interval_ns)
     return values, measured
 
 
-def _hold_ns(hold_s: float) -> int:
+def _new(series: TagSeries, row_ns: Int64[np.ndarray, " row"], interval_ns: int) -> Bool[np.ndarray, " row"]:
+    """Where the last sample of `series` came after the row before; after a jump in time, an interval ago."""
+    apart_ns = np.diff(row_ns, prepend=row_ns[:1] - interval_ns)
+    before_ns = row_ns - np.where(apart_ns < 2 * interval_ns, apart_ns, interval_ns)
+    heard = (np.searchsorted(series.time_ns, ns, side="right") for ns in (row_ns, before_ns))
+    now, before = heard
+    return np.asarray(now > before)
+
+
+def hold_ns(hold_s: float) -> int:
+    """`hold_s` in nanoseconds; the largest number there is where it is for ever."""
     return int(min(hold_s * _NS, _FOREVER_NS))
 
 
-def _phase(heard: Sequence[TagSeries], interval_ns: int) -> int:
+def phase(heard: Sequence[TagSeries], interval_ns: int) -> int:
     """When in an interval rows see the measurements freshest on average.
 
     With `n` sorted phases, rows at the `j`-th see a mean age of
@@ -324,11 +266,11 @@ def _heard(heard: Mapping[str, TagSeries], hold_s: Mapping[str, float]) -> list[
     ends: list[np.ndarray] = []
     for tag, series in heard.items():
         if len(series):
-            hold_ns = _hold_ns(hold_s[tag])
-            breaks = np.flatnonzero(np.diff(series.time_ns) > hold_ns)
+            longest_ns = hold_ns(hold_s[tag])
+            breaks = np.flatnonzero(np.diff(series.time_ns) > longest_ns)
             starts.append(series.time_ns[np.append(0, breaks + 1)])
             last = series.time_ns[np.append(breaks, len(series) - 1)]
-            ends.append(last + np.minimum(hold_ns, _FOREVER_NS - last))
+            ends.append(last + np.minimum(longest_ns, _FOREVER_NS - last))
     start, end = np.concatenate(starts), np.concatenate(ends)
     order = np.argsort(start, kind="stable")
     start, end = start[order], np.maximum.accumulate(end[order])

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from procwm.data.buffer import SampleBuffer
 from procwm.data.series import Log
-from procwm.data.window import SampleBuffer, WindowRule, grid
+from procwm.data.window import WindowRule, grid
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec, Role, Tag
 

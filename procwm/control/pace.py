@@ -1,0 +1,82 @@
+"""Which control interval a step belongs to: steps come a little early or late, twice, or not at all.
+
+A model knows rows one interval apart. Software that embeds the controller calls it a moment early or late, so
+a row of the past is looked at when its step was taken, not whole intervals before the present one: a row
+that is a microsecond too early sees the sample before its own, and the whole past is one interval late.
+
+Where a step is due follows the caller's own clock, as a phase-locked loop does: by a share of how far each
+step is off. So a loop that sleeps for an interval, and takes a moment besides, does not miss a step now and
+then.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from procwm.data.series import series_of
+from procwm.data.window import WindowRule, phase
+from procwm.plant.samples import Sample
+
+_SOONEST_SHARE = 0.25
+"""Of the control interval: what comes sooner after a step is the same step again, whatever was due."""
+_FOLLOWED_SHARE = 0.1
+"""Of how far a step is off, by which the ones after it are due later or earlier."""
+
+_STALE_SHARE = 0.1
+"""Of the control interval: by how much older samples may be than they need to be."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When steps were taken.
+
+    Attributes:
+        due_ns: when the last step was due, UTC.
+        rows: times of the rows of a window up to the last step, oldest first; those of steps that were
+            missed lie evenly between those that were taken.
+    """
+
+    due_ns: int
+    rows: tuple[int, ...]
+
+    def passed(self, now_ns: int, rule: WindowRule) -> int:
+        """Intervals since the last step; 0 where a step at `now_ns` is in the same one."""
+        if now_ns - self.rows[-1] < _SOONEST_SHARE * rule.interval_ns:
+            return 0
+        return (now_ns - self.due_ns + rule.interval_ns // 2) // rule.interval_ns
+
+    def after(self, now_ns: int, rule: WindowRule) -> "Pace":
+        """The pace with a step at `now_ns`, in place of the last one where that was in the same interval."""
+        passed = self.passed(now_ns, rule)
+        if passed == 0:
+            return Pace(self.due_ns, (*self.rows[:-1], now_ns))
+        if passed >= rule.history:
+            return Pace(now_ns, (now_ns,))
+        due_ns = self.due_ns + passed * rule.interval_ns
+        rows = (*self.rows, *_between(self.rows[-1], now_ns, passed))
+        return Pace(due_ns + round(_FOLLOWED_SHARE * (now_ns - due_ns)), rows[-rule.history :])
+
+
+def aligned(now_ns: int, samples: Iterable[Sample], interval_ns: int) -> int:
+    """From when to count back in whole intervals, so that rows see `samples` fresh, as those of a log do.
+
+    That is `now_ns`, unless it comes just before the samples do: then the time next to it that does not.
+    """
+    series: dict[str, list[Sample]] = {}
+    for sample in samples:
+        series.setdefault(sample.tag, []).append(sample)
+    heard = [found for found in (series_of(received).usable for received in series.values()) if len(found)]
+    if not heard:
+        return now_ns
+    times_ns, freshest_ns = np.concatenate([found.time_ns for found in heard]), phase(heard, interval_ns)
+    age_ns, least_ns = (float(((then - times_ns) % interval_ns).mean()) for then in (now_ns, freshest_ns))
+    if age_ns <= least_ns + _STALE_SHARE * interval_ns:
+        return now_ns
+    half_ns = interval_ns // 2
+    return now_ns - (now_ns - freshest_ns + half_ns) % interval_ns + half_ns
+
+
+def _between(before_ns: int, now_ns: int, passed: int) -> Sequence[int]:
+    """Times after `before_ns` up to `now_ns`, evenly apart."""
+    return [before_ns + (now_ns - before_ns) * row // passed for row in range(1, passed + 1)]
