@@ -252,7 +252,7 @@ class Controller:
         return self._perception.look(state, arrived, now_ns)
 
     def _decision(self, outcome: CycleOutcome, state: ControllerState, seen: Seen, began: float) -> Decision:
-        output = zip(names_of(self.plant.outputs), seen.measured.output.tolist(), strict=True)
+        output = zip(self.plant.output_names, seen.measured.output.tolist(), strict=True)
         return Decision(
             # With every MV held there is a plan and nothing to write.
             setpoints=(outcome.proposed or None) if state.mode.actual in modes.WRITING else None,

@@ -152,7 +152,7 @@ class DisturbanceEstimator:
         with torch.inference_mode():
             arrived = model.predictor(
                 torch.as_tensor(latent, dtype=weight.dtype, device=weight.device),
-                model.tensor(mv, names_of(plant.mvs)).expand(len(latent), -1),
+                model.tensor(mv, plant.mv_names).expand(len(latent), -1),
                 model.tensor(dv, names_of(plant.dvs)).expand(len(latent), -1),
             )
             predicted = model.engineering(model.readout(arrived), model.output_names)

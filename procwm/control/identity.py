@@ -10,7 +10,7 @@ import numpy as np
 
 from procwm.errors import ArtifactError, SpecError
 from procwm.plant.plantfile.specfile import dump_plant
-from procwm.plant.tags import PlantSpec, names_of
+from procwm.plant.tags import PlantSpec
 from procwm.world.model import WorldModel
 
 
@@ -59,10 +59,10 @@ def check_made_for(plant: PlantSpec, model: WorldModel) -> None:
             raise SpecError(
                 f"{mine.name}: the plant file says {mine.role}, the model was made for {other.role}"
             )
-    if names_of(plant.outputs) != model.output_names:
+    if plant.output_names != model.output_names:
         raise SpecError(
             f"plant {plant.name}: the model predicts {', '.join(model.output_names)}, the plant file asks "
-            f"for {', '.join(names_of(plant.outputs))}; PV limits were added or removed after training"
+            f"for {', '.join(plant.output_names)}; PV limits were added or removed after training"
         )
     if plant.control.tightening > 0.0 and not np.isfinite(model.half_width).all():
         raise SpecError(

@@ -19,7 +19,6 @@ from procwm.planning.sampling import SamplingConfig
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import STEADY_SHARE, NoSteadyState, SteadyState, SteadyTargets
 from procwm.planning.transcription import transcribe
-from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
 from procwm.world.threads import one_thread
 
@@ -69,7 +68,7 @@ class MpcPlanner:
                 self._region.over(self._transcript),
                 self._region.read_by(self._quick),
             )
-        self._mv_names, self._guard_names = names_of(model.plant.mvs), model.guard_names
+        self._mv_names, self._guard_names = model.plant.mv_names, model.guard_names
         self._solvers: dict[int, Solvers] = {}
         self._built(model.horizon)
 

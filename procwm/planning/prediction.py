@@ -85,7 +85,7 @@ class Evaluator:
         with torch.inference_mode():
             rollout = model.rollout(
                 _repeat(self._latent, batch),
-                model.tensor(mv, names_of(model.plant.mvs)),
+                model.tensor(mv, model.plant.mv_names),
                 _repeat(self._dv, batch),
             )
         known = len(model.output_names)

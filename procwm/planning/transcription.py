@@ -239,7 +239,7 @@ def transcribe(model: WorldModel) -> Transcript:
     plant, scaler, predictor = model.plant, model.scaler, model.predictor
     cv_center, cv_width = scaler.part(model.output_names)
     linear, readout = (affine(read_layers(part)[0]) for part in (predictor.linear, model.readout))
-    mv_center, mv_width = scaler.part(names_of(plant.mvs))
+    mv_center, mv_width = scaler.part(plant.mv_names)
     dv_center, dv_width = scaler.part(names_of(plant.dvs))
     return Transcript(
         latent=model.readout.in_features,

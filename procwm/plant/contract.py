@@ -38,6 +38,11 @@ PLANT_HEARTBEAT = "plant heartbeat"
 """Name of the signal that must keep changing."""
 
 
+def cascade_signal(mv: str) -> str:
+    """Name of the signal that carries the mode of the loop below `mv`."""
+    return f"{mv} mode"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ControlSettings:
     """How the controller of a plant runs; `None` stands for the default that is named.

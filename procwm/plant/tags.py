@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from procwm.errors import SpecError
-from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal
+from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal, cascade_signal
 from procwm.plant.roles import ON_LOSS, TAKEN_BY
 from procwm.plant.roles import Interval as Interval
 from procwm.plant.roles import Role as Role
@@ -180,17 +180,17 @@ class Tag:
         """ "+" or "-" where this MV is known to raise or lower `output`, else `None`."""
         return "+" if output in self.raises else "-" if output in self.lowers else None
 
-    @property
+    @cached_property
     def span(self) -> float:
         """Width of the instrument's range, engineering units."""
         return self.range[1] - self.range[0]
 
-    @property
+    @cached_property
     def loss_policy(self) -> OnLoss:
         """`on_loss` where given, else the default of its role."""
         return self.on_loss or ON_LOSS[self.role][0]
 
-    @property
+    @cached_property
     def bounds(self) -> Interval:
         """`limits` where given, else `range`."""
         return self.limits or self.range
@@ -220,13 +220,12 @@ class PlantSpec:
         for role in (Role.CV, Role.MV):
             if not self.of(role):
                 raise SpecError(f"plant {self.name}: no tag has the role {role}; at least one is needed")
-        outputs = names_of(self.outputs)
         for tag in self.mvs:
             for name in (*tag.raises, *tag.lowers):
-                if name not in outputs:
+                if name not in self.output_names:
                     raise SpecError(
                         f"{tag.name}: raises and lowers name CVs and PVs with limits; {name} is not one of "
-                        f"{', '.join(outputs)}"
+                        f"{', '.join(self.output_names)}"
                     )
                 if name in tag.raises and name in tag.lowers:
                     raise SpecError(f"{tag.name}: {name} stands in raises and in lowers; keep one of them")
@@ -256,6 +255,16 @@ class PlantSpec:
         return self.cvs + tuple(tag for tag in self.of(Role.PV) if tag.limits is not None)
 
     @cached_property
+    def mv_names(self) -> tuple[str, ...]:
+        """Names of `mvs`: the axis `mv`."""
+        return names_of(self.mvs)
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of `outputs`: the axis `output`."""
+        return names_of(self.outputs)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """All tag names, in file order."""
         return tuple(tag.name for tag in self.tags)
@@ -283,11 +292,6 @@ class PlantSpec:
     @cached_property
     def _by_name(self) -> dict[str, Tag]:
         return {tag.name: tag for tag in self.tags}
-
-
-def cascade_signal(mv: str) -> str:
-    """Name of the signal that carries the mode of the loop below `mv`."""
-    return f"{mv} mode"
 
 
 def names_of(tags: Sequence[Tag]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from procwm.errors import LinkError, LinkTimeoutError, OutcomeUnknownError
 from procwm.plant.link import FullLink
 from procwm.plant.samples import Quality, Sample, Setpoints
-from procwm.plant.tags import Interval, Tag, names_of
+from procwm.plant.tags import Interval, Tag
 from procwm.runtime.patience import within
 
 _log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Delivery:
     @property
     def missing(self) -> tuple[str, ...]:
         """MVs of which no value is known yet."""
-        return tuple(name for name in names_of(self._link.spec.mvs) if name not in self._in_force)
+        return tuple(name for name in self._link.spec.mv_names if name not in self._in_force)
 
     @property
     def awaited_first(self) -> str:

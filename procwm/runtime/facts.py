@@ -15,7 +15,7 @@ from procwm.control.modes import Mode
 from procwm.control.targets import Targets
 from procwm.plant.front import NO_INTERVAL, Facts, Guardrail, Variable
 from procwm.plant.samples import Quality
-from procwm.plant.tags import Interval, PlantSpec, Role, Tag, names_of
+from procwm.plant.tags import Interval, PlantSpec, Role, Tag
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.desk import RequestDesk
 from procwm.runtime.kpis import Kpis
@@ -41,8 +41,8 @@ class FactKeeper:
         self._forecast: Forecast = {}
         self._tags = (*plant.cvs, *plant.mvs, *plant.of(Role.DV, Role.PV))
         # By name: a search among tags would compare them field by field, every cycle anew.
-        self._mv = {name: index for index, name in enumerate(names_of(plant.mvs))}
-        self._output = {name: index for index, name in enumerate(names_of(plant.outputs))}
+        self._mv = {name: index for index, name in enumerate(plant.mv_names)}
+        self._output = {name: index for index, name in enumerate(plant.output_names)}
 
     def before(self, mode: Mode) -> Facts:
         """What there is to show before the first cycle, of a controller that starts in `mode`."""

@@ -70,7 +70,7 @@ def hindcast(
                 ahead = np.minimum(rows + lead, len(grid) - 1)
                 latent = model.predictor(
                     latent,
-                    model.tensor(mv[ahead], names_of(plant.mvs)),
+                    model.tensor(mv[ahead], plant.mv_names),
                     model.tensor(dv[ahead], names_of(plant.dvs)),
                 )
                 if lead in predicted:

@@ -18,7 +18,7 @@ from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import LinkError, LinkRefusedError, SpecError
 from procwm.learning.calibration.surprise_limits import surprises
 from procwm.plant.samples import Sample, Setpoints
-from procwm.plant.tags import PlantSpec, names_of
+from procwm.plant.tags import PlantSpec
 from procwm.runtime.hindcast import half_widths, hindcast
 from procwm.world.model import WorldModel
 
@@ -154,7 +154,7 @@ def replay(
         decisions,
         lambda share: report(_HINDCAST_SHARE + (1 - _HINDCAST_SHARE) * share),
     )
-    names = names_of(model.plant.mvs)
+    names = model.plant.mv_names
     suggested = np.full((len(rows), len(names)), np.nan)
     for row, decision in made.items():
         if decision.proposed is not None:
@@ -205,10 +205,10 @@ def _decide(
 def _begun(controller: Controller, log: Log, rows: Grid, row: int) -> tuple[ControllerState, int]:
     """A controller that has seen one window before `row`, and the last row it has seen."""
     first_ns, last_ns = int(rows.time_ns[row]) - rows.rule.span_ns, int(rows.time_ns[row])
-    columns = rows.columns(names_of(controller.plant.mvs))
-    center, _ = controller.model.scaler.part(names_of(controller.plant.mvs))
+    columns = rows.columns(controller.plant.mv_names)
+    center, _ = controller.model.scaler.part(controller.plant.mv_names)
     mv = np.where(rows.valid[row, columns], rows.values[row, columns], center)
-    last_mv = dict(zip(names_of(controller.plant.mvs), mv.tolist(), strict=True))
+    last_mv = dict(zip(controller.plant.mv_names, mv.tolist(), strict=True))
     history = log.samples(first_ns, last_ns + 1)
     return controller.observe(history, controller.start(last_mv), time=utc(last_ns)), row
 

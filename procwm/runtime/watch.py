@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from procwm.control.health import Permits
-from procwm.plant.contract import PLANT_HEARTBEAT
+from procwm.plant.contract import PLANT_HEARTBEAT, cascade_signal
 from procwm.plant.samples import Quality, Sample
-from procwm.plant.tags import PlantSpec, Tag, cascade_signal
+from procwm.plant.tags import PlantSpec, Tag
 from procwm.runtime.delivery import Delivery
 
 _SILENT_INTERVALS = 5

@@ -60,7 +60,7 @@ def half_width_held(
     found = confidence(
         model,
         torch.as_tensor(latent, dtype=model.readout.weight.dtype, device=model.readout.weight.device)[None],
-        model.tensor(held, names_of(model.plant.mvs))[None],
+        model.tensor(held, model.plant.mv_names)[None],
         model.tensor(dv, names_of(model.plant.dvs))[None],
     )
     _, width = model.scaler.part(model.output_names)

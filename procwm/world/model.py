@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from procwm.data.window import Window, WindowRule
 from procwm.errors import SpecError
-from procwm.plant.tags import PlantSpec, names_of
+from procwm.plant.tags import PlantSpec
 from procwm.world.cloud import Cloud
 from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.heads import GuardHead, SensorHead
@@ -102,7 +102,7 @@ class WorldModel(nn.Module):
     @property
     def output_names(self) -> tuple[str, ...]:
         """Tags that `readout` predicts: CVs, then PVs with limits."""
-        return names_of(self.plant.outputs)
+        return self.plant.output_names
 
     @property
     def guard_names(self) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class WorldModel(nn.Module):
         if self.doubt is None:
             return np.zeros((self.horizon, len(self.plant.mvs), len(self.output_names)))
         _, width = self.scaler.part(self.output_names)
-        _, mv_width = self.scaler.part(names_of(self.plant.mvs))
+        _, mv_width = self.scaler.part(self.plant.mv_names)
         error: np.ndarray = self.doubt.cpu().numpy() * width / mv_width[:, None]
         return error
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from procwm.errors import LinkError, LinkRefusedError, OutcomeUnknownError
-from procwm.plant.contract import PLANT_HEARTBEAT
+from procwm.plant.contract import PLANT_HEARTBEAT, cascade_signal
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.scenario import SimulatedPlant
-from procwm.plant.tags import PlantSpec, cascade_signal, names_of
+from procwm.plant.tags import PlantSpec, names_of
 from procwm_studies.faults.catalogue import Fault
 
 _CLOCK_STEP = 6.4

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from procwm.plant import registry
-from procwm.plant.contract import PLANT_HEARTBEAT
+from procwm.plant.contract import PLANT_HEARTBEAT, cascade_signal
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.scenario import SimulatedPlant, TruthRow
-from procwm.plant.tags import PlantSpec, Role, Tag, cascade_signal, names_of
+from procwm.plant.tags import PlantSpec, Role, Tag, names_of
 from procwm.runtime.clock import WallClock
 from procwm_studies.faults.link import FaultyLink
 
