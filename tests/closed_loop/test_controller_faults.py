@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from linear_loop import HISTORY, Loop, loop, model_of, plant_spec
 from stub_planners import StubPlanner, moving, plan_of, stepping
@@ -53,7 +53,7 @@ def malice(draw: st.DrawFn) -> Any:
     return answer
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(st.lists(malice(), min_size=6, max_size=6))
 def test_every_move_is_within_limits_and_max_move_whatever_the_planner_returns(answers: list[Any]) -> None:
     waiting = iter(answers)

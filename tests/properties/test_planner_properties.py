@@ -65,7 +65,7 @@ def random_problem(model: WorldModel, generator: np.random.Generator) -> Control
 ANY_MODEL = random_model(np.random.default_rng(0))
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, derandomize=True)
 @given(st.integers(0, 10**6))
 def test_a_usable_plan_keeps_every_limit(seed: int) -> None:
     generator = np.random.default_rng(seed)
@@ -82,7 +82,7 @@ def test_a_usable_plan_keeps_every_limit(seed: int) -> None:
         assert np.isfinite(plan.cost)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.integers(0, 10**6), st.floats(-50, 50), st.floats(0.01, 5.0), st.integers(1, 60))
 def test_any_knots_become_a_trajectory_within_limits(
     seed: int, last: float, max_move: float, horizon: int

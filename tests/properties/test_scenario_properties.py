@@ -10,7 +10,7 @@ from procwm_scenarios import cstr, quadruple_tank
 SCENARIOS = (quadruple_tank.scenario, cstr.scenario)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     scenario=st.sampled_from(SCENARIOS),
     shares=st.lists(st.floats(-1.0, 2.0), min_size=1, max_size=8),

@@ -45,7 +45,7 @@ def plants(draw: st.DrawFn) -> tuple[str, float, list[dict[str, Any]], str | Non
     return draw(texts), draw(st.floats(1e-3, 1e6)), tables, draw(st.none() | endpoints)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plants())
 def test_a_plant_written_and_read_is_the_same_plant(
     drawn: tuple[str, float, list[dict[str, Any]], str | None],

@@ -46,7 +46,6 @@ def buffer_of(rule: WindowRule, stream: list[Sample]) -> SampleBuffer:
     return buffer
 
 
-@settings(deadline=None)
 @given(streams, streams, holds, st.integers(0, 60))
 def test_a_window_never_sees_the_future(
     past: list[Sample], later: list[Sample], hold_s: list[float], end: int
@@ -61,7 +60,6 @@ def test_a_window_never_sees_the_future(
     np.testing.assert_array_equal(known.valid, told.valid)
 
 
-@settings(deadline=None)
 @given(streams, holds, st.data())
 def test_a_row_of_a_log_does_not_change_when_the_log_goes_on(
     stream: list[Sample], hold_s: list[float], data: st.DataObject
@@ -75,7 +73,7 @@ def test_a_row_of_a_log_does_not_change_when_the_log_goes_on(
     np.testing.assert_array_equal(whole.values[row], told.window(end_ns).values[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams, holds, st.randoms(use_true_random=False), st.integers(1, 7))
 def test_stream_and_batch_windowing_agree_exactly(
     stream: list[Sample], hold_s: list[float], random: object, batch: int
@@ -101,7 +99,7 @@ def test_stream_and_batch_windowing_agree_exactly(
         np.testing.assert_array_equal(window.measured, whole.window(row).measured)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams, holds)
 def test_forgetting_old_samples_changes_no_window(stream: list[Sample], hold_s: list[float]) -> None:
     rule = rule_of(hold_s)
