@@ -2,7 +2,9 @@
 
     {"seq", "time", "event", "text", "who", "model", "config", "before"}
 
-`model` and `config` are the hashes of what decided; `before` is the SHA-256 of the line before.
+`model` and `config` are the hashes of what decided; `before` is the SHA-256 of the line before. Whoever can
+write the file can compute such hashes anew: every recorded cycle holds the head of the log before it, so that
+what was cut off, emptied or written again differs from the recording (`check_audit`).
 """
 
 import asyncio
@@ -11,10 +13,10 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from procwm.control.fallback import RUNGS
 from procwm.control.identity import Identity
@@ -24,9 +26,23 @@ from procwm.runtime.cycle import FAILED, Cycle, requester
 
 _log = logging.getLogger(__name__)
 
+_BEGINS = b'{"seq": '
+"""Every line does."""
+
+
+class AuditHead(NamedTuple):
+    """How far an audit log has come: its count of lines, and the hash of the last one."""
+
+    lines: int
+    digest: str
+
 
 class AuditLog:
-    """Tells what changed from cycle to cycle; a `CycleSink`. Opened again, it goes on."""
+    """Tells what changed from cycle to cycle; a `CycleSink`. Opened again, it goes on.
+
+    Attributes:
+        head: of what is on disk.
+    """
 
     def __init__(self, path: str | Path, identity: Identity, *, who: str) -> None:
         """Args: path: of the file. identity: of the controller. who: whoever started the run."""
@@ -36,6 +52,7 @@ class AuditLog:
         lines = _whole_lines(self.path)
         self._seq = len(lines)
         self._before = _digest(lines[-1]) if lines else ""
+        self.head = AuditHead(self._seq, self._before)
         self._mode, self._fault, self._without_plan, self._stated = "", "", False, frozenset[str]()
         self._waiting: list[bytes] = []
         self._time_ns, self._noted_ns = 0, time.monotonic_ns()
@@ -101,6 +118,7 @@ class AuditLog:
                 file.flush()
                 os.fsync(file.fileno())
             self._waiting.clear()
+            self.head = AuditHead(self._seq, self._before)
         except OSError as error:
             _log.warning("%s: %d lines wait: %s", self.path, len(self._waiting), error.strerror or error)
 
@@ -134,27 +152,57 @@ def _torn(file: BinaryIO) -> bool:
     return file.read(1) != b"\n"
 
 
-def check_audit(path: str | Path) -> int:
+def check_audit(path: str | Path, heads: Iterable[AuditHead] = ()) -> int:
     """The count of events in an audit log that nobody has altered.
 
+    Args:
+        heads: that it had at some time, as a recording tells (`recorded_heads`).
+
     Raises:
-        LogError: a line is missing, altered or out of order; names it.
+        LogError: a line is missing, altered, out of order or no event; names it.
     """
-    before = ""
-    lines = _whole_lines(Path(path))
-    for number, line in enumerate(lines):
-        entry = json.loads(line)
-        if entry["seq"] != number or entry["before"] != before:
-            raise LogError(f"{path}: line {number + 1} does not follow from the one before: it was altered")
+    path, before = Path(path), ""
+    digests = [before]
+    for number, line in _numbered(path):
+        try:
+            entry = json.loads(line)
+            follows = (entry["seq"], entry["before"]) == (len(digests) - 1, before)
+        except (ValueError, TypeError, KeyError):
+            raise LogError(f"{path}: line {number} is no event of an audit log") from None
+        if not follows:
+            raise LogError(f"{path}: line {number} does not follow from the one before: it was altered")
         before = _digest(line)
-    return len(lines)
+        digests.append(before)
+    for head in heads:
+        if head.lines >= len(digests):
+            raise LogError(
+                f"{path}: it has {len(digests) - 1} events, and had {head.lines} when a cycle was recorded: "
+                "the end was cut off"
+            )
+        if digests[head.lines] != head.digest:
+            raise LogError(
+                f"{path}: event {head.lines} is not the one that it was when a cycle was recorded: "
+                "the log was written again"
+            )
+    return len(digests) - 1
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """Lines that are whole; a run that was killed while writing may have left part of one."""
+    """Lines that are whole."""
+    return [line for _, line in _numbered(path)]
+
+
+def _numbered(path: Path) -> list[tuple[int, bytes]]:
+    """Whole lines with their numbers; a run that was killed while writing may have left part of one."""
     if not path.exists():
         return []
-    return [line for line in path.read_bytes().split(b"\n") if line.endswith(b"}")]
+    lines = enumerate(path.read_bytes().split(b"\n"), start=1)
+    return [(number, line) for number, line in lines if line and not _part_of_one(line)]
+
+
+def _part_of_one(line: bytes) -> bool:
+    begins = line.startswith(_BEGINS[: len(line)])
+    return begins and not line.endswith(b"}")
 
 
 def _digest(line: bytes) -> str:

@@ -4,20 +4,25 @@ DIR/samples.parquet, DIR/decisions.parquet   as `Recorder` writes them
 DIR/audit.jsonl                              as `AuditLog` writes it
 DIR/kpis.json                                as `Kpis` counts them, when the run ends
 DIR/state                                    as `Snapshot` keeps it
+DIR/lock                                     held while a run goes on: one controller, one plant, one folder
 """
 
+import fcntl
 import getpass
+import os
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from procwm.control.state import ControllerState
 from procwm.control.steerable import SteerableController
 from procwm.data.files import write_json
+from procwm.errors import LogError, SpecError
 from procwm.plant.samples import Sample
-from procwm.runtime.audit import AuditLog
+from procwm.runtime.audit import AuditLog, check_audit
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.kpis import Kpis
-from procwm.runtime.recorder import Recorder
+from procwm.runtime.recorder import Recorder, recorded_heads
 from procwm.runtime.snapshot import Snapshot
 
 
@@ -30,9 +35,20 @@ class RunFolder:
     """
 
     def __init__(self, directory: str | Path, controller: SteerableController) -> None:
-        """Args: directory: made where it is missing. controller: whose run it is."""
+        """Take the folder for a run.
+
+        Args:
+            directory: made where it is missing.
+            controller: whose run it is.
+
+        Raises:
+            SpecError: another run goes on in it.
+        """
         self.directory = Path(directory)
         self._controller = controller
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self.directory / "lock")
+        self._altered = _altered(self.directory)
         self._recorder = Recorder(self.directory, controller.plant)
         self._audit = AuditLog(self.directory / "audit.jsonl", controller.identity, who=_whoever())
         self.snapshot = Snapshot(self.directory / "state")
@@ -43,6 +59,9 @@ class RunFolder:
 
         The mode is that of the controller now, unless the plant was being given back.
         """
+        if self._altered:
+            self._audit.event("alarm", f"the log before this line is not whole: {self._altered}", now_ns)
+            self._altered = ""
         state, why = self.snapshot.taken_up(self._controller, now_ns)
         self._audit.event("run", f"in mode {self._controller.mode}: {why}", now_ns, who=_whoever())
         if state is not None and state.mode.requested is not self._controller.mode:
@@ -55,7 +74,7 @@ class RunFolder:
 
     def append(self, cycle: Cycle) -> None:
         """Keep one cycle in each of the files."""
-        self._recorder.append(cycle)
+        self._recorder.append(cycle, self._audit.head)
         self._audit.append(cycle)
         self.kpis.append(cycle)
 
@@ -71,6 +90,42 @@ class RunFolder:
         self._audit.__exit__(kind, error, trace)
         self._recorder.close()
         write_json(self.directory / "kpis.json", self.kpis.summary())
+        self._lock.close()
+
+
+def check_run(directory: str | Path) -> int:
+    """The count of events in the audit log of a run's folder, which nobody has altered.
+
+    Raises:
+        LogError: what is wrong with it, also beside what the recording tells of it.
+    """
+    return check_audit(Path(directory) / "audit.jsonl", recorded_heads(directory))
+
+
+def _altered(directory: Path) -> str:
+    """What is wrong with the audit log that an earlier run left."""
+    try:
+        check_run(directory)
+    except LogError as error:
+        return str(error)
+    return ""
+
+
+def _locked(path: Path) -> BinaryIO:
+    """The lock of a folder, held until it is closed or the process ends."""
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = file.read(20).decode("ascii", "replace").strip() or "unknown"
+        file.close()
+        raise SpecError(
+            f"{path.parent}: a run of process {holder} writes into it; give another folder, or stop that run"
+        ) from None
+    file.truncate()
+    file.write(str(os.getpid()).encode())
+    file.flush()
+    return file
 
 
 def _whoever() -> str:

@@ -13,70 +13,26 @@ room again. Only what waits for longer than `WAITING` cycles is lost, and counte
 import logging
 import shutil
 from collections import deque
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float
 
-from procwm.control.codec import decode, encode
-from procwm.control.health import Permits
 from procwm.data.files import replacing
 from procwm.data.segments import Segment, parts_of, segments
 from procwm.data.writer import LogWriter
 from procwm.errors import LogError
-from procwm.planning.problem import Plan
-from procwm.plant.request import Request
 from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec
-from procwm.runtime.cycle import Cycle, Inputs
+from procwm.runtime.audit import AuditHead
+from procwm.runtime.cycle import Cycle
+from procwm.runtime.decision_rows import DECISION_SCHEMA, decision_row
 
 _log = logging.getLogger(__name__)
-
-_BY_TAG = pa.map_(pa.string(), pa.float64())
-_ROWS = pa.list_(pa.list_(pa.float64()))
-
-DECISION_SCHEMA = pa.schema(
-    [
-        ("time", pa.timestamp("ns", tz="UTC")),
-        ("tick", pa.int64()),
-        ("mode", pa.string()),
-        ("requested", pa.string()),
-        ("mode_reason", pa.string()),
-        ("rung", pa.string()),
-        ("reason", pa.string()),
-        ("notes", pa.list_(pa.string())),
-        ("fault", pa.string()),
-        ("setpoints", _BY_TAG),
-        ("proposed", _BY_TAG),
-        ("accepted", _BY_TAG),
-        ("target", _BY_TAG),
-        ("measured", _BY_TAG),
-        ("step_s", pa.float64()),
-        ("plan_status", pa.string()),
-        ("plan_cost", pa.float64()),
-        ("plan_solve_s", pa.float64()),
-        ("plan_mv", _ROWS),
-        ("plan_cv", _ROWS),
-        ("plan_guard", _ROWS),
-        ("bias", _ROWS),
-        ("surprise", pa.float64()),
-        ("sensed", _BY_TAG),
-        ("held", pa.map_(pa.string(), pa.string())),
-        ("events", pa.list_(pa.string())),
-        ("inputs", pa.binary()),
-        ("state", pa.binary()),
-    ]
-)
-"""Columns of `decisions.parquet`; maps go from tag to engineering units, lists over a horizon.
-
-`inputs` and `state` are what `procwm.runtime.verify` takes a cycle again from.
-"""
 
 WAITING = 10_000
 """Cycles, and as many lots of samples, that wait in memory at most."""
@@ -95,7 +51,7 @@ class Recorder:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._plant = plant
         self._path = self.directory / "decisions.parquet"
-        self._waiting: deque[Cycle | tuple[Sample, ...]] = deque()
+        self._waiting: deque[_Kept | tuple[Sample, ...]] = deque()
         self._received: tuple[Sample, ...] | None = None
         self._segments: _Segments | None = _Segments(self._path, plant)
         self._closed = False
@@ -106,13 +62,17 @@ class Recorder:
         self._received = samples
         self._put(samples)
 
-    def append(self, cycle: Cycle) -> None:
-        """Record one cycle; when this returns it survives the death of the process, if the disk has room."""
+    def append(self, cycle: Cycle, audited: AuditHead | None = None) -> None:
+        """Record one cycle; when this returns it survives the death of the process, if the disk has room.
+
+        Args:
+            audited: what the audit log holds already.
+        """
         if cycle.samples is not self._received:
             self._put(cycle.samples)
-        self._put(cycle)
+        self._put(_Kept(cycle, audited))
 
-    def _put(self, item: Cycle | tuple[Sample, ...]) -> None:
+    def _put(self, item: "_Kept | tuple[Sample, ...]") -> None:
         self._waiting.append(item)
         if len(self._waiting) > 2 * WAITING:
             self._waiting.popleft()
@@ -161,6 +121,13 @@ class Recorder:
         self.close()
 
 
+class _Kept(NamedTuple):
+    """A cycle to be kept, and the audit log before it."""
+
+    cycle: Cycle
+    audited: AuditHead | None
+
+
 class _Segments:
     """One segment of samples and one of decisions, open for writing."""
 
@@ -168,11 +135,11 @@ class _Segments:
         self._samples = LogWriter(path.with_name("samples.parquet"), plant)
         self._decisions = Segment(path, DECISION_SCHEMA)
 
-    def append(self, item: Cycle | tuple[Sample, ...]) -> None:
-        if not isinstance(item, Cycle):
+    def append(self, item: _Kept | tuple[Sample, ...]) -> None:
+        if not isinstance(item, _Kept):
             self._samples.append(item)
             return
-        self._decisions.append(pa.RecordBatch.from_pylist([_row(item)], DECISION_SCHEMA))
+        self._decisions.append(pa.RecordBatch.from_pylist([decision_row(*item)], DECISION_SCHEMA))
 
     def abandon(self) -> None:
         self._samples.abandon()
@@ -198,6 +165,16 @@ def read_decisions(directory: str | Path) -> pd.DataFrame:
     return frame
 
 
+def recorded_heads(directory: str | Path) -> list[AuditHead]:
+    """What the audit log was, as the cycles of a recording tell; none where there is no recording."""
+    path = Path(directory) / "decisions.parquet"
+    if not path.exists() and not parts_of(path).is_dir():
+        return []
+    table = _decisions(path).select(["audit_lines", "audit_head"]).drop_null()
+    pairs = zip(table["audit_lines"].to_pylist(), table["audit_head"].to_pylist(), strict=True)
+    return sorted({AuditHead(lines, digest) for lines, digest in pairs})
+
+
 def _decisions(path: Path) -> pa.Table:
     tables = [DECISION_SCHEMA.empty_table()]
     if path.exists():
@@ -217,80 +194,3 @@ def _with_all_columns(table: pa.Table) -> pa.Table:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(len(table), field.type))
     return table.select(DECISION_SCHEMA.names).cast(DECISION_SCHEMA)
-
-
-def _row(cycle: Cycle) -> dict[str, Any]:
-    decision = cycle.decision
-    return {
-        "time": cycle.time_ns,
-        "tick": cycle.tick,
-        "mode": str(decision.mode),
-        "requested": str(decision.requested),
-        "mode_reason": decision.mode_reason,
-        "rung": decision.rung,
-        "reason": decision.reason,
-        "notes": list(decision.notes),
-        "fault": cycle.fault,
-        "setpoints": _pairs(decision.setpoints),
-        "proposed": _pairs(decision.proposed),
-        "accepted": _pairs(cycle.accepted),
-        "target": _pairs(decision.target),
-        "measured": _pairs(decision.measured),
-        "step_s": decision.step_s,
-        "bias": _rows(decision.bias),
-        "surprise": decision.surprise,
-        "sensed": _pairs(decision.sensed),
-        "held": list(decision.held.items()),
-        "events": list(cycle.events),
-        "inputs": None if cycle.inputs is None else inputs_to_bytes(cycle.inputs),
-        "state": None if cycle.inputs is None else cycle.inputs.state,
-        **_plan(decision.plan),
-    }
-
-
-def inputs_to_bytes(inputs: Inputs) -> bytes:
-    """`inputs` without their state, to be read by `inputs_from_bytes`."""
-    return encode(
-        {
-            "samples": inputs.samples,
-            "setpoints": inputs.setpoints,
-            "requests": tuple(vars(request) for request in inputs.requests),
-            "permits": vars(inputs.permits),
-            "forecast": inputs.forecast,
-            "in_force": inputs.in_force,
-        }
-    )
-
-
-def inputs_from_bytes(data: bytes) -> Inputs:
-    """The inputs that `inputs_to_bytes` wrote."""
-    plain = decode(data)
-    return Inputs(
-        samples=plain["samples"],
-        setpoints=plain["setpoints"],
-        requests=tuple(Request(**request) for request in plain["requests"]),
-        permits=Permits(**plain["permits"]),
-        forecast=plain.get("forecast", {}),
-        in_force=plain.get("in_force"),
-    )
-
-
-def _plan(plan: Plan | None) -> dict[str, Any]:
-    if plan is None:
-        return {}
-    return {
-        "plan_status": str(plan.status),
-        "plan_cost": plan.cost,
-        "plan_solve_s": plan.solve_s,
-        "plan_mv": _rows(plan.mv),
-        "plan_cv": _rows(plan.cv),
-        "plan_guard": _rows(plan.guard),
-    }
-
-
-def _pairs(values: Mapping[str, float] | None) -> list[tuple[str, float]] | None:
-    return None if values is None else list(values.items())
-
-
-def _rows(array: Float[np.ndarray, "row column"] | None) -> list[list[float]] | None:
-    return None if array is None else array.tolist()

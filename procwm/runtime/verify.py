@@ -12,7 +12,7 @@ from procwm.control.decision import Decision
 from procwm.control.state import ControllerState
 from procwm.control.steerable import SteerableController
 from procwm.errors import LogError
-from procwm.runtime.recorder import inputs_from_bytes
+from procwm.runtime.decision_rows import inputs_from_bytes
 from procwm.runtime.steering import stepped_once
 
 _COMPARED = ("setpoints", "proposed", "mode", "requested", "rung", "plan_mv", "plan_cv", "plan_guard")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 from linear_loop import START_NS, model_of, plant_spec
 
+from procwm.control.controller import Controller
 from procwm.control.decision import Decision
 from procwm.control.identity import Identity, identity
 from procwm.data.series import iso_utc
+from procwm.errors import LogError, SpecError
 from procwm.runtime.audit import AuditLog
 from procwm.runtime.cycle import Cycle
+from procwm.runtime.folder import RunFolder, check_run
 
 WHOSE = Identity("a" * 64, "b" * 64)
 
@@ -74,3 +78,61 @@ def test_an_end_from_outside_has_its_own_word_and_a_time_after_the_last_cycle(
         last = json.loads(path.read_bytes().splitlines()[-1])
         assert last["text"] == "stopped from outside, by Ctrl-C or a signal"
         assert last["time"] == iso_utc(START_NS + 4_000_000_000)
+
+
+def run_folder(directory: Path, cycles: int = 4) -> Path:
+    """The audit log of a run whose every cycle said something."""
+    plant = plant_spec()
+    with RunFolder(directory, Controller(plant, model_of(plant))) as folder:
+        folder.taken_up(START_NS)
+        for number in range(cycles):
+            folder.append(replace(cycle(f"event {number}"), tick=number, time_ns=START_NS + number))
+    return directory / "audit.jsonl"
+
+
+def written_again(lines: list[bytes], text: str) -> bytes:
+    """The log with the text of its third event changed, and every hash after it computed anew."""
+    before, made = "", []
+    for number, line in enumerate(lines):
+        entry = json.loads(line) | {"before": before}
+        entry["text"] = text if number == 2 else entry["text"]
+        made.append(json.dumps(entry).encode())
+        before = hashlib.sha256(made[-1]).hexdigest()
+    return b"".join(line + b"\n" for line in made)
+
+
+def test_what_was_cut_emptied_removed_or_computed_anew_differs_from_the_recording(tmp_path: Path) -> None:
+    path = run_folder(tmp_path)
+    whole = path.read_bytes()
+    lines = whole.splitlines()
+    assert check_run(tmp_path) == len(lines)
+    for altered, said in (
+        (b"".join(line + b"\n" for line in lines[:3]), "the end was cut off"),
+        (b"", "it has 0 events"),
+        (written_again(lines, "something else"), "the log was written again"),
+        (whole + b"hello\n", "is no event of an audit log"),
+        (whole.replace(b"event 1", b"event 9"), "it was altered"),
+    ):
+        path.write_bytes(altered)
+        with pytest.raises(LogError, match=said):
+            check_run(tmp_path)
+    path.unlink()
+    with pytest.raises(LogError, match="it has 0 events"):
+        check_run(tmp_path)
+
+
+def test_a_run_that_goes_on_says_that_its_log_was_altered(tmp_path: Path) -> None:
+    path = run_folder(tmp_path)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    run_folder(tmp_path)
+    told = [json.loads(line)["text"] for line in path.read_bytes().splitlines()]
+    assert any("the log before this line is not whole" in text and "cut off" in text for text in told)
+
+
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
+    plant = plant_spec()
+    controller = Controller(plant, model_of(plant))
+    said = f"a run of process {os.getpid()} writes into it"
+    with RunFolder(tmp_path, controller), pytest.raises(SpecError, match=said):
+        RunFolder(tmp_path, controller)
+    RunFolder(tmp_path, controller).__exit__(None, None, None)

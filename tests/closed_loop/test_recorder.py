@@ -17,8 +17,9 @@ from procwm.data.log import read_log
 from procwm.data.segments import parts_of
 from procwm.errors import LogError
 from procwm.runtime.cycle import CycleSink
+from procwm.runtime.decision_rows import DECISION_SCHEMA
 from procwm.runtime.loop import run
-from procwm.runtime.recorder import DECISION_SCHEMA, Recorder, read_decisions
+from procwm.runtime.recorder import Recorder, read_decisions
 from procwm.world.heads import SensorHead
 
 CYCLES = HISTORY + 3
