@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from procwm.plant.samples import Quality, Sample
     from procwm.plant.tags import PlantSpec, Role, Tag
     from procwm.runtime.assembly import OpenRun, open_run
-    from procwm.runtime.audit import check_audit
+    from procwm.runtime.folder import check_run
     from procwm.runtime.recorder import read_decisions
     from procwm.runtime.replay import replay
     from procwm.runtime.tally import RunSummary
@@ -75,7 +75,7 @@ _HOMES = {
     "Tag": "procwm.plant.tags",
     "TrainingConfig": "procwm.learning.config",
     "WorldModel": "procwm.world.model",
-    "check_audit": "procwm.runtime.audit",
+    "check_run": "procwm.runtime.folder",
     "dump_plant": "procwm.plant.plantfile.specfile",
     "evaluate": "procwm.learning.evaluation.evaluate",
     "learn_guardrail": "procwm.learning.labelled.guardrail",
@@ -125,7 +125,7 @@ __all__ = [
     "TrainingConfig",
     "TrainingError",
     "WorldModel",
-    "check_audit",
+    "check_run",
     "dump_plant",
     "evaluate",
     "learn_guardrail",
