@@ -41,10 +41,14 @@ if TYPE_CHECKING:
     from procwm.learning.train import train
     from procwm.planning.ensemble_planner import EnsemblePlanner
     from procwm.planning.planner import MpcPlanner
+    from procwm.planning.prediction import Evaluator
+    from procwm.planning.problem import ControlProblem, Plan, Planner, PlanStatus
+    from procwm.plant.link import Clock, PlantLink
     from procwm.plant.plantfile.specfile import dump_plant, load_plant
     from procwm.plant.registry import scenario, scenarios
     from procwm.plant.request import Request
     from procwm.plant.samples import Quality, Sample
+    from procwm.plant.scenario import Equations, Scenario
     from procwm.plant.tags import PlantSpec, Role, Tag
     from procwm.runtime.assembly import OpenRun, open_run
     from procwm.runtime.folder import check_run
@@ -56,22 +60,31 @@ if TYPE_CHECKING:
     from procwm.world.storage.model_files import load_model
 
 _HOMES = {
+    "Clock": "procwm.plant.link",
+    "ControlProblem": "procwm.planning.problem",
     "Controller": "procwm.control.controller",
     "ControllerState": "procwm.control.state",
     "Decision": "procwm.control.decision",
     "EnsemblePlanner": "procwm.planning.ensemble_planner",
+    "Equations": "procwm.plant.scenario",
+    "Evaluator": "procwm.planning.prediction",
     "Labels": "procwm.learning.labelled.labels",
     "Log": "procwm.data.series",
     "Mode": "procwm.control.modes",
     "MpcPlanner": "procwm.planning.planner",
     "OpenRun": "procwm.runtime.assembly",
     "Permits": "procwm.control.health",
+    "Plan": "procwm.planning.problem",
+    "PlanStatus": "procwm.planning.problem",
+    "Planner": "procwm.planning.problem",
+    "PlantLink": "procwm.plant.link",
     "PlantSpec": "procwm.plant.tags",
     "Quality": "procwm.plant.samples",
     "Request": "procwm.plant.request",
     "Role": "procwm.plant.tags",
     "RunSummary": "procwm.runtime.tally",
     "Sample": "procwm.plant.samples",
+    "Scenario": "procwm.plant.scenario",
     "Tag": "procwm.plant.tags",
     "TrainingConfig": "procwm.learning.config",
     "WorldModel": "procwm.world.model",
@@ -97,10 +110,14 @@ _HOMES = {
 
 __all__ = [
     "ArtifactError",
+    "Clock",
+    "ControlProblem",
     "Controller",
     "ControllerState",
     "Decision",
     "EnsemblePlanner",
+    "Equations",
+    "Evaluator",
     "Labels",
     "LinkError",
     "LinkRefusedError",
@@ -112,6 +129,10 @@ __all__ = [
     "OpenRun",
     "OutcomeUnknownError",
     "Permits",
+    "Plan",
+    "PlanStatus",
+    "Planner",
+    "PlantLink",
     "PlantSpec",
     "ProcwmError",
     "Quality",
@@ -119,6 +140,7 @@ __all__ = [
     "Role",
     "RunSummary",
     "Sample",
+    "Scenario",
     "SimulationError",
     "SpecError",
     "Tag",
