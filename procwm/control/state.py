@@ -30,7 +30,7 @@ class ControllerState:
         identity: of the controller that made it.
         mode: asked for and in force.
         buffer: recent samples.
-        in_force: MVs as the plant last reported them, or as written since, over the axis `mv`.
+        in_force: MVs as the plant last reported or accepted them, or as decided since, over the axis `mv`.
         reported_ns: source time of the last good report of each MV.
         lost_ns: source time since when each MV's newest report has not been good; -1 where it is.
         dv: measured disturbances as last known, over the axis `dv`.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from linear_loop import HISTORY, LinearPlant, model_of, plant_spec
 from stub_planners import StubPlanner, stepping
 
 from procwm.control.controller import Controller
+from procwm.control.decision import Decision
 from procwm.control.modes import Mode
 from procwm.errors import LinkError, OutcomeUnknownError, SpecError
 from procwm.plant.request import Request
@@ -244,6 +246,34 @@ async def test_the_desk_knows_what_is_in_force_without_any_display_being_fed() -
     with pytest.raises(SpecError, match=r"limits \[10.0, 91.0\] are not inside"):
         desk.ask(Request(who="console", limits={"V1": (None, 91.0)}))
     assert desk.told()[0].startswith("request of console refused (V1 high limit 91)")
+
+
+class Stepping:
+    """All that something must have to be run in place of a controller."""
+
+    def start(self, last_mv: Setpoints) -> dict[str, float]:
+        return dict(last_mv)
+
+    def step(
+        self,
+        samples: Sequence[Sample],
+        state: dict[str, float],
+        *,
+        time: datetime,
+        setpoints: Setpoints | None = None,
+    ) -> tuple[Decision, dict[str, float]]:
+        moved = {name: value + 0.1 for name, value in state.items()}
+        return Decision(setpoints=moved, reason="stepping"), moved
+
+
+async def test_what_can_only_be_stepped_is_run_and_its_requests_are_refused_aloud() -> None:
+    plant, cycles = FaultyPlant(lambda tick: ""), list[Cycle]()
+    operator = Operator()
+    operator.ask(Request(who="console", mode="off"))
+    summary = await run(plant, plant, Stepping(), intervals=3, operator=operator, on_cycle=cycles.append)
+    assert summary.written == 3
+    assert cycles[0].events[0].startswith("request of console refused: ")
+    assert summary.state["V1"] == pytest.approx(50.3)
 
 
 async def test_a_run_of_no_cycles_touches_nothing() -> None:
