@@ -56,7 +56,12 @@ if TYPE_CHECKING:
     from procwm.runtime.replay import replay
     from procwm.runtime.tally import RunSummary
     from procwm.runtime.verify import verify
+    from procwm.world.catalogue import register
+    from procwm.world.encoders.encoder import EncoderSpec
+    from procwm.world.heads import HeadSpec
     from procwm.world.model import WorldModel
+    from procwm.world.predictors.residual import PredictorSpec
+    from procwm.world.specs import StepShape, WindowShape
     from procwm.world.storage.model_files import load_model
 
 _HOMES = {
@@ -65,9 +70,11 @@ _HOMES = {
     "Controller": "procwm.control.controller",
     "ControllerState": "procwm.control.state",
     "Decision": "procwm.control.decision",
+    "EncoderSpec": "procwm.world.encoders.encoder",
     "EnsemblePlanner": "procwm.planning.ensemble_planner",
     "Equations": "procwm.plant.scenario",
     "Evaluator": "procwm.planning.prediction",
+    "HeadSpec": "procwm.world.heads",
     "Labels": "procwm.learning.labelled.labels",
     "Log": "procwm.data.series",
     "Mode": "procwm.control.modes",
@@ -79,14 +86,17 @@ _HOMES = {
     "Planner": "procwm.planning.problem",
     "PlantLink": "procwm.plant.link",
     "PlantSpec": "procwm.plant.tags",
+    "PredictorSpec": "procwm.world.predictors.residual",
     "Quality": "procwm.plant.samples",
     "Request": "procwm.plant.request",
     "Role": "procwm.plant.tags",
     "RunSummary": "procwm.runtime.tally",
     "Sample": "procwm.plant.samples",
     "Scenario": "procwm.plant.scenario",
+    "StepShape": "procwm.world.specs",
     "Tag": "procwm.plant.tags",
     "TrainingConfig": "procwm.learning.config",
+    "WindowShape": "procwm.world.specs",
     "WorldModel": "procwm.world.model",
     "check_run": "procwm.runtime.folder",
     "dump_plant": "procwm.plant.plantfile.specfile",
@@ -99,6 +109,7 @@ _HOMES = {
     "read_decisions": "procwm.runtime.recorder",
     "read_labels": "procwm.learning.labelled.labels",
     "read_log": "procwm.data.log",
+    "register": "procwm.world.catalogue",
     "replay": "procwm.runtime.replay",
     "scenario": "procwm.plant.registry",
     "scenarios": "procwm.plant.registry",
@@ -115,9 +126,11 @@ __all__ = [
     "Controller",
     "ControllerState",
     "Decision",
+    "EncoderSpec",
     "EnsemblePlanner",
     "Equations",
     "Evaluator",
+    "HeadSpec",
     "Labels",
     "LinkError",
     "LinkRefusedError",
@@ -134,6 +147,7 @@ __all__ = [
     "Planner",
     "PlantLink",
     "PlantSpec",
+    "PredictorSpec",
     "ProcwmError",
     "Quality",
     "Request",
@@ -143,9 +157,11 @@ __all__ = [
     "Scenario",
     "SimulationError",
     "SpecError",
+    "StepShape",
     "Tag",
     "TrainingConfig",
     "TrainingError",
+    "WindowShape",
     "WorldModel",
     "check_run",
     "dump_plant",
@@ -158,6 +174,7 @@ __all__ = [
     "read_decisions",
     "read_labels",
     "read_log",
+    "register",
     "replay",
     "scenario",
     "scenarios",

@@ -18,11 +18,13 @@ from procwm.plant.link import PlantLink
 from procwm.plant.samples import Quality, Setpoints
 from procwm.plant.scenario_contract import check_scenario as check_scenario
 from procwm.plant.tags import PlantSpec, names_of
-from procwm.world.encoders.encoder import WindowEncoder
+from procwm.world.composition import Dynamics, Heads, ModelParts
+from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
-from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.scaler import Scaler
+from procwm.world.specs import StepShape, WindowShape
 
 
 def exact_model(
@@ -62,37 +64,39 @@ def exact_model(
     disturbance = np.zeros((len(names), len(dvs))) if disturbance_matrix is None else disturbance_matrix
     constant = np.zeros(len(names)) if offset is None else offset
 
-    encoder = WindowEncoder(history=history, tags=len(plant.names), latent=len(names), hidden=(1,))
-    predictor = ResidualPredictor(latent=len(names), mv=len(mvs), dv=len(dvs), hidden=(1,))
+    seen = WindowShape(history=history, tags=len(plant.names), latent=len(names))
+    step = StepShape(latent=len(names), mv=len(mvs), dv=len(dvs), outputs=len(outputs))
+    encoder, predictor = MlpEncoder(hidden=(1,)).build(seen), MlpPredictor(hidden=(1,)).build(step)
     readout = nn.Linear(len(names), len(outputs))
+    guard_heads = (_linear_guard(name, a, b, center, width) for name, (a, b) in (guards or {}).items())
     model = WorldModel(
-        plant=plant,
-        rule=WindowRule(
-            tags=plant.names,
-            interval_s=plant.interval_s,
-            history=history,
-            hold_s=tuple(tag.max_hold_s or 3.0 * plant.interval_s for tag in plant.tags),
-        ),
-        scaler=scaler,
-        horizon=horizon,
-        encoder=encoder,
-        predictor=predictor,
-        readout=readout,
-        guards=[_linear_guard(name, a, b, center, width) for name, (a, b) in (guards or {}).items()],
+        ModelParts(
+            plant=plant,
+            rule=WindowRule(
+                tags=plant.names,
+                interval_s=plant.interval_s,
+                history=history,
+                hold_s=tuple(tag.max_hold_s or 3.0 * plant.interval_s for tag in plant.tags),
+            ),
+            scaler=scaler,
+            horizon=horizon,
+            dynamics=Dynamics(encoder=encoder, predictor=predictor, readout=readout),
+            heads=Heads(guards=tuple(guard_heads)),
+        )
     ).double()
     with torch.no_grad():
-        for part in (encoder.linear, predictor.linear, readout):
+        for part in (encoder.identified, predictor.identified, readout):
             part.weight.zero_()
             part.bias.zero_()
         last_row = (history - 1) * len(plant.names)
         for row, name in enumerate(names):
-            encoder.linear.weight[row, last_row + plant.names.index(name)] = 1.0
+            encoder.identified.weight[row, last_row + plant.names.index(name)] = 1.0
         for row, name in enumerate(outputs):
             readout.weight[row, names.index(name)] = 1.0
         columns = np.hstack((state_matrix - np.eye(len(names)), input_matrix, disturbance))
         input_center, input_width = scaler.part((*names, *mvs, *dvs))
-        predictor.linear.weight.copy_(torch.as_tensor(columns * input_width / width[:, None]))
-        predictor.linear.bias.copy_(torch.as_tensor((columns @ input_center + constant) / width))
+        predictor.identified.weight.copy_(torch.as_tensor(columns * input_width / width[:, None]))
+        predictor.identified.bias.copy_(torch.as_tensor((columns @ input_center + constant) / width))
     return model.finished()
 
 

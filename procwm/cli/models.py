@@ -56,7 +56,7 @@ def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0, json
 
         checkpoint = out.with_name(f".{out.name}.checkpoint")
         model = learn(plant, log, seed=seed, checkpoint=checkpoint, progress=told)
-    model.metrics[_LOGS] = [str(path.resolve()) for path in logs]
+    model = model.with_metrics(**{_LOGS: [str(path.resolve()) for path in logs]})
     model.save(out)
     verdict = model.metrics[VERDICT]
     if json:
@@ -86,8 +86,7 @@ def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:
     else:
         emit_evaluation(found)
     if scores.counts(kept_verdict(model.metrics)):
-        model.metrics[VERDICT] = scores.verdict.as_dict()
-        model.save(model_dir)
+        model.with_metrics(**{VERDICT: scores.verdict.as_dict()}).save(model_dir)
     _exit_unfit(found)
 
 

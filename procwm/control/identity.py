@@ -38,8 +38,8 @@ class Identity:
 
 def identity(plant: PlantSpec, model: WorldModel) -> Identity:
     """The identity of a controller of `plant` with `model`."""
-    margins = tuple((head.name, head.margin) for head in model.guard_heads)
-    digest = hashlib.sha256(repr((model.rule, model.horizon, margins, model.scaler.tags)).encode())
+    guards = tuple(head.spec for head in model.guard_heads)
+    digest = hashlib.sha256(repr((model.rule, model.horizon, guards, model.scaler.tags)).encode())
     for array in (model.scaler.center, model.scaler.width):
         digest.update(array.tobytes())
     for name, value in sorted(model.state_dict().items()):

@@ -1,11 +1,13 @@
 """What may be decided about a training; every default is a stated rule."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from procwm.errors import TrainingError
-from procwm.world.encoders.encoder import ENCODERS
-from procwm.world.predictors.residual import ALONE, MEAN, PREDICTORS
+from procwm.world.encoders.encoder import EncoderSpec
+from procwm.world.encoders.mlp import MlpEncoder
+from procwm.world.predictors.mean import MeanPredictor
+from procwm.world.predictors.residual import PredictorSpec
 
 
 class Others(StrEnum):
@@ -60,14 +62,13 @@ class TrainingConfig:
         start: where the weights start.
         steps: optimisation steps of the run that decides how long to train.
         batch: windows a step.
-        encoder: architecture of the encoder's network, one of `ENCODERS`.
-        encoder_hidden, predictor_hidden: widths of the hidden layers; every encoder but the MLP has one.
-        predictor: architecture of the predictor's network, one of `PREDICTORS`; the mean of a perceptron and
-            a scheduled network, which learn beside each other, or one of the two where held-out time is sure
+        encoder: kind and sizes of the encoder (`procwm.world.catalogue`).
+        predictor: kind and sizes of the predictor; the mean of a perceptron and a scheduled network, which
+            learn beside each other.
+        alone: whether one part of the predictor is taken in place of the whole where held-out time is sure
             that it is better.
-        predictor_gates: of a scheduled predictor.
         rate: largest learning rate of the predictor's network; it warms up over a tenth of the steps and then
-            follows a cosine to zero. A scheduled network, which multiplies what it learns, takes a third.
+            follows a cosine to zero. A spec may divide it, as that of a scheduled network does.
         linear_rate: the same for the linear parts of predictor and read-out, which start identified.
         encoder_rate: the same for the linear part of the encoder.
         encoder_network_rate: the same for its network, which sees more numbers than any other part and
@@ -100,11 +101,9 @@ class TrainingConfig:
     start: FirstWeights = FirstWeights.LINEAR
     steps: int = 600
     batch: int = 128
-    encoder: str = "mlp"
-    encoder_hidden: tuple[int, ...] = (16,)
-    predictor: str | None = None
-    predictor_hidden: tuple[int, ...] = (64, 64)
-    predictor_gates: int = 4
+    encoder: EncoderSpec = field(default_factory=MlpEncoder)
+    predictor: PredictorSpec = field(default_factory=MeanPredictor)
+    alone: bool = True
     rate: float = 3e-3
     linear_rate: float = 3e-4
     encoder_rate: float = 3e-5
@@ -130,7 +129,7 @@ class TrainingConfig:
     checkpoint_s: float = 20.0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "predictor_gates", "targets", "directions", "check_every"):
+        for name in ("steps", "batch", "targets", "directions", "check_every"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.pretraining < 0:
@@ -145,17 +144,9 @@ class TrainingConfig:
         for name in ("history", "horizon", "latent"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.predictor is not None and self.predictor not in PREDICTORS:
-            raise TrainingError(f"predictor is {self.predictor}; it must be one of {', '.join(PREDICTORS)}")
-        if self.encoder not in ENCODERS:
-            raise TrainingError(f"encoder is {self.encoder}; it must be one of {', '.join(ENCODERS)}")
-
-    @property
-    def predictor_widths(self) -> tuple[int, ...]:
-        """Of the predictor's network, its count of gates, or both."""
-        widths = {ALONE[0]: self.predictor_hidden, ALONE[1]: (self.predictor_gates,)}
-        return widths.get(self.predictor or MEAN, (*self.predictor_hidden, self.predictor_gates))
-
-    def rate_of(self, kind: str) -> float:
-        """Largest learning rate of a network of the predictor that learns by itself."""
-        return self.rate / 3.0 if kind == ALONE[1] else self.rate
+        for name, wanted in (("encoder", EncoderSpec), ("predictor", PredictorSpec)):
+            given = getattr(self, name)
+            if not isinstance(given, wanted):
+                raise TrainingError(
+                    f"{name} is {given!r}; it must be a spec, as procwm.world.catalogue lists them"
+                )

@@ -3,29 +3,25 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from procwm.data.answer_time import slow_answers
 from procwm.data.series import Log
 from procwm.errors import LogError
-from procwm.learning.calibration.band_widening import learned_uncertainty
 from procwm.learning.calibration.bootstrap import learned_members
-from procwm.learning.calibration.feedback import arriving_errors, chosen_feedback
-from procwm.learning.calibration.surprise_limits import learned_surprise
+from procwm.learning.calibration.calibrate import calibrated
 from procwm.learning.config import TrainingConfig
-from procwm.learning.dataset.moments import visited
 from procwm.learning.dataset.stopwatch import Stopwatch
 from procwm.learning.evaluation.effect_objections import effect_objections
 from procwm.learning.evaluation.evaluate import score
 from procwm.learning.evaluation.log_objections import log_objections
 from procwm.learning.evaluation.traces import TRACES, traces
 from procwm.learning.identification.preparation import Material, Prepared, prepare
-from procwm.learning.identification.response_error import response_error, with_unseen
 from procwm.learning.optimisation.checkpoint import read_checkpoint, write_checkpoint
 from procwm.learning.optimisation.gradient_descent import Optimisation, part_of
 from procwm.learning.optimisation.learning_objective import Trainee
@@ -34,11 +30,11 @@ from procwm.learning.optimisation.restraint import Choice
 from procwm.learning.optimisation.runaway import runs_away
 from procwm.plant.plantfile.plant_fingerprint import plant_fingerprint
 from procwm.plant.tags import PlantSpec, names_of
-from procwm.world.cloud import cloud_of
-from procwm.world.conformal import band
+from procwm.world.composition import Dynamics, ModelParts
 from procwm.world.fitness import VERDICT
 from procwm.world.model import WorldModel
-from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.predictors.residual import PredictorSpec
+from procwm.world.protocols import Predictor
 from procwm.world.threads import one_thread
 
 _TRIAL, _FINAL = "trial", "final run"
@@ -109,8 +105,8 @@ def train(
             if checkpoint is not None and time.monotonic() - last_written > config.checkpoint_s:
                 write_checkpoint(checkpoint, training.tensors(), identity)
                 last_written = time.monotonic()
-        model = training.model(plant, seed)
-        model.metrics[TRACES] = traces(log, prepared.whole.part.grid, names_of(plant.cvs))
+        found = traces(log, prepared.whole.part.grid, names_of(plant.cvs))
+        model = training.model(plant, seed).with_metrics(**{TRACES: found})
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return model
@@ -178,42 +174,24 @@ class _Training:
                 kept = trial.start
                 final = Optimisation(whole, self._config, seed).average.only(kept.kind)
                 notes += ("what training came to runs away when left alone: the linear start is kept",)
-        config, steps, learner = replace(trial.config, predictor=kept.kind), trial.most, trial.weighted(kept)
+        steps, learner = trial.most_steps, trial.weighted(kept)
+        config = replace(trial.config, predictor=cast(PredictorSpec, final.predictor.spec))
         with phase("ensembles"):
             ensemble = learned_members(whole, final, steps=steps, config=config, seed=seed)
-            doubting = learned_members(prepared.training, learner, steps=steps, config=config, seed=seed)
-        held_out = assembled(plant, prepared.training, learner, doubting)
-        model = assembled(plant, whole, final, ensemble)
-        with phase("clouds"):
-            held_out.cloud = cloud_of(visited(held_out, prepared.training.part.grid))
-            model.cloud = cloud_of(visited(model, whole.part.grid))
-        # The held-out model scales its outputs by what it saw, which is less than all of the log.
-        _, width = held_out.scaler.part(model.output_names)
-        with phase("feedback and band"):
-            errors = arriving_errors(held_out, prepared.validation.grid)
-            model.feedback = held_out.feedback = chosen_feedback(errors)
-            model.with_band(band(errors) * width)
-        with phase("uncertainty"):
-            uncertainty = learned_uncertainty(held_out, prepared.validation.grid)
-            if uncertainty is not None:
-                model.uncertainty = uncertainty.times(width / model.scaler.part(model.output_names)[1])
-        with phase("step responses"):
-            model.doubt = _doubt(plant, whole)
-        with phase("surprise"):
-            model.surprise = learned_surprise(
-                held_out,
-                prepared.training.part.grid,
-                prepared.validation.grid,
-                model,
-                whole.part.grid,
-            )
+            members = learned_members(prepared.training, learner, steps=steps, config=config, seed=seed)
+        model, held_out = calibrated(
+            assembled(plant, whole, final, ensemble),
+            assembled(plant, prepared.training, learner, members),
+            prepared,
+            self._watch,
+        )
         with phase("evaluation"):
             against = (*log_objections(whole.part.grid, plant), *effect_objections(model))
             scores = score(held_out, prepared.validation.grid, against=against)
-        model.metrics = {
+        told = {
             "seed": seed,
             "steps": config.steps,
-            "predictor": config.predictor,
+            "predictor": kept.kind,
             "restraint": config.restraint,
             "best_step": kept.step,
             "validation_error": kept.error,
@@ -225,7 +203,7 @@ class _Training:
             "validation": scores.as_dict(),
             VERDICT: scores.verdict.as_dict(),
         }
-        return model
+        return model.with_metrics(**told)
 
     @property
     def _done(self) -> int:
@@ -241,31 +219,27 @@ class _Training:
 
 
 def assembled(
-    plant: PlantSpec, material: Material, trainee: Trainee, ensemble: Sequence[ResidualPredictor] = ()
+    plant: PlantSpec, material: Material, trainee: Trainee, ensemble: Sequence[Predictor] = ()
 ) -> WorldModel:
     """The trained parts as a world model."""
     return WorldModel(
-        plant=plant,
-        rule=material.rule,
-        scaler=material.scaler,
-        horizon=material.horizon,
-        encoder=trainee.encoder,
-        predictor=trainee.predictor,
-        readout=trainee.readout,
-        reference=material.reference,
-        ensemble=ensemble,
+        ModelParts(
+            plant=plant,
+            rule=material.rule,
+            scaler=material.scaler,
+            horizon=material.horizon,
+            dynamics=Dynamics(
+                encoder=trainee.encoder,
+                predictor=trainee.predictor,
+                readout=trainee.readout,
+                reference=material.reference,
+                ensemble=tuple(ensemble),
+            ),
+        )
     ).finished()
 
 
-def _doubt(plant: PlantSpec, whole: Material) -> Tensor:
-    """Standard error of the scaled step responses, whole where the answer comes after any horizon."""
-    late = {(slow.mv, slow.cv) for slow in slow_answers(whole.part.grid, plant) if slow.unseen}
-    unseen = [[(mv.name, output.name) in late for output in plant.outputs] for mv in plant.mvs]
-    response = whole.reference.step_response(len(plant.mvs), whole.horizon)
-    return with_unseen(response_error(whole), response, torch.tensor(unseen))
-
-
 def _identity(plant: PlantSpec, log: Log, passive: Log | None, seed: int, config: TrainingConfig) -> str:
-    facts = asdict(config) | {"checkpoint_s": None}
+    facts = vars(config) | {"checkpoint_s": None}
     logs = (log.identity, None if passive is None else passive.identity)
     return hashlib.sha256(repr((plant_fingerprint(plant), logs, seed, facts)).encode()).hexdigest()

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import nn
 
 from procwm.planning.problem import ControlProblem
-from procwm.planning.transcription import Affine, Transcript, array
+from procwm.planning.transcription import Transcript
 from procwm.world.cloud import Cloud
+from procwm.world.layers import Affine, array
 from procwm.world.model import WorldModel
 
 _ROOM = 2.0

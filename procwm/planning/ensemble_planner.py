@@ -17,8 +17,9 @@ from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.planning.solution import Stop
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import STEADY_SHARE, NoSteadyState, SteadyTargets
-from procwm.planning.transcription import Affine, transcribe
+from procwm.planning.transcription import transcribe
 from procwm.planning.warm_start import shifted
+from procwm.world.layers import Affine
 from procwm.world.model import WorldModel
 from procwm.world.threads import one_thread
 

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.planning.network import function_of
-from procwm.planning.transcription import Affine, Transcript
+from procwm.planning.transcription import Transcript
+from procwm.world.layers import Affine
 
 
 class Recursion:

@@ -1,6 +1,7 @@
 """Several predictors of one latent state: how far they disagree tells how little the log says there."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -8,16 +9,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from procwm.world.model import WorldModel
+from procwm.world.protocols import Predictor
 
 
-def stacked(predictors: Sequence[nn.Module]) -> dict[str, Tensor]:
-    """Parameters of alike modules by name, with an axis `member` first; new leaves to be trained."""
-    weights, _ = stack_module_state(list(predictors))
+def stacked(predictors: Sequence[Predictor]) -> dict[str, Tensor]:
+    """Parameters of alike predictors by name, with an axis `member` first; new leaves to be trained."""
+    weights, _ = stack_module_state([cast(nn.Module, predictor) for predictor in predictors])
     return dict(weights)
 
 
 def imagine_each(
-    predictor: nn.Module,
+    predictor: Predictor,
     weights: Mapping[str, Tensor],
     latent: Float[Tensor, "member batch latent"],
     mv: Float[Tensor, "member batch horizon mv"],
@@ -32,12 +34,14 @@ def imagine_each(
         mv, dv: scaled; row 0 is in force over the first interval.
     """
 
+    module = cast(nn.Module, predictor)
+
     def imagine(
         own: Mapping[str, Tensor], state: Tensor, moves: Tensor, disturbances: Tensor
     ) -> tuple[Tensor, ...]:
         states = []
         for k in range(moves.shape[1]):
-            state = functional_call(predictor, dict(own), (state, moves[:, k], disturbances[:, k]))
+            state = functional_call(module, dict(own), (state, moves[:, k], disturbances[:, k]))
             states.append(state)
         return tuple(states)
 
@@ -59,7 +63,7 @@ def disagreement(
     outputs = model.readout(model.imagine(latent, mv, dv))
     if not len(model.ensemble):
         return torch.zeros_like(outputs)
-    members = list(model.ensemble)
+    members = model.ensemble_predictors
     own, moves, disturbances = (value.expand(len(members), *value.shape) for value in (latent, mv, dv))
     each = model.readout(imagine_each(members[0], stacked(members), own, moves, disturbances))
     distance: Tensor = (each - outputs).square().mean(dim=0).sqrt()

@@ -17,9 +17,10 @@ def shown_effects(model: WorldModel) -> Bool[np.ndarray, "mv output"]:
     is known of the errors, every effect is taken to be shown.
     """
     shape = (len(model.plant.mvs), len(model.output_names))
-    if model.doubt is None or not isinstance(model.reference, LinearDynamics):
+    known = model.response_standard_error
+    if known is None or not isinstance(model.reference, LinearDynamics):
         return np.ones(shape, dtype=np.bool_)
     response = model.reference.step_response(shape[0], model.horizon)
-    size, error = (part.square().mean(dim=0).sqrt() for part in (response, model.doubt))
+    size, error = (part.square().mean(dim=0).sqrt() for part in (response, known))
     shown: Bool[np.ndarray, "mv output"] = (size > SURE * error).cpu().numpy()
     return shown

@@ -2,26 +2,21 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from procwm.data.window import Window, WindowRule
+from procwm.data.window import Window
 from procwm.errors import SpecError
-from procwm.plant.tags import PlantSpec
-from procwm.world.cloud import Cloud
-from procwm.world.encoders.encoder import WindowEncoder
-from procwm.world.heads import GuardHead, SensorHead
-from procwm.world.linear import LinearDynamics
-from procwm.world.predictors.residual import ResidualPredictor
-from procwm.world.protocols import ModelInput, Rollout
-from procwm.world.scaler import Scaler
-from procwm.world.surprise import Surprise
-from procwm.world.uncertainty import Uncertainty
+from procwm.world.composition import Calibration, Dynamics, Heads, ModelParts
+from procwm.world.protocols import BandedHead, Encoder, ModelInput, PlannedHead, Predictor, Rollout
+from procwm.world.rollout import imagined
+from procwm.world.storage.saving import save_parts
 
 DEFAULT_FEEDBACK = 0.4
 """Where no log chose: quick, since nothing is known of the noise."""
@@ -30,74 +25,74 @@ DEFAULT_FEEDBACK = 0.4
 class WorldModel(nn.Module):
     """Encoder, predictor, output read-out and guardrails of one plant. Torch, scaled units.
 
+    It is whole when built, and is changed by building another one: `with_guard`, `with_calibration`, ...
+
     Attributes:
-        plant: the plant it was made for.
-        rule: how samples become its windows; owns history length and control interval.
-        scaler: engineering units to scaled units and back.
-        horizon: count of intervals ahead over which predictions were trained and are worth planning.
-        feedback: share of a new prediction error that the disturbance estimate believes, by lead and output.
-        band: half-width about a prediction that holds `BAND_COVERAGE` of measurements, by lead and output,
-            scaled; +inf where too little was held out to show it, `None` where nothing was.
-        doubt: standard error of the step response of every output to every MV, by rows after the step,
-            scaled; `None` where nothing is known of it.
-        surprise: tells how far readings are from what was expected; `None` where too little was held out.
-        encoder, predictor, readout, guards: the parts; `readout` gives `plant.outputs`.
-        sensors: soft sensors, of quantities that nothing measures; no plan looks at them.
-        reference: the linear model identified from the same log, or `None`.
-        uncertainty: an error band that widens with doubts; `None` where nothing was held out.
-        cloud: where the latents of the log were; `None` where nothing is known.
-        ensemble: other predictors of the same latent, each learned from another bootstrap of the log.
-        metrics: how training went; numbers and text that JSON can hold.
+        plant, rule, scaler, horizon, metrics: as in `ModelParts`.
+        encoder, predictor, readout, reference, ensemble: as in `Dynamics`.
+        guards, sensors: as in `Heads`.
+        feedback, band, response_standard_error, surprise, uncertainty, cloud: as in `Calibration`.
     """
 
-    def __init__(
-        self,
-        *,
-        plant: PlantSpec,
-        rule: WindowRule,
-        scaler: Scaler,
-        horizon: int,
-        encoder: WindowEncoder,
-        predictor: ResidualPredictor,
-        readout: nn.Linear,
-        guards: Sequence[GuardHead] = (),
-        sensors: Sequence[SensorHead] = (),
-        feedback: Float[Tensor, "horizon output"] | None = None,
-        band: Float[Tensor, "horizon output"] | None = None,
-        doubt: Float[Tensor, "horizon mv output"] | None = None,
-        surprise: Surprise | None = None,
-        reference: LinearDynamics | None = None,
-        uncertainty: Uncertainty | None = None,
-        cloud: Cloud | None = None,
-        ensemble: Sequence[ResidualPredictor] = (),
-        metrics: Mapping[str, Any] | None = None,
-    ) -> None:
+    encoder: Encoder
+    predictor: Predictor
+    feedback: Tensor
+    band: Tensor | None
+    response_standard_error: Tensor | None
+
+    def __init__(self, parts: ModelParts) -> None:
         super().__init__()
-        if horizon < 1:
-            raise SpecError(f"plant {plant.name}: a horizon of {horizon} intervals; at least 1 is needed")
-        if (encoder.history, encoder.tags) != (rule.history, len(rule.tags)):
-            raise SpecError(
-                f"plant {plant.name}: an encoder of {encoder.history} rows and {encoder.tags} tags cannot "
-                f"read windows of {rule.history} rows and {len(rule.tags)} tags"
-            )
-        self.plant, self.rule, self.scaler, self.horizon = plant, rule, scaler, horizon
-        self.encoder, self.predictor, self.readout = encoder, predictor, readout
-        self.guards = nn.ModuleList(guards)
-        self.sensors = nn.ModuleList(sensors)
+        self.plant, self.rule, self.scaler, self.horizon = (
+            parts.plant,
+            parts.rule,
+            parts.scaler,
+            parts.horizon,
+        )
+        self.metrics: Mapping[str, Any] = dict(parts.metrics)
+        dynamics, heads, calibration = parts.dynamics, parts.heads, parts.calibration
+        self.encoder, self.predictor, self.readout = dynamics.encoder, dynamics.predictor, dynamics.readout
+        self.reference, self.ensemble = dynamics.reference, _listed(dynamics.ensemble)
+        self.guards, self.sensors = _listed(heads.guards), _listed(heads.sensors)
+        feedback = calibration.feedback
         if feedback is None:
-            feedback = torch.full((horizon, len(plant.outputs)), DEFAULT_FEEDBACK)
-        self.feedback: Tensor
+            feedback = torch.full((parts.horizon, len(parts.plant.outputs)), DEFAULT_FEEDBACK)
         self.register_buffer("feedback", feedback)
-        self.band: Tensor | None
-        self.register_buffer("band", band)
-        self.doubt: Tensor | None
-        self.register_buffer("doubt", doubt)
-        self.surprise = surprise
-        self.reference = reference
-        self.uncertainty = uncertainty
-        self.cloud = cloud
-        self.ensemble = nn.ModuleList(ensemble)
-        self.metrics = dict(metrics or {})
+        self.register_buffer("band", calibration.band)
+        self.register_buffer("response_standard_error", calibration.response_standard_error)
+        self.surprise, self.uncertainty = calibration.surprise, calibration.uncertainty
+        self.cloud = calibration.cloud
+
+    @property
+    def parts(self) -> ModelParts:
+        """What the model is made of, and could be built from again; the parts are not copied."""
+        return ModelParts(
+            plant=self.plant,
+            rule=self.rule,
+            scaler=self.scaler,
+            horizon=self.horizon,
+            dynamics=Dynamics(
+                encoder=self.encoder,
+                predictor=self.predictor,
+                readout=self.readout,
+                reference=self.reference,
+                ensemble=self.ensemble_predictors,
+            ),
+            heads=Heads(guards=self.guard_heads, sensors=self.sensor_heads),
+            calibration=self.calibration,
+            metrics=self.metrics,
+        )
+
+    @property
+    def calibration(self) -> Calibration:
+        """How far the model can be trusted."""
+        return Calibration(
+            feedback=self.feedback,
+            band=self.band,
+            response_standard_error=self.response_standard_error,
+            surprise=self.surprise,
+            uncertainty=self.uncertainty,
+            cloud=self.cloud,
+        )
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -110,35 +105,30 @@ class WorldModel(nn.Module):
         return tuple(head.name for head in self.guard_heads)
 
     @property
-    def guard_heads(self) -> tuple[GuardHead, ...]:
+    def guard_heads(self) -> tuple[PlannedHead, ...]:
         """The guardrail heads, typed."""
-        return tuple(head for head in self.guards if isinstance(head, GuardHead))
+        return cast(tuple[PlannedHead, ...], tuple(self.guards))
+
+    @property
+    def sensor_heads(self) -> tuple[BandedHead, ...]:
+        """The soft sensors, typed."""
+        return cast(tuple[BandedHead, ...], tuple(self.sensors))
+
+    @property
+    def ensemble_predictors(self) -> tuple[Predictor, ...]:
+        """The predictors of the ensemble, typed."""
+        return cast(tuple[Predictor, ...], tuple(self.ensemble))
 
     @property
     def members(self) -> tuple["WorldModel", ...]:
         """A model for each predictor of the ensemble, with every other part of this one; none without it."""
-        return tuple(
-            WorldModel(
-                plant=self.plant,
-                rule=self.rule,
-                scaler=self.scaler,
-                horizon=self.horizon,
-                encoder=self.encoder,
-                predictor=predictor,
-                readout=self.readout,
-                guards=self.guard_heads,
-                feedback=self.feedback,
-                band=self.band,
-                cloud=self.cloud,
-            ).finished()
-            for predictor in self.ensemble
-            if isinstance(predictor, ResidualPredictor)
+        known = Calibration(feedback=self.feedback, band=self.band, cloud=self.cloud)
+        parts = replace(self.parts, heads=Heads(guards=self.guard_heads), calibration=known, metrics={})
+        each = (
+            Dynamics(encoder=self.encoder, predictor=other, readout=self.readout)
+            for other in self.ensemble_predictors
         )
-
-    @property
-    def sensor_heads(self) -> tuple[SensorHead, ...]:
-        """The soft sensors, typed."""
-        return tuple(head for head in self.sensors if isinstance(head, SensorHead))
+        return tuple(WorldModel(replace(parts, dynamics=dynamics)).finished() for dynamics in each)
 
     @property
     def half_width(self) -> Float[np.ndarray, "horizon output"]:
@@ -151,19 +141,13 @@ class WorldModel(nn.Module):
 
     @property
     def response_error(self) -> Float[np.ndarray, "horizon mv output"]:
-        """`doubt` in engineering units of the output for one of the MV; 0 where nothing is known."""
-        if self.doubt is None:
+        """`response_standard_error` in engineering units of the output for one of the MV; 0 if not known."""
+        if self.response_standard_error is None:
             return np.zeros((self.horizon, len(self.plant.mvs), len(self.output_names)))
         _, width = self.scaler.part(self.output_names)
         _, mv_width = self.scaler.part(self.plant.mv_names)
-        error: np.ndarray = self.doubt.cpu().numpy() * width / mv_width[:, None]
+        error: np.ndarray = self.response_standard_error.cpu().numpy() * width / mv_width[:, None]
         return error
-
-    def with_band(self, half_width: Float[np.ndarray, "horizon output"]) -> "WorldModel":
-        """This model with the band of `half_width`, engineering units."""
-        _, width = self.scaler.part(self.output_names)
-        self.band = torch.as_tensor(half_width / width, dtype=self.readout.weight.dtype)
-        return self
 
     def tensor(
         self, values: Float[np.ndarray, "*rows tag"], tags: Sequence[str]
@@ -236,7 +220,7 @@ class WorldModel(nn.Module):
         dv: Float[Tensor, "batch horizon dv"],
     ) -> Float[Tensor, "batch horizon latent"]:
         """Latent states under the given MVs and DVs (scaled); row 0 is the end of the first interval."""
-        return self.predictor.imagine(latent, mv, dv)
+        return imagined(self.predictor, latent, mv, dv)
 
     def rollout(
         self,
@@ -249,19 +233,32 @@ class WorldModel(nn.Module):
         guard = self.guard(states.flatten(0, 1))
         return Rollout(self.readout(states), guard.reshape(*states.shape[:2], guard.shape[-1]))
 
-    def with_guard(self, head: GuardHead) -> "WorldModel":
+    def with_guard(self, head: PlannedHead) -> "WorldModel":
         """A copy that also has `head`; a guardrail of the same name is replaced."""
-        kept = [other for other in self.guard_heads if other.name != head.name]
-        model = copy.deepcopy(self)
-        model.guards = nn.ModuleList([*copy.deepcopy(kept), copy.deepcopy(head)])
-        return model.finished()
+        kept = tuple(other for other in self.guard_heads if other.name != head.name)
+        return self._with(heads=Heads(guards=(*kept, head), sensors=self.sensor_heads))
 
-    def with_sensor(self, head: SensorHead) -> "WorldModel":
+    def with_sensor(self, head: BandedHead) -> "WorldModel":
         """A copy that also has `head`; a soft sensor of the same name is replaced."""
-        kept = [other for other in self.sensor_heads if other.name != head.name]
-        model = copy.deepcopy(self)
-        model.sensors = nn.ModuleList([*copy.deepcopy(kept), copy.deepcopy(head)])
-        return model.finished()
+        kept = tuple(other for other in self.sensor_heads if other.name != head.name)
+        return self._with(heads=Heads(guards=self.guard_heads, sensors=(*kept, head)))
+
+    def with_calibration(self, **changes: Any) -> "WorldModel":
+        """A copy with other fields of its `Calibration`; those that are not named stay."""
+        return self._with(calibration=replace(self.calibration, **changes))
+
+    def with_band(self, half_width: Float[np.ndarray, "horizon output"]) -> "WorldModel":
+        """A copy with the band of `half_width`, engineering units."""
+        _, width = self.scaler.part(self.output_names)
+        band = torch.as_tensor(half_width / width, dtype=self.readout.weight.dtype)
+        return self.with_calibration(band=band)
+
+    def with_metrics(self, **more: Any) -> "WorldModel":
+        """A copy of which more is told: numbers and text that JSON can hold, by name."""
+        return self._with(metrics={**self.metrics, **more})
+
+    def _with(self, **changes: Any) -> "WorldModel":
+        return WorldModel(copy.deepcopy(replace(self.parts, **changes))).finished()
 
     def finished(self) -> "WorldModel":
         """This model in double precision, in evaluation mode, with nothing left to train."""
@@ -269,10 +266,17 @@ class WorldModel(nn.Module):
         return self
 
     def save(self, path: str | Path) -> None:
-        """Write the model to the directory `path`, which appears whole or not at all."""
-        from procwm.world.storage.model_files import save_model
+        """Write the model to the directory `path`, which appears whole or not at all.
 
-        save_model(self, path)
+        Raises:
+            ArtifactError: the directory cannot be written, or holds something else.
+        """
+        save_parts(self.parts, self.state_dict(), Path(path))
+
+
+def _listed(parts: Sequence[Any]) -> nn.ModuleList:
+    """Parts are modules, which their Protocols do not say."""
+    return nn.ModuleList(parts)
 
 
 def fill_forward(

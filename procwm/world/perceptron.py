@@ -11,7 +11,12 @@ def smooth_network(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Seque
     for width in hidden:
         layers += [nn.Linear(inputs, width), nn.Tanh()]
         inputs = width
-    last = nn.Linear(inputs, outputs)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(*layers, last)
+    return nn.Sequential(*layers, zero_linear(inputs, outputs))
+
+
+def zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer that gives 0 until trained."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -17,10 +17,11 @@ def spec(multiple: float) -> PlantSpec:
     return replace(plant_spec(), control=ControlSettings(caution=multiple))
 
 
-def stepped(doubt: float, multiple: float = 1.0) -> Loop:
-    """The loop after a setpoint step, its model's scaled responses known to `doubt`."""
+def stepped(error: float, multiple: float = 1.0) -> Loop:
+    """The loop after a setpoint step, its model's scaled responses known to `error`."""
     model = model_of(plant_spec())
-    model.doubt = torch.full((model.horizon, 2, 2), doubt, dtype=torch.float64)
+    known_to = torch.full((model.horizon, 2, 2), error, dtype=torch.float64)
+    model = model.with_calibration(response_standard_error=known_to)
     return loop(spec(multiple), model=model).run(HISTORY + 30, setpoints={"L1": 55.0})
 
 

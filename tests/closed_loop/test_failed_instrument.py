@@ -17,8 +17,8 @@ FAILS, LASTS = 12, 6
 def _model(*, due: bool = True) -> WorldModel:
     model = model_of(plant_spec())
     due_s = (10.0, 10.0, math.inf, math.inf, 10.0) if due else ()
-    model.rule = replace(model.rule, hold_s=(200.0,) * 5, due_s=due_s)
-    return model
+    rule = replace(model.rule, hold_s=(200.0,) * 5, due_s=due_s)
+    return WorldModel(replace(model.parts, rule=rule)).finished()
 
 
 def _missing(tick: int, samples: list[Sample]) -> list[Sample]:

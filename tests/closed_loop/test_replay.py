@@ -48,8 +48,7 @@ def surprised_model() -> WorldModel:
     """The exact model, which knows the errors of an ordinary log."""
     model = model_of(plant_spec())
     rows = grid(operated(400, noise=0.05), model.rule)
-    model.surprise = learned_surprise(model, rows, rows, model, rows)
-    return model
+    return model.with_calibration(surprise=learned_surprise(model, rows, rows, model, rows))
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,13 @@ from linear_loop import INTERVAL_NS, START_NS, model_of, plant_spec
 from procwm.control.controller import Controller
 from procwm.control.measurement import utc
 from procwm.plant.samples import Quality, Sample
+from procwm.world.model import WorldModel
 
 
 def test_a_held_value_teaches_the_disturbance_estimate_nothing() -> None:
     model = model_of(plant_spec())
-    model.rule = replace(model.rule, hold_s=(1000.0,) * 5, cyclic=("L1",))
+    rule = replace(model.rule, hold_s=(1000.0,) * 5, cyclic=("L1",))
+    model = WorldModel(replace(model.parts, rule=rule)).finished()
     controller = Controller(model.plant, model, clock=HandClock())
     state = controller.start({"V1": 50.0, "V2": 50.0})
     counts = []

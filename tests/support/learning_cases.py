@@ -11,7 +11,9 @@ from procwm.learning.config import TrainingConfig
 from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.learning.train import train
 from procwm.plant.tags import PlantSpec, Role, Tag, names_of
+from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.model import WorldModel
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 
 INTERVAL_NS = 10_000_000_000
 START_NS = 1_700_000_000 * 1_000_000_000
@@ -36,9 +38,8 @@ QUICK = TrainingConfig(
     rate=1e-2,
     encoder_network_rate=3e-3,
     batch=32,
-    encoder_hidden=(8,),
-    predictor="mlp",
-    predictor_hidden=(16,),
+    encoder=MlpEncoder(hidden=(8,)),
+    predictor=MlpPredictor(hidden=(16,)),
     check_every=20,
     members=0,
 )

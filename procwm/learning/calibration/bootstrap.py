@@ -9,7 +9,7 @@ encoded once, and heads fitted to that latent serve all members.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -23,13 +23,14 @@ from procwm.learning.identification.preparation import Material
 from procwm.learning.identification.regression import CHUNK
 from procwm.learning.identification.state_space import Steps, state_step
 from procwm.learning.optimisation.adamw import AdamW, RateGroup
-from procwm.learning.optimisation.gradient_descent import schedule
+from procwm.learning.optimisation.gradient_descent import beside_linear, schedule
 from procwm.learning.optimisation.learning_objective import Scales, Trainee, relative_error, scales
 from procwm.learning.optimisation.losses import latent_prediction, output_loss
 from procwm.learning.optimisation.runaway import runs_away
 from procwm.learning.optimisation.unrolling import unrolled_each
 from procwm.world.disagreement import stacked
-from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.predictors.stability import keep_stable
+from procwm.world.protocols import Predictor
 
 _BATCH = 64
 """Moments a step and member."""
@@ -38,7 +39,7 @@ _MOST_STEPS = 300
 
 def learned_members(
     material: Material, trained: Trainee, *, steps: int, config: TrainingConfig, seed: int
-) -> tuple[ResidualPredictor, ...]:
+) -> tuple[Predictor, ...]:
     """`config.members` predictors of the latents of `trained`, each from its own bootstrap of the log.
 
     Args:
@@ -92,22 +93,22 @@ def _encoded(trained: Trainee, part: Part) -> Float[Tensor, "row latent"]:
 
 @torch.no_grad()
 def _identified(
-    predictor: ResidualPredictor,
+    predictor: Predictor,
     part: Part,
     latent: Float[Tensor, "row latent"],
     moments: Int[Tensor, " drawn"],
-) -> ResidualPredictor:
+) -> Predictor:
     """`predictor` with a linear part from one step at each of `moments`."""
     tensors = part.tensors
     now, following = latent[moments].double(), latent[moments + 1].double()
     inputs = torch.cat((tensors.mv[moments + 1], tensors.dv[moments + 1]), dim=1).double()
     weight, bias = state_step(Steps(now, following, inputs), None, now.shape[1])
-    predictor.linear.weight.copy_(weight.T)
-    predictor.linear.bias.copy_(bias)
+    predictor.identified.weight.copy_(weight.T)
+    predictor.identified.bias.copy_(bias)
     return predictor
 
 
-def _runs_away(member: ResidualPredictor, trained: Trainee, material: Material) -> bool:
+def _runs_away(member: Predictor, trained: Trainee, material: Material) -> bool:
     """Whether the model does, with `member` for its predictor."""
     whole = copy.deepcopy(trained)
     whole.predictor = member
@@ -115,7 +116,7 @@ def _runs_away(member: ResidualPredictor, trained: Trainee, material: Material) 
 
 
 def _train(
-    members: Sequence[ResidualPredictor],
+    members: Sequence[Predictor],
     drawn: Sequence[Tensor],
     latent: Float[Tensor, "row latent"],
     material: Material,
@@ -150,7 +151,7 @@ def _train(
         for place, member in enumerate(members):
             for name, value in member.named_parameters():
                 value.copy_(weights[name][place])
-            member.keep_stable()
+            keep_stable(member.identified)
 
 
 def _read_out(
@@ -170,19 +171,17 @@ def _read_out(
     return loss + config.companion_weight * missed.sum() / valid.sum().clamp(min=1.0) / scale.companion
 
 
-def _groups(
-    member: ResidualPredictor, weights: Mapping[str, Tensor], config: TrainingConfig
-) -> list[RateGroup]:
+def _groups(member: Predictor, weights: Mapping[str, Tensor], config: TrainingConfig) -> list[RateGroup]:
     """`weights` with the rates of the trained predictor's own parts; `member` says whose they are."""
     names = {id(parameter): name for name, parameter in member.named_parameters()}
 
-    def of(part: nn.Module) -> list[Tensor]:
-        return [weights[names[id(parameter)]] for parameter in part.parameters()]
+    def of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+        return [weights[names[id(parameter)]] for parameter in parameters]
 
     return [
         *(
-            RateGroup(of(member.only(kind).network), config.rate_of(kind), config.decay)
-            for kind in member.parts
+            RateGroup(of(beside_linear(part)), config.rate / part.spec.rate_divisor, config.decay)
+            for part in member.parts()
         ),
-        RateGroup(of(member.linear), config.linear_rate, 0.0),
+        RateGroup(of(member.identified.parameters()), config.linear_rate, 0.0),
     ]

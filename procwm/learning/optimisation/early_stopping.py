@@ -22,19 +22,18 @@ from procwm.learning.optimisation.learning_objective import (
 )
 from procwm.learning.optimisation.pretraining import pretrained
 from procwm.learning.optimisation.runaway import runs_away
-from procwm.world.predictors.residual import MEAN
 
 _LEAST_STRETCHES = 3
 """Held-out time of fewer than these, each a horizon long, cannot show that training helped."""
 _CONFIDENCE = 0.9
 """That training helped."""
 _LEFT_FOR = 0.99
-"""Confidence that one network is better than the mean of both, where it is left for that one."""
+"""Confidence that a part of the predictor is better than the whole, where that is left for it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """Averaged weights after `step` steps with one network for the predictor's, and their held-out errors.
+    """Averaged weights after `step` steps with the predictor or a part of it, and their held-out errors.
 
     Errors are by moment, relative to those of the linear start.
     """
@@ -53,13 +52,13 @@ class Check:
 class Trial:
     """A run that leaves out the end of the log, and what checks found on it.
 
-    Where `config` names no kind of predictor, both networks are looked at by themselves and their mean, too.
+    Where `config.alone` allows it, every part of the predictor is looked at alone, and the whole, too.
 
     Attributes:
         config: that it was made with.
         steps: that it takes; 0 where held-out time is too short to show whether they help.
         start: check of the linear start.
-        best: of the best weights, by the kind of the network.
+        best: of the best weights, by the kind of the predictor or part.
         last: of the last ones looked at, the best kind.
     """
 
@@ -67,13 +66,14 @@ class Trial:
         self._prepared, self.config = prepared, config
         self._run = Optimisation(prepared.training, config, seed, pretrained(prepared.training, config, seed))
         predictor = self._run.average.predictor
-        self._kinds = (predictor.kind,) if config.predictor else (*predictor.parts, predictor.kind)
+        parts, self._whole = [part.spec.kind for part in predictor.parts()], predictor.spec.kind
+        self._kinds = tuple(dict.fromkeys((*(parts if config.alone else ()), self._whole)))
         self._checked = scattered(prepared.validation.moments, MOST_CHECKED)
         self.steps = config.steps if self._stretches >= _LEAST_STRETCHES else 0
-        loss, valid = self._validated(predictor.kind)
+        loss, valid = self._validated(self._whole)
         # The identified linear model is the one to beat: its errors are the unit of all others.
         self._scale = mean_loss(loss, valid).clamp(min=1e-12)
-        self.start = self.last = self._check(predictor.parts[0])
+        self.start = self.last = self._check(parts[0])
         self.best = {kind: replace(self.start, kind=kind) for kind in self._kinds}
 
     @property
@@ -120,14 +120,14 @@ class Trial:
 
         Surely: by a paired one-sided t-test at 90 % between stretches of held-out time, each as long as the
         horizon. What is not shown to help is left out, since the next day may differ from this one. For the
-        same reason the mean of the networks gives way only to one that is better at 99 %.
+        same reason the whole predictor gives way only to a part that is better at 99 %.
         """
         staying = [check for check in self._helping if not self._runs_away(check)]
-        mean = next((check for check in staying if check.kind == MEAN), None)
+        whole = next((check for check in staying if check.kind == self._whole), None)
         better = [
             check
             for check in staying
-            if mean is None or check is mean or self._surely(mean.errors - check.errors, _LEFT_FOR)
+            if whole is None or check is whole or self._surely(whole.errors - check.errors, _LEFT_FOR)
         ]
         return min(better, key=lambda check: check.error, default=self.start)
 
@@ -137,7 +137,7 @@ class Trial:
         return bool(self._helping) and self.kept is self.start
 
     @property
-    def most(self) -> int:
+    def most_steps(self) -> int:
         """Steps to the best weights, sure to help or not."""
         return min(self.best.values(), key=lambda check: check.error).step
 
@@ -171,7 +171,7 @@ class Trial:
         return runs_away(self.weighted(check), material.reference, material.part, material.horizon)
 
     def weighted(self, check: Check) -> Trainee:
-        """The trainee with the weights of `check`, and its network alone."""
+        """The trainee with the weights of `check`, and its predictor."""
         trainee = copy.deepcopy(self._run.average)
         trainee.load_state_dict(check.weights)
         return trainee.only(check.kind)

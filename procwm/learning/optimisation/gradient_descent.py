@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from procwm.errors import TrainingError
 from procwm.learning.config import TrainingConfig
 from procwm.learning.identification.preparation import Material
 from procwm.learning.optimisation.adamw import AdamW, RateGroup, flattened
 from procwm.learning.optimisation.learning_objective import Trainee, losses, scales
-from procwm.world.protocols import ModelInput
+from procwm.world.predictors.stability import keep_stable
+from procwm.world.protocols import Encoder, ModelInput, Predictor
 
 _WARM_UP = 0.1
 
@@ -75,7 +76,7 @@ class Optimisation:
             )
         total.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step(schedule(self.step, config.steps))
-        self._trainee.predictor.keep_stable()
+        keep_stable(self._trainee.predictor.identified)
         self.step += 1
         self._follow()
 
@@ -120,7 +121,7 @@ class Optimisation:
         keep = min(self._config.averaging, 1.0 - 1.0 / (2.0 + self.step / 10.0))
         self._averaged.lerp_(self._optimizer.weights, 1.0 - keep)
         # A mean of stable matrices need not be one.
-        self.average.predictor.keep_stable()
+        keep_stable(self.average.predictor.identified)
 
 
 def part_of(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
@@ -131,21 +132,26 @@ def part_of(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
 
 def _groups(trainee: Trainee, config: TrainingConfig) -> list[RateGroup]:
     """All weights of `trainee` with their rates."""
-    identified = [*trainee.predictor.linear.parameters(), *trainee.readout.parameters()]
-    encoder = list(trainee.encoder.linear.parameters())
-    seeing = list(trainee.encoder.network.parameters())
-    foreseeing = {
-        kind: list(trainee.predictor.only(kind).network.parameters()) for kind in trainee.predictor.parts
-    }
-    known = {id(own) for part in (identified, encoder, seeing, *foreseeing.values()) for own in part}
+    encoder, predictor = trainee.encoder, trainee.predictor
+    identified = [*predictor.identified.parameters(), *trainee.readout.parameters()]
+    encoding, seeing = list(encoder.identified.parameters()), beside_linear(encoder)
+    foreseeing = [(beside_linear(part), part.spec.rate_divisor) for part in predictor.parts()]
+    known = {id(own) for part in (identified, encoding, seeing) for own in part}
+    known |= {id(own) for part, _ in foreseeing for own in part}
     heads = [parameter for parameter in trainee.parameters() if id(parameter) not in known]
     return [
-        *(RateGroup(own, config.rate_of(kind), config.decay) for kind, own in foreseeing.items()),
+        *(RateGroup(own, config.rate / divisor, config.decay) for own, divisor in foreseeing),
         RateGroup(heads, config.rate, config.decay),
         RateGroup(identified, config.linear_rate, 0.0),
-        RateGroup(seeing, config.encoder_network_rate, config.decay),
-        RateGroup(encoder, config.encoder_rate, 0.0),
+        RateGroup(seeing, config.encoder_network_rate / encoder.spec.rate_divisor, config.decay),
+        RateGroup(encoding, config.encoder_rate, 0.0),
     ]
+
+
+def beside_linear(part: Encoder | Predictor) -> list[nn.Parameter]:
+    """All weights of a part but those of its linear map."""
+    linear = {id(weight) for weight in part.identified.parameters()}
+    return [weight for weight in part.parameters() if id(weight) not in linear]
 
 
 def schedule(step: int, steps: int) -> float:

@@ -15,9 +15,10 @@ from procwm.learning.identification.state_space import STATE_RIDGE, ridge
 from procwm.learning.optimisation.collapse import barlow_twins, info_nce, random_directions, sigreg, vicreg
 from procwm.learning.optimisation.losses import inverse_dynamics, latent_prediction, output_loss
 from procwm.learning.optimisation.unrolling import unrolled
-from procwm.world.encoders.encoder import WindowEncoder
 from procwm.world.encoders.features import window_features
-from procwm.world.predictors.residual import MEAN, ResidualPredictor
+from procwm.world.protocols import Encoder, Predictor
+from procwm.world.rollout import alone
+from procwm.world.specs import StepShape, WindowShape
 
 _INVERSE_HIDDEN = 32
 
@@ -71,20 +72,11 @@ class Trainee(nn.Module):
         super().__init__()
         tensors, latent = material.part.tensors, material.latent
         mv, dv, outputs = tensors.mv.shape[1], tensors.dv.shape[1], tensors.outputs.shape[1]
-        self.encoder = WindowEncoder(
-            history=material.rule.history,
-            tags=len(material.rule.tags),
-            latent=latent,
-            hidden=config.encoder_hidden,
-            kind=config.encoder,
+        self.encoder: Encoder = config.encoder.build(
+            WindowShape(history=material.rule.history, tags=len(material.rule.tags), latent=latent)
         )
-        self.predictor = ResidualPredictor(
-            latent=latent,
-            mv=mv,
-            dv=dv,
-            hidden=config.predictor_widths,
-            kind=config.predictor or MEAN,
-            scheduling=outputs,
+        self.predictor: Predictor = config.predictor.build(
+            StepShape(latent=latent, mv=mv, dv=dv, outputs=outputs)
         )
         self.readout = nn.Linear(latent, outputs)
         self.inverse = nn.Sequential(
@@ -96,19 +88,19 @@ class Trainee(nn.Module):
             self._start_linear(material)
         else:
             # A latent that starts at 0 everywhere has collapsed before the first step.
-            self.encoder.linear.reset_parameters()
+            self.encoder.identified.reset_parameters()
 
     def only(self, kind: str) -> "Trainee":
-        """A copy with that network of the predictor alone."""
+        """A copy with that part of the predictor alone."""
         trainee = copy.deepcopy(self)
-        trainee.predictor = trainee.predictor.only(kind)
+        trainee.predictor = alone(trainee.predictor, kind)
         return trainee
 
     @torch.no_grad()
     def _start_linear(self, material: Material) -> None:
         for layer, identified in (
-            (self.encoder.linear, material.reference.encoder),
-            (self.predictor.linear, material.reference.step),
+            (self.encoder.identified, material.reference.encoder),
+            (self.predictor.identified, material.reference.step),
             (self.readout, material.reference.readout),
         ):
             layer.weight.copy_(identified.weight)
@@ -132,10 +124,9 @@ class Trainee(nn.Module):
         """Latents ahead; row 0 is the end of the first interval.
 
         Args:
-            kind: of the predictor's networks the one that is asked; `None` for the predictor as it is.
+            kind: of the predictor's parts the one that is asked; `None` for the predictor as it is.
         """
-        predictor = self.predictor if kind is None else self.predictor.only(kind)
-        return unrolled(predictor, latent, mv, dv)
+        return unrolled(self.predictor if kind is None else alone(self.predictor, kind), latent, mv, dv)
 
 
 def losses(
@@ -169,16 +160,16 @@ def losses(
         seen = with_hidden_stretches(seen, config.hidden, log.mv_columns, generator)
     present = trainee.encoder(seen)
     target = trainee.encoder if config.collapse is not CollapsePrevention.EMA else average.encoder
-    encoded = target(log.windows(later.flatten())).unflatten(0, tuple(later.shape))
+    encoded = target(log.windows(later.flatten())).reshape(*later.shape, present.shape[-1])
     future = log.future(moments, horizon)
     if expected is not None:
         future = replace(future, outputs=future.outputs.lerp(expected, config.restraint or 0.0))
     # One after the other along the batch: means over it are means over the predictor's networks, too.
-    kinds = trainee.predictor.parts
-    imagined = torch.cat([trainee.imagine(present, future.mv, future.dv, kind) for kind in kinds])
-    future, targets = future.repeated(len(kinds)), encoded.repeat(len(kinds), 1, 1)
-    read = imagined if config.joint_readout else imagined.detach()
-    foreseen = imagined[:, ahead - 1]
+    parts = trainee.predictor.parts()
+    rows = torch.cat([unrolled(part, present, future.mv, future.dv) for part in parts])
+    future, targets = future.repeated(len(parts)), encoded.repeat(len(parts), 1, 1)
+    read = rows if config.joint_readout else rows.detach()
+    foreseen = rows[:, ahead - 1]
     last = int(ahead[-1])
     recovered = trainee.inverse(torch.cat((present, encoded[:, -1]), dim=-1))
     return Losses(
@@ -236,11 +227,11 @@ def scales(material: Material, config: TrainingConfig) -> Scales:
     moments = scattered(material.part.moments, MOST_CHECKED)
     trainee = Trainee(material, replace(config, start=FirstWeights.LINEAR))
     future = log.future(moments, horizon)
-    imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)
-    missed = output_loss(trainee.readout(imagined), future.outputs, future.outputs_valid, huber)
-    output = mean_loss(missed, future.outputs_valid)
+    rows = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv)
+    loss = output_loss(trainee.readout(rows), future.outputs, future.outputs_valid, huber)
+    output = mean_loss(loss, future.outputs_valid)
     squares = [
-        (imagined[:, lead] - trainee.encoder(log.windows(moments + 1 + lead))).square().mean(dim=0)
+        (rows[:, lead] - trainee.encoder(log.windows(moments + 1 + lead))).square().mean(dim=0)
         for lead in range(0, horizon, max(1, horizon // 4))
     ]
     latent = torch.stack(squares).mean(dim=0).clamp(min=1e-6)
@@ -248,17 +239,17 @@ def scales(material: Material, config: TrainingConfig) -> Scales:
         latent = torch.ones_like(latent)
     # What the linear start foresees perfectly is not worth more than a thousandth of the rest.
     least = 1e-3 * output.amax(dim=0).clamp(min=1e-9)
-    companion = _companion_error(trainee, imagined, future, huber)
+    companion = _companion_error(trainee, rows, future, huber)
     return Scales(torch.maximum(output, least), max(float(companion), 1e-9), latent)
 
 
 def _companion_error(
-    trainee: Trainee, imagined: Float[Tensor, "batch step latent"], future: Future, huber: float
+    trainee: Trainee, latents: Float[Tensor, "batch step latent"], future: Future, huber: float
 ) -> Float[Tensor, ""]:
     if trainee.witness is None:
-        return imagined.new_zeros(())
+        return latents.new_zeros(())
     values, valid = (part[..., trainee.companions] for part in (future.others, future.others_valid))
-    loss = output_loss(trainee.witness(imagined), values, valid, huber)
+    loss = output_loss(trainee.witness(latents), values, valid, huber)
     return loss.sum() / valid.sum().clamp(min=1.0)
 
 
@@ -284,7 +275,7 @@ def prediction_loss(
 ) -> tuple[Float[Tensor, "moment step output"], Float[Tensor, "moment step output"]]:
     """Output loss of every moment with that network, and where it is valid."""
     future = log.future(moments, horizon)
-    imagined = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv, kind)
+    rows = trainee.imagine(trainee.encoder(log.windows(moments)), future.mv, future.dv, kind)
     return output_loss(
-        trainee.readout(imagined), future.outputs, future.outputs_valid, huber
+        trainee.readout(rows), future.outputs, future.outputs_valid, huber
     ), future.outputs_valid

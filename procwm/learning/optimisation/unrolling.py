@@ -18,9 +18,11 @@ from procwm.learning.optimisation.perceptron_steps import PerceptronSteps
 from procwm.learning.optimisation.scheduled_steps import ScheduledSteps
 from procwm.learning.optimisation.step_sums import over_steps
 from procwm.world.disagreement import imagine_each
-from procwm.world.predictors.mean import MeanNetwork
+from procwm.world.predictors.mean import MeanNetwork, MeanOfParts
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.predictors.scheduled import ScheduledNetwork
+from procwm.world.protocols import Predictor
+from procwm.world.rollout import imagined
 
 
 @dataclass(frozen=True)
@@ -39,27 +41,27 @@ class _Known:
 
 
 def unrolled(
-    predictor: ResidualPredictor,
+    predictor: Predictor,
     latent: Float[Tensor, "batch latent"],
     mv: Float[Tensor, "batch step mv"],
     dv: Float[Tensor, "batch step dv"],
 ) -> Float[Tensor, "batch step latent"]:
-    """`predictor.imagine`, with cheaper gradients where its network is known."""
-    if _known(predictor.network) is None:
-        return predictor.imagine(latent, mv, dv)
+    """`imagined`, with cheaper gradients where the predictor's network is known."""
+    if _networks(predictor) is None:
+        return imagined(predictor, latent, mv, dv)
     weights = {name: weight[None] for name, weight in predictor.named_parameters()}
     return unrolled_each(predictor, weights, latent[None], mv[None], dv[None])[0]
 
 
 def unrolled_each(
-    predictor: ResidualPredictor,
+    predictor: Predictor,
     weights: Mapping[str, Tensor],
     latent: Float[Tensor, "member batch latent"],
     mv: Float[Tensor, "member batch step mv"],
     dv: Float[Tensor, "member batch step dv"],
 ) -> Float[Tensor, "member batch step latent"]:
     """`imagine_each`, with cheaper gradients where the members' network is known."""
-    known = _known(predictor.network)
+    known = _networks(predictor)
     if known is None:
         return imagine_each(predictor, weights, latent, mv, dv)
     inputs = torch.cat((mv, dv), dim=-1).permute(2, 0, 1, 3).contiguous()
@@ -68,12 +70,19 @@ def unrolled_each(
     return states.permute(1, 2, 0, 3)
 
 
+def _networks(predictor: Predictor) -> list[_Known] | None:
+    """The networks beside the linear part; `None` where one is not known, or the predictor is somebody's own."""
+    if isinstance(predictor, ResidualPredictor) and type(predictor) in (ResidualPredictor, MeanOfParts):
+        return _known(predictor.network)
+    return None
+
+
 def _known(network: nn.Module, share: float = 1.0) -> list[_Known] | None:
     """The parts of `network` in the order of its weights; `None` where one is not known."""
-    if isinstance(network, MeanNetwork):
+    if isinstance(network, MeanNetwork) and type(network) is MeanNetwork:
         parts = [_known(part, share / len(network.networks)) for part in network.networks]
         return None if None in parts else [known for part in parts if part for known in part]
-    if isinstance(network, ScheduledNetwork):
+    if type(network) is ScheduledNetwork:
         return [_Known(ScheduledSteps, 4, share)]
     if _is_perceptron(network):
         return [_Known(PerceptronSteps, len(list(network.parameters())), share)]

@@ -1,20 +1,15 @@
 """A causal window becomes one latent state: a linear part plus a network of some architecture."""
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from procwm.errors import SpecError
 from procwm.world.encoders.features import window_features
-from procwm.world.encoders.gru import GruNetwork
-from procwm.world.encoders.mlp import MlpNetwork
-from procwm.world.encoders.patch import PatchNetwork
-from procwm.world.encoders.tcn import TcnNetwork
-from procwm.world.protocols import ModelInput
-
-ENCODERS = ("mlp", "gru", "tcn", "patch")
-"""Architectures of the network."""
+from procwm.world.perceptron import zero_linear
+from procwm.world.protocols import Encoder, ModelInput
+from procwm.world.specs import PartSpec, WindowShape
 
 
 class WindowEncoder(nn.Module):
@@ -24,24 +19,17 @@ class WindowEncoder(nn.Module):
 
     Attributes:
         linear: the part that a linear identification can set.
-        network: one of `ENCODERS`, whose last layer starts at zero.
+        network: what is added to it, whose last layer starts at zero.
     """
 
-    def __init__(
-        self, *, history: int, tags: int, latent: int, hidden: Sequence[int], kind: str = "mlp"
-    ) -> None:
-        """Args: hidden: widths of an MLP's hidden layers; the others have one width.
-
-        Raises:
-            SpecError: there is no such kind, or it has no such widths.
-        """
+    def __init__(self, *, spec: PartSpec, shape: WindowShape, linear: nn.Linear, network: nn.Module) -> None:
         super().__init__()
-        self.history, self.tags, self.latent = history, tags, latent
-        self.hidden, self.kind = tuple(hidden), kind
-        self.linear = nn.Linear(2 * history * tags, latent)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
-        self.network = _network(kind, history, tags, latent, self.hidden)
+        self.spec, self.shape, self.linear, self.network = spec, shape, linear, network
+
+    @property
+    def identified(self) -> nn.Linear:
+        """The linear part."""
+        return self.linear
 
     def forward(self, window: ModelInput) -> Float[Tensor, "batch latent"]:
         """The latent state at the end of each window."""
@@ -49,16 +37,19 @@ class WindowEncoder(nn.Module):
         return latent
 
 
-def _network(kind: str, history: int, tags: int, latent: int, hidden: tuple[int, ...]) -> nn.Module:
-    if kind not in ENCODERS:
-        raise SpecError(f"there is no encoder {kind}; there are {', '.join(ENCODERS)}")
-    if kind == "mlp":
-        return MlpNetwork(history=history, tags=tags, latent=latent, hidden=hidden)
-    if len(hidden) != 1:
-        raise SpecError(f"an encoder of kind {kind} has one width; {len(hidden)} were given: {hidden}")
-    (width,) = hidden
-    if kind == "gru":
-        return GruNetwork(tags=tags, latent=latent, width=width)
-    if kind == "tcn":
-        return TcnNetwork(history=history, tags=tags, latent=latent, width=width)
-    return PatchNetwork(history=history, tags=tags, latent=latent, width=width)
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec(PartSpec):
+    """Kind and sizes of an encoder; a new one says what its network is.
+
+    An encoder that is something else than a linear map and a network beside it overrides `build`; what that
+    returns keeps the Protocol `Encoder`.
+    """
+
+    @abstractmethod
+    def network(self, shape: WindowShape) -> nn.Module:
+        """What maps a `ModelInput` to an addition to the latent, `batch latent`; at first it adds 0."""
+
+    def build(self, shape: WindowShape) -> Encoder:
+        """An untrained encoder."""
+        linear = zero_linear(shape.features, shape.latent)
+        return WindowEncoder(spec=self, shape=shape, linear=linear, network=self.network(shape))

@@ -1,10 +1,16 @@
 """A gated recurrent unit that reads a window row by row."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from procwm.world.encoders.encoder import EncoderSpec
 from procwm.world.encoders.features import window_rows
+from procwm.world.perceptron import zero_linear
 from procwm.world.protocols import ModelInput
+from procwm.world.specs import WindowShape, check_count
 
 
 class GruNetwork(nn.Module):
@@ -16,12 +22,26 @@ class GruNetwork(nn.Module):
     def __init__(self, *, tags: int, latent: int, width: int) -> None:
         super().__init__()
         self.recurrent = nn.GRU(2 * tags, width, batch_first=True)
-        self.last = nn.Linear(width, latent)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.last = zero_linear(width, latent)
 
     def forward(self, window: ModelInput) -> Float[Tensor, "batch latent"]:
         """What the network adds to the latent at the end of each window."""
         _, state = self.recurrent(window_rows(window))
         latent: Tensor = self.last(state[0])
         return latent
+
+
+@dataclass(frozen=True, kw_only=True)
+class GruEncoder(EncoderSpec):
+    """An encoder with a gated recurrent unit of `width` states."""
+
+    kind: ClassVar[str] = "gru"
+
+    width: int = 16
+
+    def __post_init__(self) -> None:
+        check_count(self.kind, "width", self.width)
+
+    def network(self, shape: WindowShape) -> nn.Module:
+        """What is added to the linear part."""
+        return GruNetwork(tags=shape.tags, latent=shape.latent, width=self.width)

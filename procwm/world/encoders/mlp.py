@@ -1,13 +1,17 @@
 """A multilayer perceptron over the flattened window."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from procwm.world.encoders.encoder import EncoderSpec
 from procwm.world.encoders.features import window_features
 from procwm.world.perceptron import smooth_network
 from procwm.world.protocols import ModelInput
+from procwm.world.specs import WindowShape, check_count
 
 
 class MlpNetwork(nn.Sequential):
@@ -20,3 +24,20 @@ class MlpNetwork(nn.Sequential):
         """What the network adds to the latent at the end of each window."""
         latent: Tensor = super().forward(window_features(window))  # type: ignore[no-untyped-call]
         return latent
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpEncoder(EncoderSpec):
+    """An encoder with a perceptron whose hidden layers have these widths."""
+
+    kind: ClassVar[str] = "mlp"
+
+    hidden: tuple[int, ...] = (16,)
+
+    def __post_init__(self) -> None:
+        for width in self.hidden:
+            check_count(self.kind, "a width", width)
+
+    def network(self, shape: WindowShape) -> nn.Module:
+        """What is added to the linear part."""
+        return MlpNetwork(history=shape.history, tags=shape.tags, latent=shape.latent, hidden=self.hidden)

@@ -1,12 +1,18 @@
 """A small transformer over patches of rows."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from procwm.errors import SpecError
+from procwm.world.encoders.encoder import EncoderSpec
 from procwm.world.encoders.features import window_rows
+from procwm.world.perceptron import zero_linear
 from procwm.world.protocols import ModelInput
+from procwm.world.specs import WindowShape, check_count
 
 PATCH = 8
 """Rows of a patch."""
@@ -23,8 +29,6 @@ class PatchNetwork(nn.Module):
 
     def __init__(self, *, history: int, tags: int, latent: int, width: int) -> None:
         super().__init__()
-        if width % _HEADS:
-            raise SpecError(f"a patch encoder of width {width}: it must be a multiple of {_HEADS}")
         self.missing = -history % PATCH
         patches = (history + self.missing) // PATCH
         self.embedding = nn.Linear(PATCH * 2 * tags, width)
@@ -36,9 +40,7 @@ class PatchNetwork(nn.Module):
             )
             for _ in range(_LAYERS)
         )
-        self.last = nn.Linear(width, latent)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.last = zero_linear(width, latent)
 
     def forward(self, window: ModelInput) -> Float[Tensor, "batch latent"]:
         """What the network adds to the latent at the end of each window."""
@@ -56,3 +58,21 @@ class PatchNetwork(nn.Module):
 
     def _patches(self, rows: Float[Tensor, "batch row channel"]) -> Float[Tensor, "batch patch feature"]:
         return rows.reshape(len(rows), len(self.position), PATCH * rows.shape[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchEncoder(EncoderSpec):
+    """An encoder with a transformer of tokens of `width` numbers."""
+
+    kind: ClassVar[str] = "patch"
+
+    width: int = 16
+
+    def __post_init__(self) -> None:
+        check_count(self.kind, "width", self.width)
+        if self.width % _HEADS:
+            raise SpecError(f"{self.kind}: width is {self.width}; it must be a multiple of {_HEADS}")
+
+    def network(self, shape: WindowShape) -> nn.Module:
+        """What is added to the linear part."""
+        return PatchNetwork(history=shape.history, tags=shape.tags, latent=shape.latent, width=self.width)

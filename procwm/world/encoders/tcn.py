@@ -1,11 +1,17 @@
 """A temporal convolutional network: dilated causal convolutions that see the whole window."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from procwm.world.encoders.encoder import EncoderSpec
 from procwm.world.encoders.features import window_rows
+from procwm.world.perceptron import zero_linear
 from procwm.world.protocols import ModelInput
+from procwm.world.specs import WindowShape, check_count
 
 KERNEL = 3
 
@@ -27,9 +33,7 @@ class TcnNetwork(nn.Module):
             levels.append(nn.Conv1d(channels, width, KERNEL, stride=2))
             rows, channels = (rows + 1) // 2, width
         self.levels = nn.ModuleList(levels)
-        self.last = nn.Linear(width, latent)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.last = zero_linear(width, latent)
 
     def forward(self, window: ModelInput) -> Float[Tensor, "batch latent"]:
         """What the network adds to the latent at the end of each window."""
@@ -41,3 +45,19 @@ class TcnNetwork(nn.Module):
             rows = told + rows[..., 1 - odd :: 2] if rows.shape[1] == told.shape[1] else told
         latent: Tensor = self.last(rows[..., -1])
         return latent
+
+
+@dataclass(frozen=True, kw_only=True)
+class TcnEncoder(EncoderSpec):
+    """An encoder with convolutions of `width` channels."""
+
+    kind: ClassVar[str] = "tcn"
+
+    width: int = 16
+
+    def __post_init__(self) -> None:
+        check_count(self.kind, "width", self.width)
+
+    def network(self, shape: WindowShape) -> nn.Module:
+        """What is added to the linear part."""
+        return TcnNetwork(history=shape.history, tags=shape.tags, latent=shape.latent, width=self.width)

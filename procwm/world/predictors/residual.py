@@ -1,62 +1,39 @@
 """A residual step in latent space: a linear part plus a small smooth network of some architecture."""
 
-import copy
+from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from procwm.errors import SpecError
-from procwm.world.perceptron import smooth_network
-from procwm.world.predictors.mean import MeanNetwork
-from procwm.world.predictors.scheduled import ScheduledNetwork
-from procwm.world.predictors.stability import stable
-
-ALONE = ("mlp", "scheduled")
-"""Architectures of the network."""
-MEAN = "mean"
-"""One of each, and their mean."""
-PREDICTORS = (*ALONE, MEAN)
+from procwm.world.layers import Affine, Layers, affine, read_layers
+from procwm.world.perceptron import zero_linear
+from procwm.world.protocols import Predictor
+from procwm.world.specs import PartSpec, StepShape
 
 
 class ResidualPredictor(nn.Module):
     """`z' = z + linear([z, mv, dv]) + network([z, mv, dv])`, smooth everywhere.
 
     Both parts start at zero, so an untrained predictor is persistence. `linear` gives a change, so its
-    state matrix is `I + A`. The network is bounded, as sums of tangents are: where that matrix is stable no
-    inputs within limits can drive the latent without end, and where it integrates no faster than a ramp.
+    state matrix is `I + A`. Where the network is bounded, as sums of tangents are, and that matrix is stable,
+    no inputs within limits can drive the latent without end; where it integrates, no faster than a ramp.
 
     Attributes:
         linear: the part that a linear identification can set.
-        network: one of `PREDICTORS`: a perceptron, a `ScheduledNetwork` on the first `scheduling` latents, or
-            the mean of these two.
+        network: what is added to it.
     """
 
-    def __init__(
-        self,
-        *,
-        latent: int,
-        mv: int,
-        dv: int,
-        hidden: Sequence[int],
-        kind: str = "mlp",
-        scheduling: int = 0,
-    ) -> None:
-        """Args:
-            hidden: widths of a perceptron's hidden layers; of a scheduled network its count of gates; of a
-                mean the former and then the latter.
-            scheduling: latents that a scheduled network hangs on; a perceptron hangs on all alike.
-
-        Raises:
-            SpecError: there is no such kind, or it has no such widths.
-        """
+    def __init__(self, *, spec: PartSpec, shape: StepShape, linear: nn.Linear, network: nn.Module) -> None:
         super().__init__()
-        self.latent, self.mv, self.dv, self.hidden, self.kind = latent, mv, dv, tuple(hidden), kind
-        self.linear = nn.Linear(latent + mv + dv, latent)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
-        self.network = _network(kind, latent + mv + dv, self.hidden, min(scheduling, latent), latent)
+        self.spec, self.shape, self.linear, self.network = spec, shape, linear, network
+
+    @property
+    def identified(self) -> nn.Linear:
+        """The linear part."""
+        return self.linear
 
     def forward(
         self,
@@ -69,59 +46,36 @@ class ResidualPredictor(nn.Module):
         step: Tensor = self.linear(inputs) + self.network(inputs)
         return latent + step
 
-    def imagine(
-        self,
-        latent: Float[Tensor, "batch latent"],
-        mv: Float[Tensor, "batch step mv"],
-        dv: Float[Tensor, "batch step dv"],
-    ) -> Float[Tensor, "batch step latent"]:
-        """Latent states ahead; row 0 is the end of the first interval."""
-        states = []
-        for k in range(mv.shape[1]):
-            latent = self(latent, mv[:, k], dv[:, k])
-            states.append(latent)
-        return torch.stack(states, dim=1)
+    def parts(self) -> Sequence[Predictor]:
+        """Itself: it learns to foresee as a whole."""
+        return (self,)
 
-    def only(self, kind: str) -> "ResidualPredictor":
-        """This predictor with that part of its network alone; the weights are the same tensors.
+    def change(self) -> tuple[Affine, Layers]:
+        """`linear` and `network` as planners take them.
 
         Raises:
-            SpecError: its network has no such part.
+            SpecError: the network has a layer that no plan can be computed through.
         """
-        if kind == self.kind:
-            return self
-        if not isinstance(self.network, MeanNetwork) or kind not in ALONE:
-            raise SpecError(f"a predictor {self.kind} has no part {kind}")
-        alone = copy.copy(self)
-        alone.kind = kind
-        alone.hidden = self.hidden[:-1] if kind == ALONE[0] else self.hidden[-1:]
-        alone._modules = {"linear": self.linear, "network": self.network.networks[ALONE.index(kind)]}
-        return alone
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Kinds of the networks that learn to foresee by themselves."""
-        return ALONE if self.kind == MEAN else (self.kind,)
-
-    @torch.no_grad()
-    def keep_stable(self) -> None:
-        """Draw the linear part back where it has become unstable."""
-        change = self.linear.weight[:, : self.latent]
-        same = torch.eye(self.latent, dtype=change.dtype, device=change.device)
-        transition = same + change
-        drawn = stable(transition)
-        if drawn is not transition:
-            change.copy_(drawn - same)
+        return affine(read_layers(self.linear)[0]), read_layers(self.network)
 
 
-def _network(kind: str, inputs: int, hidden: tuple[int, ...], scheduling: int, outputs: int) -> nn.Module:
-    if kind not in PREDICTORS:
-        raise SpecError(f"there is no predictor {kind}; there are {', '.join(PREDICTORS)}")
-    if kind == MEAN:
-        parts = zip(ALONE, (hidden[:-1], hidden[-1:]), strict=True)
-        return MeanNetwork(_network(alone, inputs, widths, scheduling, outputs) for alone, widths in parts)
-    if kind == "mlp":
-        return smooth_network(inputs, hidden, outputs)
-    if len(hidden) != 1:
-        raise SpecError(f"a scheduled predictor has one count of gates; {len(hidden)} were given: {hidden}")
-    return ScheduledNetwork(inputs=inputs, scheduling=scheduling, gates=hidden[0], outputs=outputs)
+@dataclass(frozen=True, kw_only=True)
+class PredictorSpec(PartSpec):
+    """Kind and sizes of a predictor; a new one says what its network is.
+
+    A predictor that is something else than a linear map and a network beside it overrides `build`; what that
+    returns keeps the Protocol `Predictor`.
+    """
+
+    @abstractmethod
+    def network(self, shape: StepShape) -> nn.Module:
+        """What maps `batch input` to an addition to the latent, `batch latent`; at first it adds 0.
+
+        Plans are computed through `Linear`, `Tanh`, `SiLU`, `Sequential` and whatever is `Layered`.
+        The first latents are what the outputs are read from, as many as there are outputs.
+        """
+
+    def build(self, shape: StepShape) -> Predictor:
+        """An untrained predictor."""
+        linear = zero_linear(shape.inputs, shape.latent)
+        return ResidualPredictor(spec=self, shape=shape, linear=linear, network=self.network(shape))

@@ -2,7 +2,7 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 _ROUNDING = 1e-6
 """Above 1, of an eigenvalue that is as good as on the unit circle."""
@@ -24,3 +24,14 @@ def stable(transition: Float[Tensor, "latent latent"]) -> Float[Tensor, "latent 
     if not float(torch.linalg.eigvals(found).abs().max()) <= 1.0 + _ROUNDING:
         found = transition.double() / radius
     return found.to(transition.dtype)
+
+
+@torch.no_grad()
+def keep_stable(step: nn.Linear) -> None:
+    """Draw `step`, from latent and inputs to a change of the latent, back where it has become unstable."""
+    change = step.weight[:, : step.out_features]
+    same = torch.eye(step.out_features, dtype=change.dtype, device=change.device)
+    transition = same + change
+    drawn = stable(transition)
+    if drawn is not transition:
+        change.copy_(drawn - same)

@@ -162,6 +162,6 @@ def test_a_latent_that_runs_away_is_passed_over() -> None:
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_a_share_outside_its_range_is_refused(share: float) -> None:
     model = Bench().model
-    model.feedback = torch.full_like(model.feedback, share)
+    model = model.with_calibration(feedback=torch.full_like(model.feedback, share))
     with pytest.raises(SpecError, match="above 0 and up to 1"):
         DisturbanceEstimator(model)

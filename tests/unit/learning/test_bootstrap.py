@@ -32,7 +32,7 @@ def model() -> WorldModel:
 
 def _latents(count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    size = model().predictor.latent
+    size = model().predictor.shape.latent
     return torch.randn((count, size), generator=generator, dtype=torch.float64)
 
 
@@ -106,7 +106,9 @@ def test_the_ensemble_is_kept_with_the_weights(tmp_path: Path) -> None:
 
 
 def test_one_plan_is_made_for_the_model_and_its_members() -> None:
-    problem = control_problem(model(), latent=np.zeros(model().predictor.latent), last_mv=np.array([4.0]))
+    problem = control_problem(
+        model(), latent=np.zeros(model().predictor.shape.latent), last_mv=np.array([4.0])
+    )
     planner = EnsemblePlanner([model(), *model().members], tail=1.0)
     assert planner.plan(problem, warm_start=None, deadline_s=60.0).status.usable
 

@@ -12,7 +12,7 @@ from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.learning.optimisation.restraint import RESTRAINT, WORTH_RESTRAINT, Choice
 from procwm.learning.train import train
 
-OPEN = dataclasses.replace(QUICK, restraint=None, steps=80, members=0, predictor="mlp")
+OPEN = dataclasses.replace(QUICK, restraint=None, steps=80, members=0)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from procwm.learning.optimisation import early_stopping as trial
 from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.learning.optimisation.runaway import runs_away
 from procwm.plant.tags import PlantSpec, Role, Tag, names_of
-from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.predictors.stability import stable
 
 BALANCED = PlantSpec(
@@ -96,13 +95,13 @@ def test_no_growth_is_left_even_where_modes_coincide(transition: torch.Tensor) -
     assert found.dtype == transition.dtype
 
 
-def test_a_predictor_keeps_what_its_inputs_do_when_it_is_drawn_back() -> None:
-    predictor = ResidualPredictor(latent=2, mv=1, dv=0, hidden=(4,))
+def test_a_linear_step_keeps_what_its_inputs_do_when_it_is_drawn_back() -> None:
+    step = nn.Linear(3, 2)
     with torch.no_grad():
-        predictor.linear.weight.copy_(torch.tensor([[0.2, 0.0, 3.0], [0.0, -0.5, 4.0]]))
-    predictor.keep_stable()
+        step.weight.copy_(torch.tensor([[0.2, 0.0, 3.0], [0.0, -0.5, 4.0]]))
+    keep_stable(step)
     wanted = torch.tensor([[0.0, 0.0, 3.0], [0.0, -0.5, 4.0]])
-    assert torch.allclose(predictor.linear.weight, wanted, atol=1e-6)
+    assert torch.allclose(step.weight, wanted, atol=1e-6)
 
 
 def test_the_linear_start_of_a_log_that_shows_growth_does_not_grow() -> None:

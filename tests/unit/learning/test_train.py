@@ -21,9 +21,12 @@ from procwm.learning.optimisation.early_stopping import Trial
 from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.learning.train import Progress, train
 from procwm.testing import check_world_model
+from procwm.world.catalogue import PREDICTORS
 from procwm.world.model import WorldModel
-from procwm.world.predictors.residual import PREDICTORS
+from procwm.world.predictors.mean import MeanPredictor
 from procwm.world.storage.model_files import load_model
+
+MEAN = MeanPredictor(hidden=(16,))
 
 
 def _weights(model: WorldModel) -> dict[str, torch.Tensor]:
@@ -128,17 +131,17 @@ def _threads() -> set[int]:
 
 
 def test_the_predictor_that_held_out_time_chooses_is_taken_and_kept(tmp_path: Path) -> None:
-    few = dataclasses.replace(QUICK, steps=40, members=0, predictor=None)
+    few = dataclasses.replace(QUICK, steps=40, members=0, predictor=MEAN)
     log = record(1500).log
     chosen = train(PLANT, log, config=few)
     trial = Trial(prepare(PLANT, log, few), few, seed=0)
     while not trial.finished:
         trial.advance()
-    assert set(trial.best) == set(PREDICTORS)
-    assert len({check.error for check in trial.best.values()}) == len(PREDICTORS)
+    assert set(trial.best) == set(PREDICTORS.kinds)
+    assert len({check.error for check in trial.best.values()}) == len(PREDICTORS.kinds)
     best = trial.kept
     assert best is trial.best[best.kind]
-    assert chosen.predictor.kind == best.kind == chosen.metrics["predictor"]
+    assert chosen.predictor.spec.kind == best.kind == chosen.metrics["predictor"]
     assert chosen.metrics["validation_error"] == best.error
     chosen.save(tmp_path / "model")
     loaded = load_model(tmp_path / "model").predictor.state_dict()
@@ -146,7 +149,7 @@ def test_the_predictor_that_held_out_time_chooses_is_taken_and_kept(tmp_path: Pa
 
 
 def test_the_mean_gives_way_only_to_a_network_that_is_surely_better() -> None:
-    few = dataclasses.replace(QUICK, steps=40, members=0, predictor=None)
+    few = dataclasses.replace(QUICK, steps=40, members=0, predictor=MEAN)
     prepared = prepare(PLANT, record(1500).log, few)
 
     def kept(gain: float, spread: float) -> str:
@@ -166,12 +169,12 @@ def test_the_mean_gives_way_only_to_a_network_that_is_surely_better() -> None:
 
 
 def test_every_network_of_a_mean_learns_to_foresee_by_itself() -> None:
-    few = dataclasses.replace(QUICK, steps=80, members=0, predictor="mean")
+    few = dataclasses.replace(QUICK, steps=80, members=0, predictor=MEAN, alone=False)
     trial = Trial(prepare(PLANT, record(1500).log, few), few, seed=0)
     while not trial.finished:
         trial.advance()
     assert set(trial.best) == {"mean"}
-    alone = dataclasses.replace(few, predictor=None)
+    alone = dataclasses.replace(few, alone=True)
     each = Trial(prepare(PLANT, record(1500).log, alone), alone, seed=0)
     while not each.finished:
         each.advance()
@@ -182,7 +185,7 @@ def test_every_network_of_a_mean_learns_to_foresee_by_itself() -> None:
 def test_a_training_killed_after_its_trial_ends_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = dataclasses.replace(QUICK, steps=40, members=0, predictor=None, checkpoint_s=0.0)
+    few = dataclasses.replace(QUICK, steps=40, members=0, predictor=MEAN, checkpoint_s=0.0)
     log = record(1500).log
     whole = train(PLANT, log, config=few)
     resumed, steps = killed_and_resumed(log, few, few.steps + 5, tmp_path / "training", monkeypatch)

@@ -32,9 +32,9 @@ FAR = 9.0
 def logged(low: float = 4.0, high: float = 6.0, guard_above: float | None = None) -> WorldModel:
     """A tank whose log knew levels from `low` to `high`, both counted from 5; plans may go twice as far."""
     model = lag(move_weight=0.0, guard_above=guard_above)
-    model.cloud = Cloud(1).double()
-    model.cloud.low, model.cloud.high = (torch.as_tensor(latent(model, level)) for level in (low, high))
-    return model
+    cloud = Cloud(1).double()
+    cloud.low, cloud.high = (torch.as_tensor(latent(model, level)) for level in (low, high))
+    return model.with_calibration(cloud=cloud)
 
 
 def posed(model: WorldModel, *, level: float = 5.0, target: float = FAR) -> ControlProblem:

@@ -18,8 +18,9 @@ from procwm.planning.problem import PlanStatus
 from procwm.planning.sampling import SamplingConfig
 from procwm.planning.solution import Solution, Stop
 from procwm.planning.sqp import SequentialProgram
-from procwm.planning.transcription import Activation, Affine, transcribe
+from procwm.planning.transcription import transcribe
 from procwm.testing import control_problem
+from procwm.world.layers import Activation, Affine
 from procwm_studies.planner.basins import two_basins
 from procwm_studies.planner.problems import Case, Cycles
 

@@ -15,12 +15,14 @@ from procwm.planning.moves import MoveSpace, move_blocks
 from procwm.planning.network import Derivatives, value
 from procwm.planning.objective import objective
 from procwm.planning.prediction import Evaluator
-from procwm.planning.transcription import expression, guard_values, next_latent, read_layers, transcribe
+from procwm.planning.transcription import expression, guard_values, next_latent, transcribe
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import control_problem, exact_model
 from procwm.world.heads import GuardHead
+from procwm.world.layers import read_layers
 from procwm.world.model import WorldModel
-from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.predictors.mlp_predictor import MlpPredictor
+from procwm.world.specs import StepShape
 
 PLANT = PlantSpec(
     name="nonlinear",
@@ -40,9 +42,9 @@ def nonlinear_model(horizon: int = 12) -> WorldModel:
     model = exact_model(
         PLANT, state_matrix=0.8 * np.eye(2), input_matrix=np.full((2, 2), 0.3), horizon=horizon
     )
-    predictor = ResidualPredictor(latent=2, mv=2, dv=1, hidden=(16, 16)).double()
+    predictor = MlpPredictor(hidden=(16, 16)).build(StepShape(latent=2, mv=2, dv=1, outputs=2))
     for parameter in predictor.parameters():
-        parameter.data = 0.3 * torch.randn_like(parameter)
+        parameter.data = 0.3 * torch.randn_like(parameter.double())
     model.predictor = predictor
     head = GuardHead(
         name="g",
@@ -95,9 +97,9 @@ def test_every_depth_of_network_is_rolled_out_and_swept_back_as_its_derivatives_
     hidden: tuple[int, ...],
 ) -> None:
     model = nonlinear_model()
-    predictor = ResidualPredictor(latent=2, mv=2, dv=1, hidden=hidden).double()
+    predictor = MlpPredictor(hidden=hidden).build(StepShape(latent=2, mv=2, dv=1, outputs=2))
     for parameter in predictor.parameters():
-        parameter.data = 0.3 * torch.randn_like(parameter)
+        parameter.data = 0.3 * torch.randn_like(parameter.double())
     model.predictor = predictor
     problem = control_problem(model, latent=np.array([0.3, -0.2]), last_mv=np.array([5.0, 2.0]))
     space = MoveSpace(move_blocks(12), problem)

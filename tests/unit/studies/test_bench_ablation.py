@@ -22,7 +22,7 @@ from procwm_studies.model.real_logs import RealLog
 def test_every_training_differs_from_the_whole_one_in_what_it_is_named_for(without: str) -> None:
     whole = TrainingConfig()
     less = replace(whole, **TRAININGS[without])
-    changed = {key for key, value in asdict(less).items() if value != getattr(whole, key)}
+    changed = {name for name, value in vars(less).items() if value != getattr(whole, name)}
     assert changed == set(TRAININGS[without])
     assert bool(changed) is (without != WHOLE)
 

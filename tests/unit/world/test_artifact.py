@@ -11,7 +11,8 @@ from procwm.errors import ArtifactError
 from procwm.plant.tags import PlantSpec
 from procwm.testing import exact_model
 from procwm.world.model import WorldModel
-from procwm.world.storage.model_files import artifact, load_model
+from procwm.world.storage import artifact
+from procwm.world.storage.model_files import load_model
 
 FILES = ("config.json", "metrics.json", "plant.toml", "scaler.json", "weights.safetensors")
 
@@ -24,7 +25,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def _rollout(model: WorldModel) -> torch.Tensor:
-    latent = torch.linspace(-1.0, 1.0, model.predictor.latent, dtype=torch.float64)[None]
+    latent = torch.linspace(-1.0, 1.0, model.predictor.shape.latent, dtype=torch.float64)[None]
     mv = torch.full((1, 5, 1), 0.3, dtype=torch.float64)
     return model.rollout(latent, mv, 0.5 * mv).cv
 
@@ -50,7 +51,7 @@ def test_the_error_band_is_kept_with_the_weights(saved: Path) -> None:
     assert np.isfinite(trained().half_width).all()
 
 
-def test_doubt_about_step_responses_is_kept_with_the_weights(saved: Path) -> None:
+def test_the_standard_error_of_step_responses_is_kept_with_the_weights(saved: Path) -> None:
     np.testing.assert_array_equal(load_model(saved).response_error, trained().response_error)
     assert (trained().response_error > 0.0).any()
 

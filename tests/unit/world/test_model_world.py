@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,10 @@ from torch import nn
 from procwm.data.window import Window
 from procwm.errors import SpecError
 from procwm.testing import check_world_model, exact_model
-from procwm.world.encoders.encoder import WindowEncoder
+from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel, fill_forward
+from procwm.world.specs import WindowShape
 
 A = np.array([[0.9, 0.1], [0.0, 0.8]])
 B = np.array([[0.0], [0.5]])
@@ -103,13 +106,6 @@ def test_a_model_without_guardrails_has_an_empty_axis() -> None:
 
 def test_an_encoder_that_cannot_read_the_windows_is_refused() -> None:
     model = _exact()
+    encoder = MlpEncoder().build(WindowShape(history=3, tags=4, latent=2))
     with pytest.raises(SpecError, match="cannot read windows of 4 rows and 4 tags"):
-        WorldModel(
-            plant=PLANT,
-            rule=model.rule,
-            scaler=model.scaler,
-            horizon=5,
-            encoder=WindowEncoder(history=3, tags=4, latent=2, hidden=(1,)),
-            predictor=model.predictor,
-            readout=model.readout,
-        )
+        replace(model.parts, dynamics=replace(model.parts.dynamics, encoder=encoder))

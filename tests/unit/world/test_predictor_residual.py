@@ -2,11 +2,16 @@ import pytest
 import torch
 
 from procwm.errors import SpecError
+from procwm.world.catalogue import PREDICTORS
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.specs import StepShape
 
 
 def _predictor() -> ResidualPredictor:
-    return ResidualPredictor(latent=3, mv=2, dv=1, hidden=(8, 8)).double()
+    predictor = MlpPredictor(hidden=(8, 8)).build(StepShape(latent=3, mv=2, dv=1, outputs=2))
+    assert isinstance(predictor, ResidualPredictor)
+    return predictor.double()
 
 
 def test_an_untrained_predictor_is_persistence() -> None:
@@ -26,17 +31,18 @@ def test_linear_part_and_network_add_up() -> None:
 
 
 def test_a_plant_without_disturbances_has_an_empty_axis() -> None:
-    predictor = ResidualPredictor(latent=2, mv=1, dv=0, hidden=())
+    predictor = MlpPredictor(hidden=()).build(StepShape(latent=2, mv=1, dv=0, outputs=1))
     assert predictor(torch.zeros((4, 2)), torch.zeros((4, 1)), torch.zeros((4, 0))).shape == (4, 2)
 
 
 @pytest.mark.parametrize(
-    ("kind", "hidden", "said"),
+    ("config", "said"),
     [
-        ("lstm", (8,), "no predictor lstm; there are mlp, scheduled"),
-        ("scheduled", (8, 8), "one count of gates"),
+        ({"kind": "lstm"}, "no predictor lstm; there are mlp, scheduled"),
+        ({"kind": "scheduled", "gates": 0}, "scheduled: gates is 0; it must be at least 1"),
+        ({"kind": "scheduled", "gates": "many"}, "scheduled: gates: Input should be a valid integer"),
     ],
 )
-def test_a_predictor_that_there_is_not_is_refused(kind: str, hidden: tuple[int, ...], said: str) -> None:
+def test_a_predictor_that_there_is_not_is_refused(config: dict[str, object], said: str) -> None:
     with pytest.raises(SpecError, match=said):
-        ResidualPredictor(latent=2, mv=1, dv=0, hidden=hidden, kind=kind, scheduling=1)
+        PREDICTORS.read(config)

@@ -1,11 +1,14 @@
 """The scheduled predictor: linear at an operating point, and no more than its start until trained."""
 
+from typing import cast
+
 import numpy as np
 import torch
 from network_cases import check_against_torch
+from torch import nn
 
-from procwm.world.predictors.residual import ResidualPredictor
-from procwm.world.predictors.scheduled import ScheduledNetwork
+from procwm.world.predictors.scheduled import ScheduledNetwork, ScheduledPredictor
+from procwm.world.specs import StepShape
 
 
 def _network() -> ScheduledNetwork:
@@ -17,7 +20,8 @@ def _network() -> ScheduledNetwork:
 
 
 def test_an_untrained_scheduled_predictor_is_persistence() -> None:
-    predictor = ResidualPredictor(latent=4, mv=2, dv=1, hidden=(3,), kind="scheduled", scheduling=2).double()
+    shape = StepShape(latent=4, mv=2, dv=1, outputs=2)
+    predictor = cast(nn.Module, ScheduledPredictor(gates=3).build(shape)).double()
     latent = torch.randn((5, 4), dtype=torch.float64)
     after = predictor(latent, torch.randn((5, 2)).double(), torch.randn((5, 1)).double())
     assert torch.equal(after, latent)

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from torch import nn
 
 from procwm.control.controller import Controller
 from procwm.planning.planner import MpcPlanner
@@ -157,7 +158,7 @@ async def _run(
     controller, planner = controller_of(made)
     planner.link = link
     operator = Operator()
-    bias = made.model.predictor.linear.bias
+    bias = made.model.predictor.identified.bias
     sound = bias.clone()
 
     def between(cycle: Cycle) -> None:
@@ -174,7 +175,7 @@ async def _run(
         if link.acts("model raises"):
             raise ArithmeticError("the encoder failed")
 
-    hook = made.model.encoder.register_forward_pre_hook(encoding)
+    hook = cast(nn.Module, made.model.encoder).register_forward_pre_hook(encoding)
     program = made.scenario.program(seed=seed, intervals=intervals)
     try:
         with RunFolder(directory, controller) as folder:

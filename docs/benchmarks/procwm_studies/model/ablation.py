@@ -1,6 +1,5 @@
 """`procwm bench ablation`: each ingredient of a model left out, and what that does to it."""
 
-import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from procwm.learning.evaluation.scoring import LEADS
 from procwm.learning.train import train
 from procwm.plant.scenario import Scenario
 from procwm.world.model import DEFAULT_FEEDBACK, WorldModel
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm_studies import Progress
 from procwm_studies.model.cases import Case, cases
 from procwm_studies.results import Row, command_line, spread, table, write_results
@@ -26,7 +26,7 @@ from procwm_studies.results import Row, command_line, spread, table, write_resul
 HOURS = 10.0
 INTERVALS = 180
 """Scored control intervals of every run."""
-_BASE = TrainingConfig(history=8, latent=8, horizon=20, steps=200, predictor="mlp", members=0)
+_BASE = TrainingConfig(history=8, latent=8, horizon=20, steps=200, predictor=MlpPredictor(), members=0)
 """Sizes and training time, the same for all; without the ensemble, which changes no prediction."""
 WHOLE = "nothing"
 
@@ -130,12 +130,9 @@ def measured(case: Case, without: str) -> tuple[WorldModel, list[dict[str, Any]]
 
 def lessened(model: WorldModel, left: str) -> WorldModel:
     """A copy of `model` without `left`, one of `AFTERWARDS`."""
-    model = copy.deepcopy(model)
     if left == AFTERWARDS[0]:
-        model.rule = replace(model.rule, due_s=())
-    else:
-        model.feedback = torch.full_like(model.feedback, DEFAULT_FEEDBACK)
-    return model
+        return WorldModel(replace(model.parts, rule=replace(model.rule, due_s=()))).finished()
+    return model.with_calibration(feedback=torch.full_like(model.feedback, DEFAULT_FEEDBACK))
 
 
 def _cost(scenario: Scenario, model: WorldModel, seed: int) -> float:

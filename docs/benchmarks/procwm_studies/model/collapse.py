@@ -24,6 +24,7 @@ from procwm.learning.train import assembled
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.world.model import WorldModel
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm_studies import Progress
 from procwm_studies.model.probes import state_probes
 from procwm_studies.results import Row, spread, table
@@ -31,7 +32,9 @@ from procwm_studies.results import Row, spread, table
 INTERVALS = 120
 """Scored control intervals of a closed loop."""
 WITH_INVERSE = "sigreg and inverse dynamics"
-_PINNED = TrainingConfig(history=8, latent=8, horizon=20, steps=200, predictor="mlp", inverse_weight=0.0)
+_PINNED = TrainingConfig(
+    history=8, latent=8, horizon=20, steps=200, predictor=MlpPredictor(), inverse_weight=0.0
+)
 _FREE = replace(
     _PINNED,
     start=FirstWeights.RANDOM,
@@ -101,8 +104,7 @@ def trained(plant: PlantSpec, prepared: Prepared, config: TrainingConfig, seed: 
         for _ in range(config.steps):
             run.advance()
         model = assembled(plant, prepared.training, run.average)
-    model.feedback = chosen_feedback(arriving_errors(model, prepared.validation.grid))
-    return model
+    return model.with_calibration(feedback=chosen_feedback(arriving_errors(model, prepared.validation.grid)))
 
 
 def loop_cost(scenario: Scenario, model: WorldModel, seed: int) -> float:

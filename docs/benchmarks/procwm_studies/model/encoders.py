@@ -10,17 +10,19 @@ from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.evaluation.scoring import LEADS
 from procwm.learning.identification.preparation import prepare
 from procwm.learning.train import train
-from procwm.world.encoders.encoder import ENCODERS
+from procwm.world.catalogue import ENCODERS
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm_studies import Progress
 from procwm_studies.model.cases import Case, cases
 from procwm_studies.results import Row, command_line, spread, table, write_results
 
 HOURS = 20.0
-SAME = TrainingConfig(horizon=20, steps=150, batch=64, predictor="mlp", members=0)
+SAME = TrainingConfig(horizon=20, steps=150, batch=64, predictor=MlpPredictor(), members=0)
 """Training time, the same for all."""
 SIMULATED = replace(SAME, history=32, latent=8)
 """Windows long enough for an architecture to matter; real logs are short, and ask for their own sizes."""
 LINEAR = "linear"
+KINDS = ENCODERS.kinds
 
 
 def run_encoders(
@@ -53,7 +55,7 @@ def run_encoders(
     for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants):
         if case.name not in sizes:
             sizes[case.name] = SIMULATED if case.scenario is not None else _own_sizes(case)
-        for kind in ENCODERS:
+        for kind in KINDS:
             say(f"{case.name}, seed {case.seed}: {kind}")
             rows += measured(case, kind, sizes[case.name])
             write_results(out, "encoders", rows, report(rows, command))
@@ -69,10 +71,12 @@ def _own_sizes(case: Case) -> TrainingConfig:
 def measured(case: Case, kind: str, config: TrainingConfig) -> list[Row]:
     """One row a lead for a model with that encoder; with the first one for the linear start, too."""
     began = time.perf_counter()
-    model = train(case.plant, case.taught, seed=case.seed, config=replace(config, encoder=kind))
+    model = train(
+        case.plant, case.taught, seed=case.seed, config=replace(config, encoder=ENCODERS.find(kind)())
+    )
     train_s = time.perf_counter() - began
     found = evaluate(model, case.test, case.truth)
-    errors = {kind: found.nrmse} | ({LINEAR: found.linear} if kind == ENCODERS[0] else {})
+    errors = {kind: found.nrmse} | ({LINEAR: found.linear} if kind == KINDS[0] else {})
     return [
         {
             "plant": case.name,
@@ -102,7 +106,7 @@ def report(rows: Sequence[Row], command: str) -> str:
     for plant in dict.fromkeys(row["plant"] for row in rows):
         of = [row for row in rows if row["plant"] == plant]
         lines = []
-        for kind in (*ENCODERS, LINEAR):
+        for kind in (*KINDS, LINEAR):
             own = [row for row in of if row["encoder"] == kind]
             errors = [spread([row["nrmse"] for row in own if row["horizon"] == lead]) for lead in LEADS]
             first = [row for row in own if row["horizon"] == LEADS[0]]

@@ -30,6 +30,7 @@ from procwm.learning.train import train
 from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
+from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 from procwm_studies import Progress
 from procwm_studies.model.cases import SEEDS, TEST_HOURS
@@ -151,6 +152,7 @@ def guard_error(
     latent = model.encode(model.model_input(rows.windows(chosen.tolist())))
     truth: TagSeries = test.guards[name]
     true = held(truth, rows.time_ns[chosen], np.inf)
+    assert isinstance(head, GuardHead)
     error = head(latent)[:, 0].numpy() - head.margin - true
     return float(np.sqrt(np.mean(error**2)) / np.std(true))
 

@@ -13,6 +13,7 @@ from procwm.learning.evaluation.scoring import LEADS
 from procwm.learning.train import train
 from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Operation, Scenario
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm_studies import Progress
 from procwm_studies.model.cases import SEEDS, TEST_HOURS
 from procwm_studies.results import Row, command_line, spread, table, write_results
@@ -21,7 +22,7 @@ HOURS = 100.0
 """Of passive log: MVs at their nominal values, disturbances and noise as ever."""
 INFORMATIVE = (1.0, 2.0, 5.0, 10.0)
 """Hours of routine log; the longest only without a passive log."""
-SAME = TrainingConfig(horizon=20, steps=150, batch=64, predictor="mlp", members=0)
+SAME = TrainingConfig(horizon=20, steps=150, batch=64, predictor=MlpPredictor(), members=0)
 ORDER = ("alone", "passive", "pretrained")
 _LOG_SEED, _TEST_SEED, _PASSIVE_SEED = 1000, 3000, 7000
 

@@ -11,7 +11,9 @@ from procwm.planning.problem import ControlProblem
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import control_problem, exact_model
 from procwm.world.model import WorldModel
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.specs import StepShape
 
 PLANT = PlantSpec(
     name="two basins",
@@ -32,7 +34,10 @@ def bent(steps: Sequence[tuple[float, float]], *, offset: float, horizon: int) -
         horizon: intervals ahead.
     """
     model = exact_model(PLANT, state_matrix=np.zeros((1, 1)), input_matrix=np.zeros((1, 1)), horizon=horizon)
-    predictor = ResidualPredictor(latent=1, mv=1, dv=0, hidden=(len(steps),)).double()
+    step = StepShape(latent=1, mv=1, dv=0, outputs=1)
+    predictor = MlpPredictor(hidden=(len(steps),)).build(step)
+    assert isinstance(predictor, ResidualPredictor)
+    predictor = predictor.double()
     y_center, y_width = (float(part[0]) for part in model.scaler.part(("Y",)))
     u_center, u_width = (float(part[0]) for part in model.scaler.part(("U",)))
     first, _, last = predictor.network.children()
@@ -46,8 +51,8 @@ def bent(steps: Sequence[tuple[float, float]], *, offset: float, horizon: int) -
         first.bias.copy_(2.0 * (u_center - centres))
         last.weight[0] = heights / y_width
         last.bias.zero_()
-    model.predictor = predictor
-    return model.finished()
+    dynamics = replace(model.parts.dynamics, predictor=predictor)
+    return WorldModel(replace(model.parts, dynamics=dynamics)).finished()
 
 
 def two_basins(horizon: int = 10) -> WorldModel:

@@ -25,7 +25,8 @@ from procwm.planning.network import Derivatives
 from procwm.planning.objective import Objective, objective, row_weights
 from procwm.planning.problem import ControlProblem
 from procwm.planning.sqp import SequentialProgram
-from procwm.planning.transcription import Affine, transcribe
+from procwm.planning.transcription import transcribe
+from procwm.world.layers import Affine
 from procwm_studies import Progress
 from procwm_studies.planner.problems import Case, Cycles
 from procwm_studies.planner.threads import one_thread

@@ -13,12 +13,15 @@ from procwm.data.window import WindowRule
 from procwm.planning.problem import ControlProblem, Plan
 from procwm.plant.tags import PlantSpec, Role, Tag, names_of
 from procwm.testing import control_problem
-from procwm.world.encoders.encoder import WindowEncoder
+from procwm.world.composition import Dynamics, Heads, ModelParts
+from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 from procwm.world.perceptron import smooth_network
+from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.scaler import Scaler
+from procwm.world.specs import StepShape, WindowShape
 
 _TIME_CONSTANTS = (3.0, 15.0)
 """Of the linear part, control intervals."""
@@ -99,7 +102,9 @@ class Case:
         into = modes * (1.0 - lags)
         state = (modes * lags) @ modes.T
         moved = into @ generator.standard_normal((latent, self.mvs)) / np.sqrt(self.mvs)
-        predictor = ResidualPredictor(latent=latent, mv=self.mvs, dv=0, hidden=self.hidden)
+        step = StepShape(latent=latent, mv=self.mvs, dv=0, outputs=self.cvs)
+        predictor = MlpPredictor(hidden=self.hidden).build(step)
+        assert isinstance(predictor, ResidualPredictor)
         layers = [layer for layer in predictor.network.children() if isinstance(layer, nn.Linear)]
         _assign(predictor.linear.weight, np.hstack((state - np.eye(latent), moved)))
         for layer in layers[:-1]:
@@ -117,20 +122,21 @@ class Case:
         _assign(inner.bias, np.zeros(16))
         _assign(outer.weight, generator.standard_normal((1, 16)) / 4.0)
         names = self.plant.names
+        seen = WindowShape(history=1, tags=len(names), latent=latent)
+        encoder = MlpEncoder(hidden=(1,)).build(seen)
         model = WorldModel(
-            plant=self.plant,
-            rule=WindowRule(tags=names, interval_s=60.0, history=1, hold_s=(180.0,) * len(names)),
-            scaler=Scaler(names, np.full(len(names), 50.0), np.full(len(names), 20.0)),
-            horizon=self.horizon,
-            encoder=WindowEncoder(history=1, tags=len(names), latent=latent, hidden=(1,)),
-            predictor=predictor,
-            readout=readout,
-            guards=[GuardHead(name="guard", network=guard, margin=0.0, coverage=1.0)],
+            ModelParts(
+                plant=self.plant,
+                rule=WindowRule(tags=names, interval_s=60.0, history=1, hold_s=(180.0,) * len(names)),
+                scaler=Scaler(names, np.full(len(names), 50.0), np.full(len(names), 20.0)),
+                horizon=self.horizon,
+                dynamics=Dynamics(encoder=encoder, predictor=predictor, readout=readout),
+                heads=Heads(guards=(GuardHead(name="guard", network=guard, margin=0.0, coverage=1.0),)),
+            )
         ).finished()
-        model.guard_heads[0].margin = -float(
-            np.quantile(model.guard(_rest_points(model, generator, 64)).numpy(), _GUARD_QUANTILE)
-        )
-        return model
+        reached = model.guard(_rest_points(model, generator, 64)).numpy()
+        margin = -float(np.quantile(reached, _GUARD_QUANTILE))
+        return model.with_guard(GuardHead(name="guard", network=guard, margin=margin, coverage=1.0))
 
 
 class Cycles:

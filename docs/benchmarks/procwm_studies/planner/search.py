@@ -142,7 +142,7 @@ def _several(cycles: Cycles) -> list[ControlProblem]:
 
 def _flops(model: WorldModel) -> int:
     """Floating-point operations of one trajectory-step: those of its matrix products."""
-    parts = (model.predictor, model.readout, *model.guard_heads)
+    parts = (model.predictor, model.readout, *model.guards)
     return sum(2 * weight.numel() for part in parts for weight in part.parameters() if weight.ndim == 2)
 
 
