@@ -56,12 +56,12 @@ if TYPE_CHECKING:
     from procwm.runtime.replay import replay
     from procwm.runtime.tally import RunSummary
     from procwm.runtime.verify import verify
-    from procwm.world.catalogue import register
+    from procwm.world.storage.catalogue import register
     from procwm.world.encoders.encoder import EncoderSpec
     from procwm.world.heads import HeadSpec
     from procwm.world.model import WorldModel
     from procwm.world.predictors.residual import PredictorSpec
-    from procwm.world.specs import StepShape, WindowShape
+    from procwm.world.parts.specs import StepShape, WindowShape
     from procwm.world.storage.model_files import load_model
 
 _HOMES = {
@@ -93,10 +93,10 @@ _HOMES = {
     "RunSummary": "procwm.runtime.tally",
     "Sample": "procwm.plant.samples",
     "Scenario": "procwm.plant.scenario",
-    "StepShape": "procwm.world.specs",
+    "StepShape": "procwm.world.parts.specs",
     "Tag": "procwm.plant.tags",
     "TrainingConfig": "procwm.learning.config",
-    "WindowShape": "procwm.world.specs",
+    "WindowShape": "procwm.world.parts.specs",
     "WorldModel": "procwm.world.model",
     "check_run": "procwm.runtime.folder",
     "dump_plant": "procwm.plant.plantfile.specfile",
@@ -109,7 +109,7 @@ _HOMES = {
     "read_decisions": "procwm.runtime.recorder",
     "read_labels": "procwm.learning.labelled.labels",
     "read_log": "procwm.data.log",
-    "register": "procwm.world.catalogue",
+    "register": "procwm.world.storage.catalogue",
     "replay": "procwm.runtime.replay",
     "scenario": "procwm.plant.registry",
     "scenarios": "procwm.plant.registry",

@@ -22,9 +22,9 @@ from procwm.world.composition import Dynamics, Heads, ModelParts
 from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
+from procwm.world.parts.specs import StepShape, WindowShape
 from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.scaler import Scaler
-from procwm.world.specs import StepShape, WindowShape
 
 
 def exact_model(

@@ -62,7 +62,7 @@ class TrainingConfig:
         start: where the weights start.
         steps: optimisation steps of the run that decides how long to train.
         batch: windows a step.
-        encoder: kind and sizes of the encoder (`procwm.world.catalogue`).
+        encoder: kind and sizes of the encoder (`procwm.world.storage.catalogue`).
         predictor: kind and sizes of the predictor; the mean of a perceptron and a scheduled network, which
             learn beside each other.
         alone: whether one part of the predictor is taken in place of the whole where held-out time is sure
@@ -148,5 +148,5 @@ class TrainingConfig:
             given = getattr(self, name)
             if not isinstance(given, wanted):
                 raise TrainingError(
-                    f"{name} is {given!r}; it must be a spec, as procwm.world.catalogue lists them"
+                    f"{name} is {given!r}; it must be a spec, as procwm.world.storage.catalogue lists them"
                 )

@@ -17,8 +17,8 @@ from torch import nn
 from procwm.planning.problem import ControlProblem
 from procwm.planning.transcription import Transcript
 from procwm.world.cloud import Cloud
-from procwm.world.layers import Affine, array
 from procwm.world.model import WorldModel
+from procwm.world.parts.layers import Affine, array
 
 _ROOM = 2.0
 """Times as far from the middle as the log went: models are right somewhat farther than they were taught."""

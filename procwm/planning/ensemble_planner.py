@@ -19,8 +19,8 @@ from procwm.planning.sqp import SequentialProgram
 from procwm.planning.steady_state import STEADY_SHARE, NoSteadyState, SteadyTargets
 from procwm.planning.transcription import transcribe
 from procwm.planning.warm_start import shifted
-from procwm.world.layers import Affine
 from procwm.world.model import WorldModel
+from procwm.world.parts.layers import Affine
 from procwm.world.threads import one_thread
 
 _PROGRAMS = 20

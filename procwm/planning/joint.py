@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 from procwm.errors import SpecError
 from procwm.planning.problem import ControlProblem
 from procwm.planning.transcription import Transcript
-from procwm.world.layers import Affine, Layers, affine, side_by_side
+from procwm.world.parts.layers import Affine, Layers, affine, side_by_side
 
 
 def apart(problem: ControlProblem, many: int) -> ControlProblem:

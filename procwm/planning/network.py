@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from procwm.world.layers import Abreast, Activation, Affine, Layers
+from procwm.world.parts.layers import Abreast, Activation, Affine, Layers
 
 
 def value(layers: Layers, inputs: Float[np.ndarray, "*batch in"]) -> Float[np.ndarray, "*batch out"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from procwm.planning.network import function_of
 from procwm.planning.transcription import Transcript
-from procwm.world.layers import Affine
+from procwm.world.parts.layers import Affine
 
 
 class Recursion:

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.plant.tags import names_of
-from procwm.world.layers import Abreast, Activation, Affine, Layers, affine, read_layers
 from procwm.world.model import WorldModel
+from procwm.world.parts.layers import Abreast, Activation, Affine, Layers, affine, read_layers
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from procwm.data.window import WindowRule
 from procwm.errors import SpecError
 from procwm.plant.tags import PlantSpec
 from procwm.world.cloud import Cloud
-from procwm.world.layers import Layered
 from procwm.world.linear import LinearDynamics
+from procwm.world.parts.layers import Layered
 from procwm.world.protocols import BandedHead, Encoder, PlannedHead, Predictor
 from procwm.world.scaler import Scaler
 from procwm.world.surprise import Surprise

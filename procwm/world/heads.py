@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from procwm.world.layers import Affine, Layers, in_turn, read_layers
-from procwm.world.perceptron import smooth_network
+from procwm.world.parts.layers import Affine, Layers, in_turn, read_layers
+from procwm.world.parts.perceptron import smooth_network
+from procwm.world.parts.specs import PartSpec
 from procwm.world.protocols import Head
-from procwm.world.specs import PartSpec
 
 
 @dataclass(frozen=True, kw_only=True)

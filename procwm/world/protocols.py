@@ -1,6 +1,7 @@
 """What the parts of a world model promise and hand to each other. Torch, scaled units.
 
-Every part is an `nn.Module` that a spec builds. `procwm.world.catalogue` says how to offer one from outside.
+Every part is an `nn.Module` that a spec builds; `procwm.world.storage.catalogue` says how to offer one from
+outside.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,8 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from procwm.world.layers import Affine, Layers
-from procwm.world.specs import PartSpec, StepShape, WindowShape
+from procwm.world.parts.layers import Affine, Layers
+from procwm.world.parts.specs import PartSpec, StepShape, WindowShape
 
 
 @dataclass(frozen=True, eq=False)

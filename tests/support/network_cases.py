@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from procwm.planning.network import Derivatives, value
 from procwm.planning.transcription import expression
-from procwm.world.layers import read_layers
+from procwm.world.parts.layers import read_layers
 
 
 def check_against_torch(network: nn.Module, inputs: Tensor) -> None:

@@ -16,9 +16,9 @@ from procwm.learning.optimisation.collapse import barlow_twins, info_nce, random
 from procwm.learning.optimisation.losses import inverse_dynamics, latent_prediction, output_loss
 from procwm.learning.optimisation.unrolling import unrolled
 from procwm.world.encoders.features import window_features
+from procwm.world.parts.specs import StepShape, WindowShape
+from procwm.world.predictors.rollout import alone
 from procwm.world.protocols import Encoder, Predictor
-from procwm.world.rollout import alone
-from procwm.world.specs import StepShape, WindowShape
 
 _INVERSE_HIDDEN = 32
 

@@ -20,9 +20,9 @@ from procwm.learning.optimisation.step_sums import over_steps
 from procwm.world.disagreement import imagine_each
 from procwm.world.predictors.mean import MeanNetwork, MeanOfParts
 from procwm.world.predictors.residual import ResidualPredictor
+from procwm.world.predictors.rollout import imagined
 from procwm.world.predictors.scheduled import ScheduledNetwork
 from procwm.world.protocols import Predictor
-from procwm.world.rollout import imagined
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def unrolled_each(
 
 
 def _networks(predictor: Predictor) -> list[_Known] | None:
-    """The networks beside the linear part; `None` where one is not known, or the predictor is somebody's own."""
+    """The networks beside the linear part; `None` where one, or the predictor itself, is not known."""
     if isinstance(predictor, ResidualPredictor) and type(predictor) in (ResidualPredictor, MeanOfParts):
         return _known(predictor.network)
     return None

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from procwm.world.encoders.features import window_features
-from procwm.world.perceptron import zero_linear
+from procwm.world.parts.perceptron import zero_linear
+from procwm.world.parts.specs import PartSpec, WindowShape
 from procwm.world.protocols import Encoder, ModelInput
-from procwm.world.specs import PartSpec, WindowShape
 
 
 class WindowEncoder(nn.Module):

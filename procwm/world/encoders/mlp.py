@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from procwm.world.encoders.encoder import EncoderSpec
 from procwm.world.encoders.features import window_features
-from procwm.world.perceptron import smooth_network
+from procwm.world.parts.perceptron import smooth_network
+from procwm.world.parts.specs import WindowShape, check_count
 from procwm.world.protocols import ModelInput
-from procwm.world.specs import WindowShape, check_count
 
 
 class MlpNetwork(nn.Sequential):

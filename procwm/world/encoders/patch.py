@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from procwm.errors import SpecError
 from procwm.world.encoders.encoder import EncoderSpec
 from procwm.world.encoders.features import window_rows
-from procwm.world.perceptron import zero_linear
+from procwm.world.parts.perceptron import zero_linear
+from procwm.world.parts.specs import WindowShape, check_count
 from procwm.world.protocols import ModelInput
-from procwm.world.specs import WindowShape, check_count
 
 PATCH = 8
 """Rows of a patch."""

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from procwm.world.layers import Affine, Layers, affine, read_layers, side_by_side
-from procwm.world.perceptron import zero_linear
+from procwm.world.parts.layers import Affine, Layers, affine, read_layers, side_by_side
+from procwm.world.parts.perceptron import zero_linear
+from procwm.world.parts.specs import StepShape
 from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.predictors.residual import PredictorSpec, ResidualPredictor
 from procwm.world.predictors.scheduled import ScheduledPredictor
 from procwm.world.protocols import Predictor
-from procwm.world.specs import StepShape
 
 
 class MeanNetwork(nn.Module):

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from procwm.world.perceptron import smooth_network
+from procwm.world.parts.perceptron import smooth_network
+from procwm.world.parts.specs import StepShape, check_count
 from procwm.world.predictors.residual import PredictorSpec
-from procwm.world.specs import StepShape, check_count
 
 
 @dataclass(frozen=True, kw_only=True)

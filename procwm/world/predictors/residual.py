@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from procwm.world.layers import Affine, Layers, affine, read_layers
-from procwm.world.perceptron import zero_linear
+from procwm.world.parts.layers import Affine, Layers, affine, read_layers
+from procwm.world.parts.perceptron import zero_linear
+from procwm.world.parts.specs import PartSpec, StepShape
 from procwm.world.protocols import Predictor
-from procwm.world.specs import PartSpec, StepShape
 
 
 class ResidualPredictor(nn.Module):

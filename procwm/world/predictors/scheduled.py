@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from procwm.world.layers import Activation, Affine, Layers, array
-from procwm.world.perceptron import zero_linear
+from procwm.world.parts.layers import Activation, Affine, Layers, array
+from procwm.world.parts.perceptron import zero_linear
+from procwm.world.parts.specs import StepShape, check_count
 from procwm.world.predictors.residual import PredictorSpec
-from procwm.world.specs import StepShape, check_count
 
 NEARLY_LINEAR = 0.1
 """Inputs are bent by `tanh(0.1 x) / 0.1`: by 3 % at three standard deviations, and never beyond ten."""

@@ -14,14 +14,14 @@ from procwm.errors import ArtifactError, SpecError
 from procwm.plant.plantfile.plant_fingerprint import first_difference
 from procwm.plant.plantfile.specfile import parse_plant
 from procwm.plant.tags import PlantSpec
-from procwm.world.catalogue import ENCODERS, HEADS, PREDICTORS
 from procwm.world.cloud import Cloud
 from procwm.world.composition import Calibration, Dynamics, Heads, ModelParts
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
+from procwm.world.parts.specs import StepShape, WindowShape
 from procwm.world.scaler import Scaler
-from procwm.world.specs import StepShape, WindowShape
 from procwm.world.storage.artifact import read_artifact
+from procwm.world.storage.catalogue import ENCODERS, HEADS, PREDICTORS
 from procwm.world.storage.model_config import ModelConfig, ScalerRow, scaler_of
 from procwm.world.storage.older_models import current_config, current_weights
 from procwm.world.surprise import Surprise

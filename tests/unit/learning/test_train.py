@@ -21,9 +21,9 @@ from procwm.learning.optimisation.early_stopping import Trial
 from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.learning.train import Progress, train
 from procwm.testing import check_world_model
-from procwm.world.catalogue import PREDICTORS
 from procwm.world.model import WorldModel
 from procwm.world.predictors.mean import MeanPredictor
+from procwm.world.storage.catalogue import PREDICTORS
 from procwm.world.storage.model_files import load_model
 
 MEAN = MeanPredictor(hidden=(16,))

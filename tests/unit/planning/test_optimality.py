@@ -20,7 +20,7 @@ from procwm.planning.solution import Solution, Stop
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
 from procwm.testing import control_problem
-from procwm.world.layers import Activation, Affine
+from procwm.world.parts.layers import Activation, Affine
 from procwm_studies.planner.basins import two_basins
 from procwm_studies.planner.problems import Case, Cycles
 

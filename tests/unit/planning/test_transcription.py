@@ -19,10 +19,10 @@ from procwm.planning.transcription import expression, guard_values, next_latent,
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import control_problem, exact_model
 from procwm.world.heads import GuardHead
-from procwm.world.layers import read_layers
 from procwm.world.model import WorldModel
+from procwm.world.parts.layers import read_layers
+from procwm.world.parts.specs import StepShape
 from procwm.world.predictors.mlp_predictor import MlpPredictor
-from procwm.world.specs import StepShape
 
 PLANT = PlantSpec(
     name="nonlinear",

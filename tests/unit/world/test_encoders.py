@@ -17,7 +17,6 @@ from procwm.errors import ArtifactError, SpecError, TrainingError
 from procwm.learning.identification.preparation import Prepared, prepare
 from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.testing import exact_model
-from procwm.world.catalogue import ENCODERS
 from procwm.world.encoders.encoder import EncoderSpec, WindowEncoder
 from procwm.world.encoders.features import window_features
 from procwm.world.encoders.gru import GruEncoder
@@ -25,9 +24,10 @@ from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.encoders.patch import PatchEncoder
 from procwm.world.encoders.tcn import TcnNetwork
 from procwm.world.model import WorldModel
+from procwm.world.parts.specs import WindowShape
 from procwm.world.protocols import ModelInput
-from procwm.world.specs import WindowShape
 from procwm.world.storage.artifact import read_artifact, write_artifact
+from procwm.world.storage.catalogue import ENCODERS
 from procwm.world.storage.model_files import load_model
 
 HISTORY = 21

@@ -12,7 +12,7 @@ from procwm.testing import check_world_model, exact_model
 from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel, fill_forward
-from procwm.world.specs import WindowShape
+from procwm.world.parts.specs import WindowShape
 
 A = np.array([[0.9, 0.1], [0.0, 0.8]])
 B = np.array([[0.0], [0.5]])

@@ -8,10 +8,10 @@ from network_cases import check_against_torch
 from torch import nn
 
 from procwm.errors import SpecError
+from procwm.world.parts.specs import StepShape
 from procwm.world.predictors.mean import MeanNetwork, MeanOfParts, MeanPredictor
 from procwm.world.predictors.residual import PredictorSpec, ResidualPredictor
-from procwm.world.rollout import alone
-from procwm.world.specs import StepShape
+from procwm.world.predictors.rollout import alone
 
 SHAPE = StepShape(latent=4, mv=2, dv=1, outputs=2)
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from procwm.errors import SpecError
-from procwm.world.catalogue import PREDICTORS
+from procwm.world.parts.specs import StepShape
 from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.predictors.residual import ResidualPredictor
-from procwm.world.specs import StepShape
+from procwm.world.storage.catalogue import PREDICTORS
 
 
 def _predictor() -> ResidualPredictor:

@@ -7,8 +7,8 @@ import torch
 from network_cases import check_against_torch
 from torch import nn
 
+from procwm.world.parts.specs import StepShape
 from procwm.world.predictors.scheduled import ScheduledNetwork, ScheduledPredictor
-from procwm.world.specs import StepShape
 
 
 def _network() -> ScheduledNetwork:

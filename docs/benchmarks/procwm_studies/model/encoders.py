@@ -10,8 +10,8 @@ from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.evaluation.scoring import LEADS
 from procwm.learning.identification.preparation import prepare
 from procwm.learning.train import train
-from procwm.world.catalogue import ENCODERS
 from procwm.world.predictors.mlp_predictor import MlpPredictor
+from procwm.world.storage.catalogue import ENCODERS
 from procwm_studies import Progress
 from procwm_studies.model.cases import Case, cases
 from procwm_studies.results import Row, command_line, spread, table, write_results

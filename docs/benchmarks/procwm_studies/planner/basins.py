@@ -11,9 +11,9 @@ from procwm.planning.problem import ControlProblem
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import control_problem, exact_model
 from procwm.world.model import WorldModel
+from procwm.world.parts.specs import StepShape
 from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.predictors.residual import ResidualPredictor
-from procwm.world.specs import StepShape
 
 PLANT = PlantSpec(
     name="two basins",

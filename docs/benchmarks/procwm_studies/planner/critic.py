@@ -26,7 +26,7 @@ from procwm.planning.objective import Objective, objective, row_weights
 from procwm.planning.problem import ControlProblem
 from procwm.planning.sqp import SequentialProgram
 from procwm.planning.transcription import transcribe
-from procwm.world.layers import Affine
+from procwm.world.parts.layers import Affine
 from procwm_studies import Progress
 from procwm_studies.planner.problems import Case, Cycles
 from procwm_studies.planner.threads import one_thread

@@ -17,11 +17,11 @@ from procwm.world.composition import Dynamics, Heads, ModelParts
 from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
-from procwm.world.perceptron import smooth_network
+from procwm.world.parts.perceptron import smooth_network
+from procwm.world.parts.specs import StepShape, WindowShape
 from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.predictors.residual import ResidualPredictor
 from procwm.world.scaler import Scaler
-from procwm.world.specs import StepShape, WindowShape
 
 _TIME_CONSTANTS = (3.0, 15.0)
 """Of the linear part, control intervals."""

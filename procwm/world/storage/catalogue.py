@@ -27,11 +27,11 @@ from procwm.world.encoders.mlp import MlpEncoder
 from procwm.world.encoders.patch import PatchEncoder
 from procwm.world.encoders.tcn import TcnEncoder
 from procwm.world.heads import GuardHeadSpec, HeadSpec, SensorHeadSpec
+from procwm.world.parts.specs import PartSpec, spec_from
 from procwm.world.predictors.mean import MeanPredictor
 from procwm.world.predictors.mlp_predictor import MlpPredictor
 from procwm.world.predictors.residual import PredictorSpec
 from procwm.world.predictors.scheduled import ScheduledPredictor
-from procwm.world.specs import PartSpec, spec_from
 
 S = TypeVar("S", bound=PartSpec)
 
