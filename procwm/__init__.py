@@ -56,12 +56,12 @@ if TYPE_CHECKING:
     from procwm.runtime.replay import replay
     from procwm.runtime.tally import RunSummary
     from procwm.runtime.verify import verify
-    from procwm.world.storage.catalogue import register
     from procwm.world.encoders.encoder import EncoderSpec
     from procwm.world.heads import HeadSpec
     from procwm.world.model import WorldModel
-    from procwm.world.predictors.residual import PredictorSpec
     from procwm.world.parts.specs import StepShape, WindowShape
+    from procwm.world.predictors.residual import PredictorSpec
+    from procwm.world.storage.catalogue import register
     from procwm.world.storage.model_files import load_model
 
 _HOMES = {
