@@ -11,6 +11,7 @@ from procwm.errors import LinkError, LinkTimeoutError, OutcomeUnknownError
 from procwm.plant.link import FullLink
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import Interval, Tag
+from procwm.runtime.other_writer import OtherWriter
 from procwm.runtime.patience import within
 
 _log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Delivery:
         self._doubted_as: dict[str, Quality] = {}
         self._failures = 0
         self._otherwise: Setpoints | None = None
+        self._others = OtherWriter(link.spec)
         self.written = self.failed = self.unknown = 0
 
     @property
@@ -91,6 +93,10 @@ class Delivery:
         """Whether the last write got through."""
         return not self._failures and not self._awaited
 
+    def disputed(self, now_ns: int) -> str:
+        """Why it seems at the tick `now_ns` that somebody else writes MVs, too; empty where nobody does."""
+        return self._others.reason(now_ns)
+
     def forgive(self) -> None:
         """Forget failed writes, so that another may be tried; one of unknown outcome is still awaited."""
         self._failures = 0
@@ -110,6 +116,7 @@ class Delivery:
             if sample.source_ns > self._stamp_ns.get(sample.tag, -1):
                 self._in_force[sample.tag] = sample.value
                 self._stamp_ns[sample.tag] = sample.source_ns
+                self._others.read(sample, now_ns)
         if self._awaited:
             self._awaited -= {sample.tag for sample in reports if sample.source_ns > self._given_up_ns}
         elif reports:
@@ -180,6 +187,7 @@ class Delivery:
         self.written += 1
         self._failures = 0
         self._in_force.update(accepted)
+        self._others.wrote(accepted, tick_ns)
         if setpoints != decided:
             self._tell()
         return self._compared(setpoints, accepted)
@@ -197,6 +205,7 @@ class Delivery:
     def _doubted(self, error: str, names: set[str], now_ns: int) -> Delivered:
         self.unknown += 1
         self._awaited = names
+        self._others.doubted(names)
         self._given_up_ns = now_ns + max(self._leads, default=0) + self._interval_ns
         return self._refused(error)
 

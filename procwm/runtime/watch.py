@@ -48,6 +48,7 @@ class Watch:
             self._silence(now_ns, connected),
             self._failure(now_ns, delivery),
             self._standstill(now_ns, self._changed_ns),
+            delivery.disputed(now_ns),
         )
         return Permits(shed=next((reason for reason in reasons if reason), ""), held=self._held())
 

@@ -5,7 +5,7 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -398,6 +398,39 @@ async def test_a_full_disk_stops_no_control_and_loses_no_row(tmp_path: Path) -> 
     log = read_log(tmp_path / "samples.parquet", spec)
     assert len(log.series["L1"]) == 22
     assert check_audit(tmp_path / "audit.jsonl") > 0
+
+
+class Shared(WatchedPlant):
+    """A plant whose first MV somebody else writes at some ticks; its valves may be elsewhere than sent."""
+
+    def __init__(self, spec: PlantSpec, ticks: Collection[int], noise: float = 0.0) -> None:
+        self._ticks, self._jitter = ticks, noise
+        super().__init__(spec)
+
+    def _measure(self) -> None:
+        if self.tick in self._ticks:
+            self.mv = np.array([70.0, self.mv[1]])
+        read, self.mv = self.mv, self.mv + self._jitter * self._rng.standard_normal(2)
+        super()._measure()
+        self.mv = read
+
+
+async def test_a_plant_whose_mvs_somebody_else_writes_too_is_given_back() -> None:
+    plant = Shared(plant_spec(), range(8, 40))
+    cycles = await go(plant, controller(plant.spec, 0.5, 0.0), 16)
+    shed = next(number for number, mode in enumerate(modes(cycles)) if mode is Mode.SHED)
+    assert shed == 10
+    assert cycles[shed].decision.reason.startswith("V1: somebody else writes it, too; it read 70 after ")
+    assert not [tick for tick, _ in plant.writes if tick >= shed]
+
+
+@pytest.mark.parametrize(("ticks", "noise"), [((8, 25), 0.0), ((), 0.5)])
+async def test_one_move_by_hand_and_a_valve_that_is_never_where_it_was_sent_are_no_other_writer(
+    ticks: tuple[int, ...], noise: float
+) -> None:
+    plant = Shared(plant_spec(), ticks, noise)
+    cycles = await go(plant, controller(plant.spec, 0.5, 0.0), 40)
+    assert Mode.SHED not in modes(cycles)
 
 
 # Restarts
