@@ -48,7 +48,7 @@ def as_samples(
         samples = tuple(_reading(name, number(name, value), time_ns) for name, value in samples.items())
     for sample in samples:
         plant.tag(sample.tag)
-    return tuple(readable(sample) for sample in samples)
+    return readable(samples)
 
 
 def values_in_force(given: Mapping[str, float], plant: PlantSpec) -> dict[str, float]:
@@ -66,8 +66,12 @@ def values_in_force(given: Mapping[str, float], plant: PlantSpec) -> dict[str, f
     return known
 
 
-def readable(sample: Sample) -> Sample:
-    """`sample` with a number for a value; Bad where it has none, whatever its link says."""
+def readable(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """`samples` with a number for a value; Bad where one has none, whatever its link says."""
+    return tuple(_with_number(sample) for sample in samples)
+
+
+def _with_number(sample: Sample) -> Sample:
     try:
         value = float(sample.value)
     except (TypeError, ValueError):

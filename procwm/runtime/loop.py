@@ -110,7 +110,7 @@ class _Run:
 
     async def _drained(self) -> tuple[tuple[Sample, ...], str]:
         try:
-            return tuple(readable(sample) for sample in self.link.drain()), ""
+            return readable(self.link.drain()), ""
         except LinkError as error:
             _log.warning("no samples: %s", error)
             fault = f"no samples: {error}"
