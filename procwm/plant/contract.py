@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from procwm.errors import SpecError
+from procwm.plant.node_ids import check_node_ids
 from procwm.plant.settings import check_url
 
 
@@ -91,6 +92,13 @@ class ControlSettings:
     data_region: bool = False
 
     def __post_init__(self) -> None:
+        check_node_ids(
+            "[control]",
+            heartbeat_node=self.heartbeat_node,
+            write_id_node=self.write_id_node,
+            write_until_node=self.write_until_node,
+            plant_heartbeat_node=self.plant_heartbeat_node,
+        )
         for label in ("hold_for_s", "silent_for_s", "clock_skew_s", "plant_heartbeat_s"):
             value = getattr(self, label)
             if value is not None and not (math.isfinite(value) and value > 0):

@@ -8,10 +8,12 @@ from functools import cached_property
 
 from procwm.errors import SpecError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal, cascade_signal
+from procwm.plant.node_ids import check_node_ids
 from procwm.plant.roles import ON_LOSS, TAKEN_BY
 from procwm.plant.roles import Interval as Interval
 from procwm.plant.roles import Role as Role
 from procwm.plant.settings import OpcUaSettings as OpcUaSettings
+from procwm.plant.texts import check_plain, check_tag_texts
 
 _ABOVE_ZERO = (
     "max_move",
@@ -100,8 +102,9 @@ class Tag:
     lowers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise SpecError("a tag has an empty name")
+        check_tag_texts(self.name, self.unit)
+        nodes = {key: getattr(self, key) for key in ("node", "cascade_node", "forecast_node")}
+        check_node_ids(self.name, **nodes)
         self._check_interval("range", self.range, inside_range=False)
         for label, interval in (("zone", self.zone), ("limits", self.limits)):
             if interval is not None:
@@ -210,6 +213,7 @@ class PlantSpec:
     control: ControlSettings = field(default_factory=ControlSettings)
 
     def __post_init__(self) -> None:
+        check_plain("[plant]: name", self.name)
         if not (math.isfinite(self.interval_s) and self.interval_s > 0):
             raise SpecError(f"plant {self.name}: interval_s is {self.interval_s}; it must be above 0")
         seen: set[str] = set()

@@ -10,7 +10,9 @@ from procwm.plant.plantfile.specfile import dump_plant, parse_plant
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 
 numbers = st.floats(-1e12, 1e12, allow_subnormal=False)
-texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12).filter(str.strip)
+shown = st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"))
+texts = st.text(shown, min_size=1, max_size=12).filter(str.strip)
+nodes = st.builds("ns={};s={}".format, st.integers(0, 65535), texts)
 endpoints = st.builds("opc.tcp://plant:{}/{}".format, st.integers(0, 65535), texts)
 
 
@@ -24,7 +26,7 @@ def tags(draw: st.DrawFn, name: str, role: Role) -> dict[str, Any]:
     return dict(  # noqa: C408 - reads as the tag it becomes
         name=name,
         role=role,
-        unit=draw(st.text(st.characters(exclude_categories=("Cs",)), max_size=4)),
+        unit=draw(st.text(shown, max_size=4)),
         range=(low, high),
         setpoint=draw(st.none() | st.just(target)) if role is Role.CV else None,
         zone=draw(inside) if role is Role.CV else None,
@@ -32,7 +34,7 @@ def tags(draw: st.DrawFn, name: str, role: Role) -> dict[str, Any]:
         limits=draw(inside) if role is not Role.DV else None,
         max_move=draw(st.none() | positive) if role is Role.MV else None,
         move_weight=draw(st.floats(0, 1e6)) if role is Role.MV else 0.0,
-        node=draw(st.none() | texts),
+        node=draw(st.none() | nodes),
         max_hold_s=draw(st.none() | positive),
     )
 

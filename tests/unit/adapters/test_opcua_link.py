@@ -138,12 +138,9 @@ async def test_another_unit_on_the_server_is_refused_by_tag_and_both_units(fresh
             pass
 
 
-@pytest.mark.parametrize(
-    ("node", "sentence"), [(None, "no OPC UA node"), ("LT1", '"LT1" is not an OPC UA node id')]
-)
-async def test_a_tag_without_a_readable_node_is_a_wrong_plant_file(node, sentence):
-    spec = tank("opc.tcp://127.0.0.1:4840", tags=(replace(LEVEL, node=node), PUMP))
-    with pytest.raises(SpecError, match=rf"LT1\.PV: .*{sentence}"):
+async def test_a_tag_without_a_node_is_a_wrong_plant_file():
+    spec = tank("opc.tcp://127.0.0.1:4840", tags=(replace(LEVEL, node=None), PUMP))
+    with pytest.raises(SpecError, match=r"LT1\.PV: .*no OPC UA node"):
         OpcUaLink(spec)
 
 

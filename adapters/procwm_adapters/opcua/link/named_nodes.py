@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from asyncua import ua
-
 from procwm.errors import SpecError
 from procwm.plant.tags import Interval, PlantSpec
 
@@ -44,7 +42,7 @@ class PlantNode:
 
 
 def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
-    """What the plant file names, not yet looked up; `SpecError` where a node is missing or unreadable."""
+    """What the plant file names, not yet looked up; `SpecError` where a tag has no node."""
     writes = spec.opcua is None or not spec.opcua.read_only
     nodes = []
     for tag in spec.tags:
@@ -68,17 +66,4 @@ def named_nodes(spec: PlantSpec) -> tuple[PlantNode, ...]:
     ):
         if node_id is not None and writes:
             nodes.append(PlantNode(name=name, node=node_id, unit=None, written=True))
-    for node in nodes:
-        parsed_id(node)
     return tuple(nodes)
-
-
-def parsed_id(node: PlantNode) -> Any:
-    """The node id as the plant file writes it; `SpecError` where it is none."""
-    try:
-        return ua.NodeId.from_string(node.node)
-    except ua.UaStringParsingError:
-        raise SpecError(
-            f'{node.name}: node "{node.node}" is not an OPC UA node id such as "ns=2;s={node.name}" '
-            f'or "nsu=urn:plant;s={node.name}"'
-        ) from None

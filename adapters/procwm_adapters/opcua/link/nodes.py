@@ -1,19 +1,18 @@
 """Which node of a server is which tag: looked up, and checked against the plant file, at every connection."""
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
 from asyncua import Client, ua
 from asyncua.common.ua_utils import data_type_to_variant_type
 
 from procwm.errors import LinkError, SpecError
+from procwm.plant.node_ids import node_address
 from procwm.plant.tags import PlantSpec
 from procwm_adapters.opcua.link.held_numbers import check_fits, check_number
-from procwm_adapters.opcua.link.named_nodes import PlantNode, named_nodes, parsed_id
+from procwm_adapters.opcua.link.named_nodes import PlantNode, named_nodes
 from procwm_adapters.opcua.wire.analog_items import RANGE, UNIT
 from procwm_adapters.opcua.wire.requests import in_batches, read
 from procwm_adapters.opcua.wire.values import same_unit
@@ -79,19 +78,18 @@ def _resolved(node: PlantNode, uris: Sequence[str], before: str) -> Any:
 
     `before` is the namespace that the node was in at the last connection, empty where there was none.
     """
-    parsed = parsed_id(node)
-    match = re.search(r"(?:^|;)nsu=([^;]*);", node.node)
+    address = node_address(node.node)
+    index = address.namespace if isinstance(address.namespace, int) else None
     # The first two have fixed places (Part 3, 8.2.2), and the second is called after the server itself.
-    follows = parsed.NamespaceIndex > 1
-    uri = unquote(match[1]) if match else before if follows else ""
-    if not isinstance(parsed, ua.ExpandedNodeId) and not uri:
-        return parsed
+    uri = (before if index > 1 else "") if index is not None else address.namespace
+    if index is not None and not uri:
+        return ua.NodeId(address.identifier, index)
     if uri not in uris:
         raise LinkError(
             f"{node.name}: the server has no namespace {uri}; it has {', '.join(uris)}; correct node in the "
             "plant file"
         )
-    return ua.NodeId(parsed.Identifier, uris.index(uri), parsed.NodeIdType)
+    return ua.NodeId(address.identifier, uris.index(uri))
 
 
 def _check_apart(nodes: Sequence[tuple[PlantNode, Any]]) -> None:
