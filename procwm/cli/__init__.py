@@ -2,9 +2,11 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from types import FrameType
 
 import typer
 
@@ -46,8 +48,17 @@ def main() -> None:
     """Entry point of the `procwm` command."""
     # Two threads per numerical library were slower than one on a shared machine; read on import.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, _interrupt)
     _configure_logging("--debug" in sys.argv)
     sys.exit(run(sys.argv[1:]))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does, also where Ctrl-C is switched off, as it is behind the `&` of a script."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        raise KeyboardInterrupt
+    handler(number, frame)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -90,10 +90,10 @@ def record(
 ) -> None:
     """Record a live plant. Ctrl-C ends the recording and keeps it; so does a lost process."""
     plant = load_plant(plant_file)
-    count = [0]
+    rows = [0]
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_record(plant, out, hours, link, count))
-    typer.echo(f"{out}: {count[0]} samples" if count[0] else "no sample came; nothing was written", err=True)
+        asyncio.run(_record(plant, out, hours, link, rows))
+    typer.echo(f"{out}: {rows[0]} samples" if rows[0] else "no sample came; nothing was written", err=True)
 
 
 class StartMode(StrEnum):
@@ -151,16 +151,21 @@ def run(
     typer.echo(running.outcome, err=True)
 
 
-async def _record(plant: PlantSpec, out: Path, hours: float | None, link_name: str, count: list[int]) -> None:
+async def _record(plant: PlantSpec, out: Path, hours: float | None, link_name: str, rows: list[int]) -> None:
+    """Record until the time is over, or until cancelled; `rows` becomes the count of the file either way."""
     from procwm.data.writer import LogWriter
 
     duration_s = float("inf") if hours is None else hours * 3600.0
     async with registry.open_link(link_name, plant) as link:
-        began = time.monotonic()
-        with LogWriter(out, plant) as writer, progress(f"recording {plant.name}") as advance:
-            while (elapsed_s := time.monotonic() - began) < duration_s:
-                await asyncio.sleep(min(_DRAIN_S, duration_s - elapsed_s))
-                samples = [sample for sample in link.drain() if sample.tag in plant.names]
-                writer.append(samples)
-                count[0] += len(samples)
-                advance(elapsed_s / duration_s, f"recording {plant.name}: {count[0]} samples")
+        began, received = time.monotonic(), 0
+        writer = LogWriter(out, plant)
+        try:
+            with writer, progress(f"recording {plant.name}") as advance:
+                while (elapsed_s := time.monotonic() - began) < duration_s:
+                    await asyncio.sleep(min(_DRAIN_S, duration_s - elapsed_s))
+                    samples = [sample for sample in link.drain() if sample.tag in plant.names]
+                    writer.append(samples)
+                    received += len(samples)
+                    advance(elapsed_s / duration_s, f"recording {plant.name}: {received} samples")
+        finally:
+            rows[0] = writer.rows

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from procwm.control.targets import number
 from procwm.data.window import Window
 from procwm.errors import SpecError
-from procwm.plant.samples import Quality, Sample
+from procwm.plant.samples import Quality, Sample, readable
 from procwm.plant.tags import PlantSpec, Tag
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,19 +64,6 @@ def values_in_force(given: Mapping[str, float], plant: PlantSpec) -> dict[str, f
         if not np.isfinite(value):
             raise SpecError(f"{name}: its value in force, as read back, is {value}; it must be finite")
     return known
-
-
-def readable(samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """`samples` with a number for a value; Bad where one has none, whatever its link says."""
-    return tuple(_with_number(sample) for sample in samples)
-
-
-def _with_number(sample: Sample) -> Sample:
-    try:
-        value = float(sample.value)
-    except (TypeError, ValueError):
-        return Sample(sample.tag, float("nan"), Quality.BAD, sample.source_ns)
-    return sample if value is sample.value else Sample(sample.tag, value, sample.quality, sample.source_ns)
 
 
 def _reading(tag: str, value: float, time_ns: int) -> Sample:

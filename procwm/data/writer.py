@@ -17,7 +17,7 @@ from procwm.data.files import replacing
 from procwm.data.segments import Segment, parts_of, segments
 from procwm.data.series import QUALITIES, Log
 from procwm.errors import LogError
-from procwm.plant.samples import Quality, Sample
+from procwm.plant.samples import Quality, Sample, readable
 from procwm.plant.tags import PlantSpec
 
 UNITS_KEY = b"procwm.units"
@@ -60,6 +60,9 @@ class LogWriter:
     Samples go to a segment beside the file, in the folder `NAME.parquet.parts`; what `append` has returned
     for survives the death of the process. `close` merges the segments, and the file if there is one, into
     the file.
+
+    Attributes:
+        rows: of the file, once it is closed: what was sent twice counts once, and what was there before, too.
     """
 
     def __init__(self, path: str | Path, plant: PlantSpec) -> None:
@@ -72,10 +75,11 @@ class LogWriter:
         if self.path.exists():
             self._check_existing()
         self._segment = Segment(self.path, SEGMENT_SCHEMA)
+        self.rows = 0
 
     def append(self, samples: Iterable[Sample]) -> None:
         """Record `samples`; when this returns they survive the death of the process."""
-        rows = list(samples)
+        rows = readable(tuple(samples))
         for sample in rows:
             self._plant.tag(sample.tag)
         if not rows:
@@ -102,6 +106,7 @@ class LogWriter:
         if table is not None and table.num_rows:
             with replacing(self.path) as temporary:
                 _write_parquet(temporary, table, self._units)
+            self.rows = table.num_rows
         # Should the process die before this, the segments are merged once more, which changes nothing.
         shutil.rmtree(parts_of(self.path))
 

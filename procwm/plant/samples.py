@@ -1,6 +1,6 @@
 """What a plant reports, and what it is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +14,10 @@ class Quality(StrEnum):
     GOOD = "Good"
     UNCERTAIN = "Uncertain"
     BAD = "Bad"
+
+
+_LAST_NS = 2**63 - 1
+"""Of the calendar: times are kept as 64-bit numbers, which end in 2262."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,25 @@ class Sample:
     value: float
     quality: Quality
     source_ns: int
+
+
+def readable(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """`samples` with a number for a value, and a time that can be kept, whatever their link says.
+
+    One without a number is Bad; a time before 1970 or after 2262 is that end of the calendar.
+    """
+    return tuple(_readable(sample) for sample in samples)
+
+
+def _readable(sample: Sample) -> Sample:
+    source_ns = min(max(sample.source_ns, 0), _LAST_NS)
+    try:
+        value = float(sample.value)
+    except (TypeError, ValueError):
+        return Sample(sample.tag, float("nan"), Quality.BAD, source_ns)
+    if value is sample.value and source_ns == sample.source_ns:
+        return sample
+    return Sample(sample.tag, value, sample.quality, source_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ from typing import Any
 
 from procwm.control.decision import Decision, SteppedController
 from procwm.control.health import Permits
-from procwm.control.measurement import readable
 from procwm.errors import LinkError
 from procwm.plant.link import Clock, FullLink, PlantLink
 from procwm.plant.request import Request
-from procwm.plant.samples import Sample
+from procwm.plant.samples import Sample, readable
 from procwm.plant.scenario import TargetChange
-from procwm.runtime.cycle import FAILED, Cycle, CycleSink, Inputs, SampleSink
+from procwm.runtime.cycle import FAILED, Cycle, CycleSink, Inputs
 from procwm.runtime.delivery import Delivered, Delivery
 from procwm.runtime.forecast_check import ForecastCheck
 from procwm.runtime.heartbeat import Heartbeat
+from procwm.runtime.keeping import Keeping
 from procwm.runtime.operator import Operator
 from procwm.runtime.snapshot import Snapshot
 from procwm.runtime.steering import PlainSteering, steering
@@ -59,7 +59,7 @@ class _Run:
     def __post_init__(self) -> None:
         spec = self.link.spec
         self.watch = Watch(spec)
-        self.early = self.recorder if isinstance(self.recorder, SampleSink) else None
+        self.keeping = Keeping(self.recorder)
         self.forecasts = ForecastCheck(spec)
         self.signals = frozenset(signal.name for signal in spec.signals)
         self.known = frozenset(spec.names)
@@ -71,8 +71,7 @@ class _Run:
         if not fault and not self.link.connected:
             fault = "there is no connection to the plant"
         samples = tuple(sample for sample in received if sample.tag in self.known)
-        if self.early is not None:
-            self.early.receive(samples)
+        self.keeping.receive(samples)
         self.delivery.observe(samples, time_ns)
         permits = self.watch.permits(
             [sample for sample in received if sample.tag in self.signals],
@@ -80,7 +79,7 @@ class _Run:
             connected=not fault,
             delivery=self.delivery,
         )
-        self.events.clear()
+        self.events[:] = self.keeping.told()
         trouble = self.link.trouble
         if trouble and trouble != self.trouble:
             self.events.append(trouble)
@@ -245,8 +244,7 @@ async def run(
     async with _closing(ticks):
         async for time_ns in ticks:
             cycle = await going.cycle(time_ns)
-            if recorder is not None:
-                recorder.append(cycle)
+            going.keeping.append(cycle)
             if operator is not None:
                 operator.append(cycle)
             if snapshot is not None and going.steering.kept is not None:

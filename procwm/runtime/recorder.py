@@ -42,7 +42,7 @@ class Recorder:
     """Keeps the cycles of a run in a directory; a `CycleSink`. Opened again, it goes on.
 
     Attributes:
-        lost: cycles, and lots of samples, that are in no file because the disk was full for too long.
+        lost: cycles, and lots of samples, that are in no file: the disk was full for too long, or took none.
     """
 
     def __init__(self, directory: str | Path, plant: PlantSpec) -> None:
@@ -85,6 +85,11 @@ class Recorder:
             if self._segments is not None:
                 self._segments.abandon()
                 self._segments = None
+        except (ArithmeticError, TypeError, ValueError) as error:
+            # It never will be: what waits behind it must not be lost with it.
+            self._waiting.popleft()
+            self.lost += 1
+            _log.warning("%s: a record is lost, as it cannot be written: %s", self.directory, error)
 
     def _write(self) -> None:
         if self._segments is None:
@@ -153,10 +158,7 @@ class _Segments:
 def read_decisions(directory: str | Path) -> pd.DataFrame:
     """One row a cycle, in order of time, from a finished run or one that goes on.
 
-    Maps become lists of `(tag, value)`; see `DECISION_SCHEMA`.
-
-    Raises:
-        LogError: there is no recording.
+    Maps become lists of `(tag, value)`; see `DECISION_SCHEMA`. `LogError` where there is no recording.
     """
     path = Path(directory) / "decisions.parquet"
     if not path.exists() and not parts_of(path).is_dir():

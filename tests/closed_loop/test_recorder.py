@@ -1,6 +1,8 @@
 """What a run leaves behind."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,10 @@ from stub_planners import StubPlanner, stepping
 from procwm.control.controller import Controller
 from procwm.data.log import read_log
 from procwm.data.segments import parts_of
+from procwm.data.writer import LogWriter
 from procwm.errors import LogError
-from procwm.runtime.cycle import CycleSink
+from procwm.plant.samples import Quality, Sample
+from procwm.runtime.cycle import Cycle, CycleSink
 from procwm.runtime.decision_rows import DECISION_SCHEMA
 from procwm.runtime.loop import run
 from procwm.runtime.recorder import Recorder, read_decisions
@@ -139,3 +143,75 @@ def test_a_run_that_never_cycled_leaves_no_file(tmp_path: Path) -> None:
 def test_a_recorder_keeps_cycles(tmp_path: Path) -> None:
     with Recorder(tmp_path, plant_spec()) as recorder:
         assert isinstance(recorder, CycleSink)
+
+
+@pytest.mark.parametrize("year", [1601, 1650, 1969, 2300, 9999])
+async def test_a_time_that_cannot_be_kept_ends_neither_control_nor_the_record(
+    tmp_path: Path, year: int
+) -> None:
+    spec = plant_spec()
+    plant = LinearPlant(spec)
+    source_ns = int(np.datetime64(f"{year}-01-01", "s").astype(np.int64)) * 10**9
+    drained = plant.drain
+
+    def with_a_wild_time() -> list[Sample]:
+        samples = list(drained())
+        return [*samples, *(replace(sample, source_ns=source_ns) for sample in samples[:1])]
+
+    plant.drain = with_a_wild_time  # type: ignore[method-assign]
+    controller = Controller(spec, model_of(spec), planner=StubPlanner(stepping(1.0, 0.0)), clock=HandClock())
+    with Recorder(tmp_path, spec) as recorder:
+        await run(plant, plant, controller, intervals=CYCLES, recorder=recorder)
+    decisions = read_decisions(tmp_path)
+    assert len(decisions) == CYCLES
+    assert decisions["setpoints"].iloc[-1] is not None
+    assert recorder.lost == 0
+    kept = pq.read_table(tmp_path / "samples.parquet")["time"].cast("int64").to_pylist()
+    assert min(max(source_ns, 0), 2**63 - 1) in kept
+
+
+class Failing:
+    """A recorder that keeps nothing for a while."""
+
+    def __init__(self) -> None:
+        self.cycles: list[Cycle] = []
+
+    def receive(self, samples: tuple[Sample, ...]) -> None:
+        raise ValueError("no room for samples")
+
+    def append(self, cycle: Cycle) -> None:
+        if 2 <= cycle.tick < 5:
+            raise RuntimeError("no such table")
+        self.cycles.append(cycle)
+
+
+async def test_a_recorder_that_fails_is_told_of_and_ends_no_control(caplog: pytest.LogCaptureFixture) -> None:
+    spec = plant_spec()
+    plant = LinearPlant(spec)
+    controller = Controller(spec, model_of(spec), planner=StubPlanner(stepping(1.0, 0.0)), clock=HandClock())
+    sink = Failing()
+    summary = await run(plant, plant, controller, intervals=CYCLES, recorder=sink)
+    assert summary.cycles == CYCLES
+    assert summary.written > 0
+    assert [cycle.tick for cycle in sink.cycles] == [0, 1, *range(5, CYCLES)]
+    assert any("no room for samples" in event for cycle in sink.cycles for event in cycle.events)
+    assert "the recorder failed; control goes on" in caplog.text
+
+
+def test_a_record_that_can_never_be_written_does_not_hold_up_those_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = plant_spec()
+    append = LogWriter.append
+
+    def refusing(self: LogWriter, samples: Sequence[Sample]) -> None:
+        if samples[0].value == 1.0:
+            raise OverflowError("int too big to convert")
+        append(self, samples)
+
+    monkeypatch.setattr(LogWriter, "append", refusing)
+    with Recorder(tmp_path, spec) as recorder:
+        for value in (0.0, 1.0, 2.0):
+            recorder.receive((Sample("V1", value, Quality.GOOD, int(value) + 1),))
+    assert recorder.lost == 1
+    assert pq.read_table(tmp_path / "samples.parquet")["value"].to_pylist() == [0.0, 2.0]

@@ -60,9 +60,17 @@ def test_the_source_time_counts_before_the_server_time_and_that_before_the_time_
 
 
 @pytest.mark.parametrize(
-    "end", [datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC)]
+    "end",
+    [
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(1601, 1, 1, tzinfo=UTC),
+        datetime(1650, 6, 1, tzinfo=UTC),
+        datetime(1969, 12, 31, tzinfo=UTC),
+        datetime(2262, 6, 1, tzinfo=UTC),
+        datetime(2300, 1, 1),
+    ],
 )
-def test_the_ends_of_the_calendar_are_no_time(end):
+def test_a_time_that_cannot_have_been_is_no_time(end):
     assert nanoseconds(end) is None
     assert sample_of("a", data_value(1.0, SourceTimestamp=end, ServerTimestamp=NOON), 7).source_ns == NOON_NS
 

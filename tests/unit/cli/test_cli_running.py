@@ -5,15 +5,18 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from waiting import PATIENCE_S
 
 from procwm.cli import run
 from procwm.data.log import read_log
+from procwm.data.segments import parts_of, segments
 from procwm.plant import registry
 from procwm.plant.plantfile.specfile import dump_plant, load_plant
 from procwm.runtime.recorder import read_decisions
@@ -67,6 +70,35 @@ def test_a_served_plant_is_recorded(served: Path, tmp_path: Path, capsys: pytest
     assert "samples" in capsys.readouterr().err
     log = read_log(out, load_plant(served))
     assert len(log.series["LT1.PV"]) >= 3
+
+
+@pytest.mark.parametrize("interrupts", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_recording_that_is_terminated_ends_as_by_ctrl_c(
+    served: Path, tmp_path: Path, interrupts: signal.Handlers
+) -> None:
+    out = tmp_path / "log.parquet"
+    command = [sys.executable, "-c", "from procwm.cli import main; main()", "record", str(served)]
+    with subprocess.Popen(
+        [*command, "--out", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupts),
+    ) as process:
+        until(lambda: sum(len(rows) for rows in segments(out)) if parts_of(out).is_dir() else 0)
+        process.terminate()
+        assert process.wait(timeout=PATIENCE_S) == 0
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert said.strip() == f"{out}: {pq.read_metadata(out).num_rows} samples"
+    assert not parts_of(out).exists()
+
+
+def until(happens: Callable[[], object]) -> None:
+    for _ in range(round(PATIENCE_S / 0.05)):
+        if happens():
+            return
+        time.sleep(0.05)
+    raise TimeoutError("it does not happen")
 
 
 def test_a_served_plant_is_controlled_and_every_cycle_kept(

@@ -13,8 +13,9 @@ from procwm.plant.units import canonical_unit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_UNKNOWN_YEARS = (1601, 9999)
-"""OPC UA's smallest and largest DateTime; servers send them for "no time known"."""
+_KNOWN_YEARS = range(1970, 2262)
+"""Of times that can have been: servers send the ends of OPC UA's calendar, 1601 and 9999, for no time known,
+and clocks that were never set give others; the numbers that times are kept in end in 2262."""
 
 _WHOLE_RANGE = {
     ua.VariantType.Boolean: (0, 1),
@@ -61,8 +62,8 @@ def overflowed(status: Any) -> bool:
 
 
 def nanoseconds(time: datetime | None) -> int | None:
-    """UTC nanoseconds since 1970; `None` for no time, and for the ends of the OPC UA calendar."""
-    if time is None or time.year in _UNKNOWN_YEARS:
+    """UTC nanoseconds since 1970; `None` for no time, and for one that cannot have been."""
+    if time is None or time.year not in _KNOWN_YEARS:
         return None
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return (aware - _EPOCH) // _MICROSECOND * 1000
