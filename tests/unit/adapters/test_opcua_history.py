@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,15 +15,15 @@ from waiting import until
 
 from procwm.cli import run
 from procwm.data.log import read_log
-from procwm.errors import LinkError
+from procwm.errors import LinkError, LinkRefusedError
 from procwm.plant.plantfile.specfile import dump_plant
 from procwm.plant.samples import Quality, Sample
 from procwm_adapters.inbox import Inbox
-from procwm_adapters.opcua.link.history_read import OpcUaHistory
+from procwm_adapters.opcua.link.history_read import _LIMITS, OpcUaHistory
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink
 from procwm_adapters.opcua.simulation.sample_history import SampleHistory
 from procwm_adapters.opcua.simulation.simulation_server import SimulationServer
-from procwm_adapters.opcua.wire.values import opcua_time
+from procwm_adapters.opcua.wire.values import data_value, opcua_time
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -78,6 +79,112 @@ async def test_a_server_that_refuses_many_nodes_at_once_is_asked_for_fewer(serve
         found = [sample async for portion in history.read(START_NS, START_NS + 10**15) for sample in portion]
     assert sizes[:3] == [4, 2, 1]
     assert comparable(found) == comparable(everything())
+
+
+class Sparing:
+    """Answers like a historian that keeps few continuation points, or sends few values at once."""
+
+    def __init__(self, nodes, *, points=100, resets=False, most=1000):
+        self.held = {node.id: [] for node in nodes}
+        for node in nodes:
+            self.held[node.id] = [data_value(s) for s in everything() if s.tag == node.name]
+        self.points, self.resets, self.most = points, resets, most
+        self.kept, self.given = {}, 0
+
+    async def history_read(self, request):
+        details = request.HistoryReadDetails
+        if details.NumValuesPerNode * len(request.NodesToRead) > self.most:
+            raise ua.uaerrors.BadResponseTooLarge
+        return [self.answer(asked, details) for asked in request.NodesToRead]
+
+    def answer(self, asked, details):
+        first = 0
+        if asked.ContinuationPoint:
+            if asked.ContinuationPoint not in self.kept:
+                return answer(ua.StatusCodes.BadContinuationPointInvalid)
+            first = self.kept.pop(asked.ContinuationPoint)
+        held = [
+            v for v in self.held[asked.NodeId] if details.StartTime <= v.SourceTimestamp < details.EndTime
+        ]
+        last = first + details.NumValuesPerNode
+        if last >= len(held):
+            return answer(ua.StatusCodes.Good, held[first:])
+        if len(self.kept) >= self.points:
+            if not self.resets or not self.kept:
+                return answer(ua.StatusCodes.BadNoContinuationPoints)
+            del self.kept[next(iter(self.kept))]
+        self.given += 1
+        self.kept[point := b"%d" % self.given] = last
+        return answer(ua.StatusCodes.Good, held[first:last], point)
+
+
+def answer(code, values=(), point=None):
+    return SimpleNamespace(
+        StatusCode=ua.StatusCode(code),
+        ContinuationPoint=point,
+        HistoryData=SimpleNamespace(DataValues=list(values)),
+    )
+
+
+@pytest.mark.parametrize("points", [0, 1, 2, 3])
+@pytest.mark.parametrize("resets", [True, False])
+async def test_a_server_that_keeps_few_continuation_points_is_asked_again_for_less(
+    server, monkeypatch, points, resets
+):
+    monkeypatch.setattr("procwm_adapters.opcua.link.history_read._VALUES_AT_ONCE", 7)
+    async with OpcUaHistory(server.spec) as history:
+        sparing = Sparing(history._nodes, points=points, resets=resets)
+        history._client.uaclient.history_read = sparing.history_read
+        found = [sample async for portion in history.read(START_NS, START_NS + 10**15) for sample in portion]
+    assert set(comparable(found)) == set(comparable(everything()))
+
+
+@pytest.mark.parametrize("most", [1, 3, 50])
+async def test_a_server_that_sends_few_values_at_once_is_asked_for_fewer(server, most):
+    async with OpcUaHistory(server.spec) as history:
+        sparing = Sparing(history._nodes, most=most)
+        history._client.uaclient.history_read = sparing.history_read
+        found = [sample async for portion in history.read(START_NS, START_NS + 10**15) for sample in portion]
+    assert set(comparable(found)) == set(comparable(everything()))
+
+
+@pytest.mark.parametrize("told", [(1, None), (0, 1), (None, 1)])
+async def test_a_server_that_tells_its_limits_is_asked_for_no_more(server, monkeypatch, told):
+    async def limits(client, targets):
+        assert [target.Identifier for target, _ in targets] == list(_LIMITS)
+        return [ua.DataValue(ua.Variant(limit)) for limit in told]
+
+    monkeypatch.setattr("procwm_adapters.opcua.link.history_read.read", limits)
+    async with OpcUaHistory(server.spec) as history:
+        ask, sizes = history._client.uaclient.history_read, []
+
+        async def counted(request):
+            sizes.append(len(request.NodesToRead))
+            return await ask(request)
+
+        history._client.uaclient.history_read = counted
+        found = [sample async for portion in history.read(START_NS, START_NS + 10**15) for sample in portion]
+    assert set(sizes) == {1}
+    assert comparable(found) == comparable(everything())
+
+
+async def test_values_whose_times_are_all_the_same_are_told_of_and_none_is_lost(server, caplog):
+    async with OpcUaHistory(server.spec) as history:
+        name = history._nodes[0].name
+        values = [data_value(Sample(name, float(tick), Quality.GOOD, START_NS)) for tick in range(9)]
+        for tick, value in enumerate(values):
+            value.ServerTimestamp = opcua_time(START_NS + tick * STEP_NS)
+        sparing = Sparing(history._nodes)
+        sparing.held = {key: [] for key in sparing.held} | {history._nodes[0].id: values}
+        history._client.uaclient.history_read = sparing.history_read
+        end_ns = START_NS + 10**15
+        found = [sample async for portion in history.read(START_NS, end_ns) for sample in portion]
+        assert [(s.value, s.source_ns) for s in found] == [(t, START_NS + t * STEP_NS) for t in range(9)]
+        sparing.answer = lambda asked, details: answer(ua.StatusCodes.Good, sparing.held[asked.NodeId])
+        found = [sample async for portion in history.read(START_NS + STEP_NS, end_ns) for sample in portion]
+        assert [s.value for s in found] == [float(tick) for tick in range(1, 9)]
+    assert caplog.text.count(f"{name}: its value changes and its SourceTimestamp does not") == 1
+    assert caplog.text.count(f"{name}: the source's time is not in the time that was asked for") == 1
 
 
 async def test_a_server_that_keeps_no_history_is_told_by_tag(server):
@@ -227,6 +334,8 @@ async def test_import_writes_the_history_as_a_log_and_adds_to_it(server, plant_f
     [
         ("yesterday", TO, 2, "--from yesterday: write a time as 2024-05-01T06:00Z"),
         (TO, FROM, 2, "is not before --to"),
+        ("0001-01-01", TO, 2, "--from 0001-01-01: write a time between the years 1971 and 2261"),
+        (FROM, "9999-12-31T23:59:59+00:00", 2, "write a time between the years"),
         ("2020-01-01", "2020-01-02", 1, "the server has no samples from 2020-01-01T00:00:00Z"),
     ],
 )
@@ -237,6 +346,26 @@ async def test_an_import_of_nothing_is_a_sentence_and_leaves_no_file(
     assert await imported(str(plant_file), "--from", start, "--to", end, "--out", str(out)) == code
     assert sentence in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["plant.toml"]
+
+
+async def test_an_import_that_is_refused_says_what_to_mend_before_it_goes_on(
+    plant_file, tmp_path, capsys, monkeypatch
+):
+    read = OpcUaHistory.read
+    monkeypatch.setattr("procwm.cli.importing._SMALLEST_INTERVALS", 10)
+
+    async def refusing(self, start_ns, end_ns):
+        if start_ns >= START_NS + 20 * STEP_NS:
+            raise LinkRefusedError("LT1.PV: the server reads no history of it (BadUserAccessDenied)")
+        async for portion in read(self, start_ns, end_ns):
+            yield portion
+
+    monkeypatch.setattr(OpcUaHistory, "read", refusing)
+    out = tmp_path / "log.parquet"
+    assert await imported(str(plant_file), "--from", FROM, "--to", "2023-11-14T22:14", "--out", str(out)) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{out} has {pq.read_metadata(out).num_rows} samples until 2023-11-14T22:13:40Z; once that" in said
+    assert "is mended, run it again with --from 2023-11-14T22:13:40Z for the rest" in said
 
 
 async def test_an_import_that_breaks_off_keeps_what_it_has_and_says_how_to_go_on(

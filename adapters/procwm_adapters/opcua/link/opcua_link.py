@@ -26,10 +26,11 @@ from procwm_adapters.opcua.link.named_nodes import (
 from procwm_adapters.opcua.link.nodes import examine
 from procwm_adapters.opcua.link.reconnection import Return
 from procwm_adapters.opcua.link.setpoint_writer import SetpointWriter
+from procwm_adapters.opcua.link.source_times import SourceTimes
 from procwm_adapters.opcua.link.subscription import Item, LinkSubscription
 from procwm_adapters.opcua.wire.failures import FAILURES, linked
 from procwm_adapters.opcua.wire.requests import read
-from procwm_adapters.opcua.wire.values import WHOLE, counted, forecast_of, nanoseconds, overflowed, sample_of
+from procwm_adapters.opcua.wire.values import WHOLE, counted, forecast_of, nanoseconds, overflowed
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ class OpcUaLink:
         )
         self._overflows = 0
         self._skew_s = spec.control.clock_skew_s or spec.interval_s
+        self._times = SourceTimes(self._endpoint, interval_s=spec.interval_s, skew_s=self._skew_s)
         self.reaffirms = True
 
     @property
@@ -258,7 +260,7 @@ class OpcUaLink:
             self._heard[node.name] = time.monotonic()
             self._overflows += overflowed(value.StatusCode)
             if not _awaited(value):
-                sample = sample_of(node.name, value, time.time_ns())
+                sample = self._times.live(node.name, value, time.time_ns())
                 self._reported[node.name] = sample.value
                 self._withheld.pop(node.name, None)
                 self._inbox.put(sample)
@@ -299,7 +301,7 @@ class OpcUaLink:
                 continue
             if _awaited(value):
                 continue
-            sample = sample_of(node.name, value, server_ns)
+            sample = self._times.live(node.name, value, server_ns)
             self._inbox.put(sample, reported=False)
             believed = sample.quality is Quality.UNCERTAIN and node.name in self._believed
             if believed or sample.quality is Quality.GOOD:

@@ -13,6 +13,7 @@ from procwm.plant.samples import Sample
 from procwm_adapters.inbox import Inbox
 from procwm_adapters.opcua.link.history_read import read_raw
 from procwm_adapters.opcua.link.named_nodes import PlantNode
+from procwm_adapters.opcua.link.source_times import SourceTimes
 from procwm_adapters.opcua.link.subscription import LinkSubscription
 from procwm_adapters.opcua.wire.failures import FAILURES
 
@@ -55,6 +56,7 @@ class Return:
         """
         self._client, self._endpoint = client, endpoint
         self._subscription, self._inbox, self._look_again = subscription, inbox, look_again
+        self._times = SourceTimes(endpoint, interval_s=_OVERLAP_S)
         self.trouble = ""
         self._losses = 0
         self._lost = asyncio.Event()
@@ -114,7 +116,7 @@ class Return:
         end_ns = max(time.time_ns(), reported_ns) + round(_OVERLAP_S * 1e9)
         samples: list[Sample] = []
         try:
-            async for portion in read_raw(self._client, kept, start_ns, end_ns):
+            async for portion in read_raw(self._client, kept, start_ns, end_ns, self._times):
                 samples += portion
         except _NOT_RETURNED as error:
             _LOGGER.warning("%s: what was missed could not be read back: %s", self._endpoint, error)

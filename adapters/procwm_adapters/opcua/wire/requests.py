@@ -9,7 +9,7 @@ _Item = TypeVar("_Item")
 
 _AT_ONCE = 300
 """Nodes of one request to begin with; a server that takes fewer says so."""
-_TOO_MANY = (
+TOO_MANY = (
     ua.uaerrors.BadTooManyOperations,
     ua.uaerrors.BadRequestTooLarge,
     ua.uaerrors.BadResponseTooLarge,
@@ -27,7 +27,7 @@ async def in_batches(
         portion = items[len(answers) : len(answers) + size]
         try:
             given = await call(portion) or []
-        except _TOO_MANY:
+        except TOO_MANY:
             if len(portion) <= smallest:
                 raise
             size = (len(portion) + 1) // 2
