@@ -10,6 +10,8 @@ from urllib.parse import unquote
 from procwm.errors import SpecError
 from procwm.plant.texts import check_plain
 
+TAG_NODES = ("node", "cascade_node", "forecast_node")
+"""Keys of a tag that hold node ids."""
 _WRITTEN = re.compile(
     r"(?:ns=(?P<index>[^;]*);|nsu=(?P<uri>[^;]*);)?(?P<kind>[isgb])=(?P<name>.*)", re.DOTALL
 )

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from procwm.errors import SpecError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal, cascade_signal
-from procwm.plant.node_ids import check_node_ids
+from procwm.plant.node_ids import TAG_NODES, check_node_ids
 from procwm.plant.roles import ON_LOSS, TAKEN_BY
 from procwm.plant.roles import Interval as Interval
 from procwm.plant.roles import Role as Role
@@ -103,8 +103,7 @@ class Tag:
 
     def __post_init__(self) -> None:
         check_tag_texts(self.name, self.unit)
-        nodes = {key: getattr(self, key) for key in ("node", "cascade_node", "forecast_node")}
-        check_node_ids(self.name, **nodes)
+        check_node_ids(self.name, **{key: getattr(self, key) for key in TAG_NODES})
         self._check_interval("range", self.range, inside_range=False)
         for label, interval in (("zone", self.zone), ("limits", self.limits)):
             if interval is not None:
@@ -112,8 +111,7 @@ class Tag:
         if self.setpoint is not None:
             self.check_target(self.setpoint)
         for label in ("weight", "move_weight", "price_quadratic"):
-            value = getattr(self, label)
-            if not (math.isfinite(value) and value >= 0):
+            if not (math.isfinite(value := getattr(self, label)) and value >= 0):
                 raise SpecError(f"{self.name}: {label} is {value}; it must be a number of at least 0")
         for label in _ABOVE_ZERO:
             bound = getattr(self, label)
@@ -216,11 +214,9 @@ class PlantSpec:
         check_plain("[plant]: name", self.name)
         if not (math.isfinite(self.interval_s) and self.interval_s > 0):
             raise SpecError(f"plant {self.name}: interval_s is {self.interval_s}; it must be above 0")
-        seen: set[str] = set()
-        for tag in self.tags:
-            if tag.name in seen:
-                raise SpecError(f"plant {self.name}: tag {tag.name} is listed twice")
-            seen.add(tag.name)
+        twice = next((name for name in self.names if self.names.count(name) > 1), None)
+        if twice is not None:
+            raise SpecError(f"plant {self.name}: tag {twice} is listed twice")
         for role in (Role.CV, Role.MV):
             if not self.of(role):
                 raise SpecError(f"plant {self.name}: no tag has the role {role}; at least one is needed")
