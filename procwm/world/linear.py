@@ -55,9 +55,12 @@ class LinearDynamics(nn.Module):
         dv: Float[Tensor, "batch horizon dv"],
     ) -> Float[Tensor, "batch horizon latent"]:
         """States ahead; row 0 is the end of the first interval."""
-        latent = self.encoder(window_features(window))
+        latent, size = self.encoder(window_features(window)), self.step.out_features
+        weight = self.step.weight
+        transition = torch.eye(size, dtype=weight.dtype, device=weight.device) + weight[:, :size]
+        driven = torch.cat((mv, dv), dim=-1) @ weight[:, size:].T + self.step.bias
         rows = []
-        for k in range(mv.shape[1]):
-            latent = latent + self.step(torch.cat((latent, mv[:, k], dv[:, k]), dim=-1))
+        for inputs in driven.unbind(dim=1):
+            latent = torch.addmm(inputs, latent, transition.T)
             rows.append(latent)
         return torch.stack(rows, dim=1)

@@ -13,7 +13,6 @@ from itertools import product
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from procwm.data.anchors import anchors
@@ -132,13 +131,20 @@ def _share(
 def _correlation(
     missed: Float[Tensor, "moment output"], factor: Float[Tensor, "moment output"]
 ) -> float | None:
-    """Spearman's, mean over the CVs."""
+    """Spearman's, mean over the CVs: that of ranks."""
     found = []
     for sizes, doubt in zip(missed.T.numpy(), factor.T.numpy(), strict=True):
         known = np.isfinite(sizes)
         if len(np.unique(doubt[known])) > 1 and len(np.unique(sizes[known])) > 1:
-            found.append(float(spearmanr(sizes[known], doubt[known]).statistic))
+            found.append(float(np.corrcoef(_ranks(sizes[known]), _ranks(doubt[known]))[0, 1]))
     return float(np.mean(found)) if found else None
+
+
+def _ranks(values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
+    """From 1; equal values share the mean of theirs."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: np.ndarray = (np.cumsum(count) - 0.5 * (count - 1))[place]
+    return ranks
 
 
 @torch.no_grad()

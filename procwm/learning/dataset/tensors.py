@@ -69,20 +69,13 @@ class LogTensors:
 
     def windows(self, moments: Int[Tensor, " batch"]) -> ModelInput:
         """The windows that end at `moments` (row numbers)."""
-        rows = moments[:, None] + torch.arange(1 - self.history, 1)
-        return ModelInput(self.values[rows], self.valid[rows])
+        first = moments + 1 - self.history
+        return ModelInput(*(_runs(rows, first, self.history) for rows in (self.values, self.valid)))
 
     def future(self, moments: Int[Tensor, " batch"], horizon: int) -> Future:
         """What followed `moments` (row numbers) for `horizon` rows."""
-        rows = moments[:, None] + torch.arange(1, horizon + 1)
-        return Future(
-            self.mv[rows],
-            self.dv[rows],
-            self.outputs[rows],
-            self.outputs_valid[rows],
-            self.others[rows],
-            self.others_valid[rows],
-        )
+        parts = (self.mv, self.dv, self.outputs, self.outputs_valid, self.others, self.others_valid)
+        return Future(*(_runs(rows, moments + 1, horizon) for rows in parts))
 
 
 def log_tensors(
@@ -138,6 +131,16 @@ def scattered(moments: Int[Tensor, " moment"], count: int) -> Int[Tensor, " chos
     ends = torch.arange(count + 1) * len(moments) // count
     drawn = torch.rand(count, generator=torch.Generator().manual_seed(0))
     return moments[ends[:-1] + (drawn * ends.diff()).long()]
+
+
+def _runs(
+    rows: Float[Tensor, "row column"], first: Int[Tensor, " batch"], count: int
+) -> Float[Tensor, "batch run column"]:
+    """`count` rows from each of `first` on: runs are copied whole, not gathered row by row."""
+    down, right = rows.stride()
+    starts = max(0, len(rows) - count + 1)
+    every = rows.as_strided((starts, count, rows.shape[1]), (down, down, right))
+    return every[first]
 
 
 def _between(grid: Grid, filled: Float[np.ndarray, "row tag"]) -> Float[np.ndarray, "row tag"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 from torch import Tensor
 
 from procwm.learning.dataset.tensors import LogTensors
@@ -171,7 +171,7 @@ def _slopes(
         ]
     )
     variance = (without - without.mean(dim=0)).square().sum(dim=0) * (stretches - 1) / stretches
-    needed = float(student_t.ppf(0.5 + 0.5 * _CONFIDENCE, stretches - 1))
+    needed = float(stdtrit(stretches - 1, 0.5 + 0.5 * _CONFIDENCE))
     return slopes[:-1], needed * variance[:-1, 1].sqrt()
 
 

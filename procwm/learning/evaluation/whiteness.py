@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_toeplitz
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 _LAGS = 10
 _LEAST_PER_LAG = 5
@@ -53,6 +53,6 @@ def whiteness(output: str, errors: Float[np.ndarray, " row"]) -> Whiteness:
         output=output,
         lags=lags,
         statistic=statistic,
-        p_value=float(chi2.sf(statistic, lags)),
+        p_value=float(chdtrc(lags, statistic)),
         foretold=float(np.clip(coefficients @ correlation, 0.0, 1.0)),
     )

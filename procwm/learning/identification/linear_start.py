@@ -35,6 +35,7 @@ from procwm.learning.identification.regression import (
 )
 from procwm.learning.identification.state_space import (
     STATE_RIDGE,
+    followed,
     missed,
     ridge,
     settling_rows,
@@ -178,6 +179,7 @@ def _tried(
 ) -> dict[tuple[float, int], Float[Tensor, "step target"]]:
     """Squared errors of outputs and companions by ridge and count of states."""
     few, checked = scattered(fold.learned, MOST_STEPS), scattered(fold.scored, MOST_SCORED)
+    held_to = followed(found.tensors, checked, horizon, companions)
     errors = {}
     for weight in RIDGES:
         seen = states(found.tensors, few, regress(gathered, weight), latents[-1], passive)
@@ -186,5 +188,5 @@ def _tried(
             witness = ridge(
                 seen.steps.now[:, :latent], found.tensors.others[few][:, companions].double(), STATE_RIDGE
             )
-            errors[weight, latent] = missed(model, found.tensors, checked, horizon, companions, witness)
+            errors[weight, latent] = missed(model, held_to, witness)
     return errors

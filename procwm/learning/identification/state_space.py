@@ -74,6 +74,43 @@ class States:
     late: Float[Tensor, "moment late"]
 
 
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """Some moments of a log and what followed them, which many models are held to. Double precision.
+
+    Attributes:
+        window, mv, dv: what models are told.
+        measured, valid: outputs and then companions; where they were measured.
+    """
+
+    window: ModelInput
+    mv: Float[Tensor, "moment step mv"]
+    dv: Float[Tensor, "moment step dv"]
+    measured: Float[Tensor, "moment step target"]
+    valid: Float[Tensor, "moment step target"]
+
+
+def followed(
+    log: LogTensors,
+    moments: Int[Tensor, " moment"],
+    horizon: int,
+    companions: Int[Tensor, " companion"],
+) -> Followed:
+    """What followed `moments` for `horizon` rows.
+
+    Args:
+        companions: columns of the log's other PVs.
+    """
+    window, future = log.windows(moments), log.future(moments, horizon)
+    return Followed(
+        window=ModelInput(window.values.double(), window.valid.double()),
+        mv=future.mv.double(),
+        dv=future.dv.double(),
+        measured=torch.cat((future.outputs, future.others[..., companions]), dim=-1).double(),
+        valid=torch.cat((future.outputs_valid, future.others_valid[..., companions]), dim=-1).double(),
+    )
+
+
 def states(
     log: LogTensors,
     moments: Int[Tensor, " moment"],
@@ -176,26 +213,19 @@ def state_step(
 
 def missed(
     model: LinearDynamics,
-    log: LogTensors,
-    moments: Int[Tensor, " moment"],
-    horizon: int,
-    companions: Int[Tensor, " companion"],
+    followed: Followed,
     witness: tuple[Float[Tensor, "latent companion"], Float[Tensor, " companion"]],
 ) -> Float[Tensor, "step target"]:
-    """Mean squared error at `moments`, scaled, by lead, of outputs and then of companions.
+    """Mean squared error, scaled, by lead, of outputs and then of companions.
 
     Args:
-        companions: columns of the log's other PVs.
-        witness: weights and offset that read them from the state.
+        followed: the moments that count.
+        witness: weights and offset that read companions from the state.
     """
-    window, future = log.windows(moments), log.future(moments, horizon)
-    seen = ModelInput(window.values.double(), window.valid.double())
-    latent = model.imagine(seen, future.mv.double(), future.dv.double())
+    latent = model.imagine(followed.window, followed.mv, followed.dv)
     predicted = torch.cat((model.readout(latent), latent @ witness[0] + witness[1]), dim=-1)
-    measured = torch.cat((future.outputs, future.others[..., companions]), dim=-1)
-    valid = torch.cat((future.outputs_valid, future.others_valid[..., companions]), dim=-1)
-    square = (predicted - measured).square() * valid
-    return square.sum(dim=0) / valid.sum(dim=0).clamp(min=1.0)
+    square = (predicted - followed.measured).square() * followed.valid
+    return square.sum(dim=0) / followed.valid.sum(dim=0).clamp(min=1.0)
 
 
 def ridge(

@@ -5,6 +5,7 @@ with the batch.
 """
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -34,14 +35,39 @@ def sigreg(
     by trapezoids on [0, 3], doubled by symmetry, and averaged (SIGReg: Balestriero and LeCun, LeJEPA,
     arXiv 2511.08544). It is not multiplied by the batch size, so its weight does not depend on it.
     """
-    knots = torch.linspace(0.0, SIGREG_LAST_KNOT, SIGREG_KNOTS, dtype=latent.dtype, device=latent.device)
-    spacing = SIGREG_LAST_KNOT / (SIGREG_KNOTS - 1)
-    weights = torch.full_like(knots, 2.0 * spacing)
-    weights[0] = weights[-1] = spacing
-    normal = torch.exp(-knots.square() / 2.0)
-    angles = (latent @ directions).unsqueeze(-1) * knots
-    distance = (angles.cos().mean(dim=0) - normal).square() + angles.sin().mean(dim=0).square()
-    return (distance @ (weights * normal)).mean()
+    statistic: Tensor = _EppsPulley.apply(latent @ directions)  # type: ignore[no-untyped-call]
+    return statistic
+
+
+class _EppsPulley(torch.autograd.Function):
+    """The statistic and its gradient at once: sines and cosines are most of the work, and serve both."""
+
+    @staticmethod
+    def forward(ctx: Any, projected: Float[Tensor, "batch direction"]) -> Float[Tensor, ""]:
+        """Mean over the directions."""
+        knots = torch.linspace(
+            0.0, SIGREG_LAST_KNOT, SIGREG_KNOTS, dtype=projected.dtype, device=projected.device
+        )
+        # At 0 both functions are 1 whatever the latents.
+        knots = knots[1:]
+        normal = torch.exp(-knots.square() / 2.0)
+        weights = normal * (2.0 * SIGREG_LAST_KNOT / (SIGREG_KNOTS - 1))
+        weights[-1] /= 2.0
+        angles = knots[:, None, None] * projected
+        cosines, sines = angles.cos(), angles.sin()
+        real, imaginary = cosines.mean(dim=1) - normal[:, None], sines.mean(dim=1)
+        slope = (2.0 / projected.numel() * weights * knots)[:, None]
+        turned = cosines.mul_((slope * imaginary)[:, None]).sub_(sines.mul_((slope * real)[:, None]))
+        ctx.save_for_backward(turned.sum(dim=0))
+        statistic: Tensor = (weights @ (real.square() + imaginary.square())).mean()
+        return statistic
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """By the projections."""
+        (gradient,) = ctx.saved_tensors
+        by_projection: Tensor = gradients[0] * gradient
+        return by_projection
 
 
 def vicreg(latent: Float[Tensor, "batch latent"]) -> Float[Tensor, ""]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 from torch import Tensor
 
 from procwm.learning.config import TrainingConfig
@@ -156,7 +156,7 @@ class Trial:
             return False
         count = self._stretches
         means = torch.stack([part.mean() for part in gain.tensor_split(count)])
-        needed = student_t.ppf(confidence, count - 1) * float(means.std()) / math.sqrt(count)
+        needed = float(stdtrit(count - 1, confidence)) * float(means.std()) / math.sqrt(count)
         return bool(float(means.mean()) > needed)
 
     @property

@@ -14,10 +14,10 @@ def stable(transition: Float[Tensor, "latent latent"]) -> Float[Tensor, "latent 
     On the circle is allowed: a level that integrates its inflow has its eigenvalue there. The modes, and
     whatever decays, stay as they are.
     """
-    values, modes = torch.linalg.eig(transition.double())
-    radius = float(values.abs().max())
+    radius = float(torch.linalg.eigvals(transition.double()).abs().max())
     if radius <= 1.0 + _ROUNDING:
         return transition
+    values, modes = torch.linalg.eig(transition.double())
     drawn = values / values.abs().clamp(min=1.0)
     found: Tensor = torch.linalg.lstsq(modes.mT, (modes * drawn).mT).solution.mT.real
     # Modes that all but coincide cannot be told apart: then everything is shrunk alike.
