@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from procwm.world.encoders.encoder import EncoderSpec
     from procwm.world.heads import HeadSpec
     from procwm.world.model import WorldModel
+    from procwm.world.parts.layers import read_layers
     from procwm.world.parts.specs import StepShape, WindowShape
     from procwm.world.predictors.residual import PredictorSpec
     from procwm.world.storage.catalogue import register
@@ -108,6 +109,7 @@ _HOMES = {
     "open_run": "procwm.runtime.assembly",
     "read_decisions": "procwm.runtime.recorder",
     "read_labels": "procwm.learning.labelled.labels",
+    "read_layers": "procwm.world.parts.layers",
     "read_log": "procwm.data.log",
     "register": "procwm.world.storage.catalogue",
     "replay": "procwm.runtime.replay",
@@ -173,6 +175,7 @@ __all__ = [
     "open_run",
     "read_decisions",
     "read_labels",
+    "read_layers",
     "read_log",
     "register",
     "replay",

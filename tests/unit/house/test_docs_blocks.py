@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from procwm.cli import run
+from procwm.learning import config as training_config
 from procwm.learning import train as trainer
 from procwm.learning.config import TrainingConfig
 from procwm.plant.plantfile.specfile import dump_plant, parse_plant
@@ -56,7 +57,9 @@ def test_the_python_in_a_document_runs(
 ) -> None:
     monkeypatch.chdir(workplace)
     # As many steps as it takes to run through; how well a model learns is another test's matter.
-    monkeypatch.setattr(trainer, "TrainingConfig", functools.partial(TrainingConfig, steps=3, check_every=3))
+    quick = functools.partial(TrainingConfig, steps=3, check_every=3)
+    for module in (trainer, training_config):
+        monkeypatch.setattr(module, "TrainingConfig", quick)
     names: dict[str, object] = {}
     for other, text in blocks("python"):
         if other == document:
