@@ -26,7 +26,7 @@ from procwm.learning.optimisation.checkpoint import read_checkpoint, write_check
 from procwm.learning.optimisation.gradient_descent import Optimisation, part_of
 from procwm.learning.optimisation.learning_objective import Trainee
 from procwm.learning.optimisation.pretraining import pretrained
-from procwm.learning.optimisation.restraint import Choice
+from procwm.learning.optimisation.restraint import RestraintTrials
 from procwm.learning.optimisation.runaway import runs_away
 from procwm.plant.plantfile.plant_fingerprint import plant_fingerprint
 from procwm.plant.tags import PlantSpec, names_of
@@ -118,12 +118,12 @@ class _Training:
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int, watch: Stopwatch) -> None:
         self._prepared, self._config, self._seed, self._watch = prepared, config, seed, watch
         with watch.phase(_TRIAL):
-            self._choice = Choice(prepared, config, seed)
+            self._trials = RestraintTrials(prepared, config, seed)
 
     @property
     def finished(self) -> bool:
         """Whether the final weights are there."""
-        return self._choice.finished and self._final.step >= self._choice.taken.kept.step
+        return self._trials.finished and self._final.step >= self._trials.taken.kept.step
 
     @property
     def checked(self) -> bool:
@@ -133,29 +133,29 @@ class _Training:
     @property
     def progress(self) -> Progress:
         """How far it has come."""
-        choice = self._choice
-        if not choice.finished:
-            steps = choice.steps + choice.due.steps
-            return Progress(step=self._done, steps=steps, error=choice.due.last.error)
-        kept = choice.taken.kept
-        return Progress(step=self._done, steps=choice.steps + kept.step, error=kept.error)
+        trials = self._trials
+        if not trials.finished:
+            steps = trials.steps + trials.due.steps
+            return Progress(step=self._done, steps=steps, error=trials.due.last.error)
+        kept = trials.taken.kept
+        return Progress(step=self._done, steps=trials.steps + kept.step, error=kept.error)
 
     def advance(self) -> None:
         """One step of the run that is due."""
-        trying = not self._choice.finished
+        trying = not self._trials.finished
         with self._watch.phase(_TRIAL if trying else _FINAL):
-            (self._choice.due if trying else self._final).advance()
+            (self._trials.due if trying else self._final).advance()
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
-        parts = {"trial": self._choice.tensors()}
-        if self._choice.finished:
+        parts = {"trial": self._trials.tensors()}
+        if self._trials.finished:
             parts["final"] = self._final.tensors()
         return {f"{label}/{name}": value for label, part in parts.items() for name, value in part.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue where `tensors` was taken."""
-        self._choice.restore(part_of(tensors, "trial"))
+        self._trials.restore(part_of(tensors, "trial"))
         if final := part_of(tensors, "final"):
             self._final.restore(final)
 
@@ -164,7 +164,7 @@ class _Training:
 
         Where the final weights run away when left alone, those of the linear start are taken.
         """
-        prepared, trial = self._prepared, self._choice.taken
+        prepared, trial = self._prepared, self._trials.taken
         kept = trial.kept
         whole, notes = prepared.whole, prepared.notes
         phase = self._watch.phase
@@ -208,13 +208,13 @@ class _Training:
     @property
     def _done(self) -> int:
         """Steps taken."""
-        return self._choice.step + (self._final.step if self._choice.finished else 0)
+        return self._trials.step + (self._final.step if self._trials.finished else 0)
 
     @cached_property
     def _final(self) -> Optimisation:
         """The run on all of the log, once it is known of what."""
         with self._watch.phase(_FINAL):
-            whole, config = self._prepared.whole, self._choice.taken.config
+            whole, config = self._prepared.whole, self._trials.taken.config
             return Optimisation(whole, config, self._seed, pretrained(whole, config, self._seed))
 
 

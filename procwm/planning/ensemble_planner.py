@@ -79,7 +79,7 @@ class EnsemblePlanner:
         self._resting = replace(self._transcript, readout=Affine(read, own.bias))
         self._steady: dict[int, SteadyTargets] = {}
         self._models, self._blocks, self._clock = models, blocks, clock
-        self._most = 1.0 / max(1.0, tail * len(models))
+        self._largest_weight = 1.0 / max(1.0, tail * len(models))
         self._program = SequentialProgram(clock=clock)
 
     @property
@@ -173,7 +173,7 @@ class EnsemblePlanner:
             known.append(self._costs(found, wanted))
             if self._risk(best, wanted) - bound <= _CLOSED * self._risk(best, wanted):
                 break
-            weights = _worst_weights(np.stack(known), self._most)
+            weights = _worst_weights(np.stack(known), self._largest_weight)
         return best, bound
 
     def _rank(self, point: Point, wanted: Objective) -> tuple[float, float]:
@@ -188,7 +188,7 @@ class EnsemblePlanner:
     def _risk(self, point: Point, wanted: Objective) -> float:
         """Mean cost of the worst models."""
         costs = np.sort(self._costs(point, wanted))[::-1]
-        left = np.clip(1.0 - self._most * np.arange(len(costs)), 0.0, self._most)
+        left = np.clip(1.0 - self._largest_weight * np.arange(len(costs)), 0.0, self._largest_weight)
         return float(left @ costs) if np.isfinite(costs).all() else np.inf
 
 
@@ -207,7 +207,7 @@ def _weighted(wanted: Objective, weights: Float[np.ndarray, " model"]) -> Object
     )
 
 
-def _worst_weights(costs: Float[np.ndarray, "plan model"], most: float) -> Float[np.ndarray, " model"]:
+def _worst_weights(costs: Float[np.ndarray, "plan model"], largest: float) -> Float[np.ndarray, " model"]:
     """The weights for which the best of the plans is worst: maximise `t` with `t <= costs @ w`."""
     plans, many = costs.shape
     size = float(np.abs(costs).max()) or 1.0
@@ -217,7 +217,7 @@ def _worst_weights(costs: Float[np.ndarray, "plan model"], most: float) -> Float
         b_ub=np.zeros(plans),
         A_eq=np.append(np.ones(many), 0.0)[None],
         b_eq=np.ones(1),
-        bounds=[(0.0, most)] * many + [(None, None)],
+        bounds=[(0.0, largest)] * many + [(None, None)],
     )
     if answer.x is None:
         return np.full(many, 1.0 / many)

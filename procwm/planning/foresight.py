@@ -1,4 +1,4 @@
-"""What few MV trajectories lead to, in numpy: ten times as fast as torch, and remembered for one cycle."""
+"""What a few MV trajectories are predicted to do, in numpy: far faster than torch, and kept for one cycle."""
 
 from dataclasses import dataclass
 from functools import cached_property

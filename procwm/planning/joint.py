@@ -1,4 +1,4 @@
-"""Several models side by side as one: one latent, one network, all outputs and all guardrails."""
+"""Several models of a plant as one program: one latent, one network, all outputs and all guardrails."""
 
 from collections.abc import Sequence
 from dataclasses import replace

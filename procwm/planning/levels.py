@@ -1,4 +1,4 @@
-"""Schedules for MVs that know a few values only: by rounding, and by changing one stretch at a time.
+"""Plans for MVs that can take only a few values: by rounding, and by changing one stretch at a time.
 
 A schedule is an MV trajectory whose MVs with levels stand on them in every row; its other MVs are as given.
 """

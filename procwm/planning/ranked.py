@@ -1,4 +1,4 @@
-"""Wishes granted one after the other: quadratic programs, each in the freedom that the last one left.
+"""Targets met in order of rank: quadratic programs, each in the freedom that the last one left.
 
 Every wish is that rows linear in `x` lie within intervals. It is granted as far as the wishes before it
 allow; then rows that have one best value keep it, and the others keep their interval. No order of weights

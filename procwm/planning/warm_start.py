@@ -1,4 +1,4 @@
-"""What a cycle inherits from the one before."""
+"""The last plan, moved on by one interval, as the start of the next."""
 
 import numpy as np
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""The filter of prediction errors: in closed loop, and where training asks what it would leave of them."""
+"""The exponential filter of prediction errors that gives the disturbance estimate."""
 
 import numpy as np
 from jaxtyping import Float

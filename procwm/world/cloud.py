@@ -1,4 +1,4 @@
-"""Where the latent states of a log were, and how far from there another one is."""
+"""The region that latent states kept to in a log, and how far another one is from it."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""How far predictions of a model are to be believed, moment by moment."""
+"""The error band of a prediction, and the ensemble's disagreement and the distance from the log behind it."""
 
 from dataclasses import dataclass
 

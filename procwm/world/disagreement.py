@@ -1,4 +1,4 @@
-"""Several predictors of one latent state: how far they disagree tells how little the log says there."""
+"""How far an ensemble of predictors disagrees: little where the log says much."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast

@@ -1,4 +1,4 @@
-"""How far what the instruments show is from what the model expected of them, beside what is ordinary."""
+"""How far readings are from what the model predicted, relative to ordinary operation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,8 +2,9 @@
 
 Normalised split conformal prediction (Papadopoulos, Proedrou, Vovk and Gammerman, Inductive confidence
 machines for regression, ECML 2002, 345-356): errors are divided by a factor that says where large ones are to
-be expected; the quantile of what is left, times that factor, is the band. How much each doubt counts is what
-makes the held-out errors likeliest. Held-out time is mostly where the log was before, so it asks for little.
+be expected; the quantile of what is left, times that factor, is the band. How much each of the two signs
+counts is what makes the held-out errors likeliest. Held-out time is mostly where the log was before, so it
+asks for little.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from procwm.world.model import WorldModel
 from procwm.world.uncertainty import Uncertainty
 
 WEIGHTS = (0.0, 0.1, 0.3, 1.0)
-"""Tried of each doubt."""
+"""Tried of each sign."""
 SELDOM = 2.0
 """Distance beyond which the log of the model seldom was."""
 _MOST_SCORED = 1024
@@ -41,7 +42,7 @@ def learned_uncertainty(held_out: WorldModel, rows: Grid) -> Uncertainty | None:
     """
     if not len(held_out.ensemble):
         return None
-    errors, apart, away = errors_and_doubts(held_out, rows.slice(max(0, len(rows) - MOST_ROWS), len(rows)))
+    errors, apart, away = errors_and_signs(held_out, rows.slice(max(0, len(rows) - MOST_ROWS), len(rows)))
     if not len(errors):
         return None
     uncertainty = Uncertainty(horizon=held_out.horizon, outputs=len(held_out.output_names)).double()
@@ -60,8 +61,8 @@ def learned_uncertainty(held_out: WorldModel, rows: Grid) -> Uncertainty | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doubts:
-    """How a model's doubts did on a log at one lead; shares are means over the CVs.
+class BandScore:
+    """How well a model's error band did on a log at one lead; shares are means over the CVs.
 
     Attributes:
         disagreement: of the ensemble, by output, engineering units, on average.
@@ -86,11 +87,11 @@ class Doubts:
 
 
 @torch.no_grad()
-def doubts(model: WorldModel, rows: Grid, leads: Sequence[int]) -> dict[int, Doubts]:
+def band_scores(model: WorldModel, rows: Grid, leads: Sequence[int]) -> dict[int, BandScore]:
     """By lead within the horizon; nothing for a model without an uncertainty, or a log without a moment."""
     if model.uncertainty is None:
         return {}
-    errors, apart, away = errors_and_doubts(model, rows, most=_MOST_SCORED)
+    errors, apart, away = errors_and_signs(model, rows, most_moments=_MOST_SCORED)
     if not len(errors):
         return {}
     factor = model.uncertainty.factor(apart, away)
@@ -103,7 +104,7 @@ def doubts(model: WorldModel, rows: Grid, leads: Sequence[int]) -> dict[int, Dou
         band = widening[:, at] if bool(widening[:, at].isfinite().all()) else None
         constant = None if model.band is None or band is None else model.band[at].expand_as(missed)
         half_width = [] if band is None else (band.mean(dim=0).numpy() * width).tolist()
-        found[at + 1] = Doubts(
+        found[at + 1] = BandScore(
             disagreement=dict(zip(names, (apart[:, at].mean(dim=0).numpy() * width).tolist(), strict=True)),
             distance=float(away[:, at].mean()),
             correlation=_correlation(missed[:, :cvs], factor[:, at, :cvs]),
@@ -148,8 +149,8 @@ def _ranks(values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
 
 
 @torch.no_grad()
-def errors_and_doubts(
-    model: WorldModel, rows: Grid, most: int | None = None
+def errors_and_signs(
+    model: WorldModel, rows: Grid, most_moments: int | None = None
 ) -> tuple[
     Float[Tensor, "moment horizon output"],
     Float[Tensor, "moment horizon output"],
@@ -158,11 +159,11 @@ def errors_and_doubts(
     """Errors at every moment, NaN where nothing was measured, with disagreement and distance; scaled.
 
     Args:
-        most: moments to look at; all where `None`.
+        most_moments: moments to look at; all where `None`.
     """
     tensors = log_tensors(rows, model.plant, model.scaler, model.readout.weight.dtype)
     moments = torch.as_tensor(anchors(rows, model.plant, history=model.rule.history, horizon=model.horizon))
-    moments = moments if most is None else scattered(moments, most)
+    moments = moments if most_moments is None else scattered(moments, most_moments)
     parts = [_nothing(model)]
     for some in torch.split(moments, _CHUNK):
         future = tensors.future(some, model.horizon)

@@ -1,4 +1,4 @@
-"""What a model expects of every measured tag, and how large its errors are in ordinary operation."""
+"""When readings count as a surprise: how large prediction errors of every tag are in ordinary operation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

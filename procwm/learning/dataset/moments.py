@@ -1,4 +1,4 @@
-"""Latents of moments of a log: as encoded then, and as foreseen from a few intervals before."""
+"""Latent states at moments of a log: encoded there, or predicted from a few intervals before."""
 
 import numpy as np
 import torch

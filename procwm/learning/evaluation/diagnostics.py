@@ -1,4 +1,4 @@
-"""What a model is worth apart from its errors: what its latent state holds, and what it makes use of."""
+"""Whether a latent state has collapsed, and whether predictions make use of it and of the MVs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ def shuffled(
     model: WorldModel,
     log: LogTensors,
     moments: Int[Tensor, " moment"],
-    missed: Callable[[Float[Tensor, "moment horizon output"]], Float[Tensor, " lead"]],
+    normalised_error: Callable[[Float[Tensor, "moment horizon output"]], Float[Tensor, " lead"]],
 ) -> Shuffled:
     """Mix up the moves to come, and the past, of `moments`.
 
@@ -89,7 +89,7 @@ def shuffled(
     (2001), 5-32.
 
     Args:
-        missed: normalised error of predictions by lead; the lead that suffers most counts.
+        normalised_error: normalised error of predictions by lead; the lead that suffers most counts.
     """
     generator = torch.Generator().manual_seed(0)
     window, future = log.windows(moments), log.future(moments, model.horizon)
@@ -99,7 +99,7 @@ def shuffled(
     rows = torch.cat((order, torch.tensor([log.history - 1])))
     past = ModelInput(window.values[:, rows], window.valid[:, rows])
     own, moved, blind = (
-        missed(model.readout(model.imagine(state, mv, future.dv))).clamp(min=_NO_ERROR)
+        normalised_error(model.readout(model.imagine(state, mv, future.dv))).clamp(min=_NO_ERROR)
         for state, mv in (
             (latent, future.mv),
             (latent, present + (future.mv - present)[others]),

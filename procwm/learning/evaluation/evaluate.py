@@ -14,7 +14,7 @@ from procwm.data.series import Log, TagSeries
 from procwm.data.shutdown import running
 from procwm.data.window import Grid
 from procwm.errors import TrainingError
-from procwm.learning.calibration.band_widening import Doubts, doubts
+from procwm.learning.calibration.band_widening import BandScore, band_scores
 from procwm.learning.calibration.feedback import corrected
 from procwm.learning.calibration.surprise_limits import surprises
 from procwm.learning.dataset.tensors import LogTensors, scattered
@@ -52,7 +52,7 @@ class Evaluation:
         by_output: the model's own, by lead and output.
         coverage: share of the CVs within the model's band, by lead; no entry where the band is not known.
         half_width: of the band, by lead and output, engineering units.
-        doubts: how disagreement and distance did, by lead; empty where the model has none.
+        band_scores: how the error band did, and its two signs, by lead; empty where the model has none.
         surprised: share of rows that are further from what was expected than ordinary operation brings once
             a day; NaN where the model does not know.
         diagnosis: what it is worth apart from its errors.
@@ -69,7 +69,7 @@ class Evaluation:
     by_output: Mapping[int, Mapping[str, float]]
     coverage: Mapping[int, float]
     half_width: Mapping[int, Mapping[str, float]]
-    doubts: Mapping[int, Doubts]
+    band_scores: Mapping[int, BandScore]
     surprised: float
     diagnosis: Diagnosis
     verdict: Verdict
@@ -97,7 +97,7 @@ class Evaluation:
                 "coverage": _text_keys(self.coverage),
                 "half_width": {str(lead): dict(widths) for lead, widths in self.half_width.items()},
             },
-            "doubts": {str(lead): asdict(found) for lead, found in self.doubts.items()},
+            "doubts": {str(lead): asdict(found) for lead, found in self.band_scores.items()},
             "surprised": self.surprised if math.isfinite(self.surprised) else None,
             "seen": self.seen if math.isfinite(self.seen) else None,
             **self.diagnosis.as_dict(),
@@ -154,14 +154,14 @@ def score(
     known_leads = [k for k in leads if k <= model.horizon and np.isfinite(model.half_width[k - 1]).all()]
     few = scattered(moments, _DIAGNOSED)
 
-    def missed(predicted: Float[Tensor, "moment horizon output"]) -> Float[Tensor, " lead"]:
+    def normalised_error(predicted: Float[Tensor, "moment horizon output"]) -> Float[Tensor, " lead"]:
         within = [lead for lead in leads if lead <= model.horizon]
         return torch.stack([held_to.nrmse(predicted, lead, few)[: len(plant.cvs)].mean() for lead in within])
 
     diagnosis = Diagnosis(
         collapse=collapse(model.encode(tensors.windows(moments)), tensors.values[moments], rows.rule.tags),
         gains=gains(model, tensors, few, held_to.spread),
-        shuffled=shuffled(model, tensors, few, missed),
+        shuffled=shuffled(model, tensors, few, normalised_error),
         whiteness=_whiteness(model, tensors, held_to.found[:MOST_MOMENTS]),
     )
     as_used = _over_cvs(judged_by, plant)
@@ -177,7 +177,7 @@ def score(
             lead: dict(zip(model.output_names, model.half_width[lead - 1].tolist(), strict=True))
             for lead in known_leads
         },
-        doubts=doubts(model, rows, leads),
+        band_scores=band_scores(model, rows, leads),
         surprised=_surprised(model, rows),
         diagnosis=diagnosis,
         verdict=judged(plant, as_used, judged_by, diagnosis, against),

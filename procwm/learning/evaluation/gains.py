@@ -1,4 +1,4 @@
-"""What the MVs do: as the model has it, beside what a log shows and what the plant file says is known."""
+"""Steady gains of the MVs: the model's, beside those that a log shows and the plant file states."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What predictions of a log are held to: moments they are made at, values due, and the unit of errors."""
+"""What predictions of a log are scored on: starting moments, values that came, and the unit of errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether errors one interval ahead tell of those to come: what is left in them was not learned."""
+"""Whether one-step errors are correlated in time: what is left in them was not learned."""
 
 from dataclasses import dataclass
 

@@ -36,7 +36,7 @@ from procwm.learning.identification.regression import (
 from procwm.learning.identification.state_space import (
     STATE_RIDGE,
     followed,
-    missed,
+    mean_squared_error,
     ridge,
     settling_rows,
     state_space,
@@ -188,5 +188,5 @@ def _tried(
             witness = ridge(
                 seen.steps.now[:, :latent], found.tensors.others[few][:, companions].double(), STATE_RIDGE
             )
-            errors[weight, latent] = missed(model, held_to, witness)
+            errors[weight, latent] = mean_squared_error(model, held_to, witness)
     return errors

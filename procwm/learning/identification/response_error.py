@@ -37,8 +37,8 @@ def response_error(material: Material) -> Float[Tensor, "horizon mv output"]:
         model = state_space(log, states(log, rest, foreseen, material.latent), material.latent)
         found.append(model.step_response(log.mv.shape[1], horizon))
     error = torch.stack(found).std(dim=0, unbiased=False) * (GROUPS - 1) ** 0.5
-    size, most = (part.square().mean(dim=(0, 2), keepdim=True).sqrt() for part in (error, whole))
-    told: Tensor = error * (most / size.clamp(min=1e-12)).clamp(max=1.0)
+    size, largest = (part.square().mean(dim=(0, 2), keepdim=True).sqrt() for part in (error, whole))
+    told: Tensor = error * (largest / size.clamp(min=1e-12)).clamp(max=1.0)
     return told
 
 

@@ -115,10 +115,10 @@ def states(
     log: LogTensors,
     moments: Int[Tensor, " moment"],
     found: Regression,
-    most: int,
+    most_states: int,
     passive: Part | None = None,
 ) -> States:
-    """At most `most` states, and no fewer than there are outputs.
+    """At most `most_states` states, and no fewer than there are outputs.
 
     Args:
         passive: of a log in which MVs hardly move, in the scale of `log`.
@@ -136,7 +136,7 @@ def states(
     rest = foreseen - foreseen_mean - (present - mean) @ share
     variances, directions = torch.linalg.eigh(_covariance(rest, rest))
     useful = int((variances > _LEAST_VARIANCE * variances[-1]).sum())
-    kept = max(0, min(most - outputs, useful))
+    kept = max(0, min(most_states - outputs, useful))
     sizes = variances.flip(0)[:kept].clamp(min=1e-12).sqrt()
     directions = _signed(directions.flip(1)[:, :kept]) / sizes
     picked = _present_weights(log, prompt, len(weights))
@@ -211,7 +211,7 @@ def state_step(
     return step, change.mean(dim=0) - regressors.mean(dim=0) @ step
 
 
-def missed(
+def mean_squared_error(
     model: LinearDynamics,
     followed: Followed,
     witness: tuple[Float[Tensor, "latent companion"], Float[Tensor, " companion"]],

@@ -1,4 +1,4 @@
-"""A quadratic form of the latent that says at every moment of a log what is said of it elsewhere."""
+"""A quadratic form of the latent state, fitted to values that are known at every moment of a log."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""How long to train, with which network, and what that comes to on held-out time."""
+"""How many steps to train, and which predictor to keep: a trial run judged on the held-out end of the log."""
 
 import copy
 import math
@@ -49,7 +49,7 @@ class Check:
         return float(self.errors.mean())
 
 
-class Trial:
+class HeldOutTrial:
     """A run that leaves out the end of the log, and what checks found on it.
 
     Where `config.alone` allows it, every part of the predictor is looked at alone, and the whole, too.

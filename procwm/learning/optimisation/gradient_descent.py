@@ -1,4 +1,4 @@
-"""One optimisation: AdamW on the whole objective, and the running average of its weights."""
+"""One training run: AdamW steps on the training loss, and the running average of the weights."""
 
 import copy
 import math

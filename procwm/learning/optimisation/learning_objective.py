@@ -1,4 +1,4 @@
-"""The whole objective: foresee outputs and latents, and keep the latents from collapsing."""
+"""The training loss: foresee outputs and latent states, and keep the latent states from collapsing."""
 
 import copy
 from dataclasses import dataclass, replace

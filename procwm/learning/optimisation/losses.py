@@ -1,4 +1,4 @@
-"""What a world model is trained to foresee: small pure functions of tensors, each with its source."""
+"""The single losses of training: small pure functions of tensors, each with its source."""
 
 from jaxtyping import Float
 from torch import Tensor

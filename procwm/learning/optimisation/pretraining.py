@@ -1,4 +1,4 @@
-"""First weights of the encoder's network, learned on a log in which MVs hardly move."""
+"""First weights of the encoder, learned on a log in which MVs hardly move."""
 
 from collections.abc import Mapping
 from dataclasses import replace

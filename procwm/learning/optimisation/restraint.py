@@ -1,4 +1,4 @@
-"""How boldly to leave the linear start: a trial on what was measured, and one on half of the way there."""
+"""How far training may leave the linear model: one trial learns all that it misses, one half of it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from procwm.learning.config import TrainingConfig
 from procwm.learning.identification.preparation import Prepared
-from procwm.learning.optimisation.early_stopping import Trial
+from procwm.learning.optimisation.early_stopping import HeldOutTrial
 from procwm.learning.optimisation.gradient_descent import part_of
 
 RESTRAINT = 0.5
@@ -27,15 +27,15 @@ above a third, and later where they are correlated.
 """
 
 
-class Choice:
+class RestraintTrials:
     """A bold trial and, where that helps a little and `config.restraint` leaves it open, a restrained one."""
 
     def __init__(self, prepared: Prepared, config: TrainingConfig, seed: int) -> None:
         self._prepared, self._config, self._seed = prepared, config, seed
-        self._bold = Trial(prepared, replace(config, restraint=config.restraint or 0.0), seed)
+        self._bold = HeldOutTrial(prepared, replace(config, restraint=config.restraint or 0.0), seed)
 
     @property
-    def trials(self) -> tuple[Trial, ...]:
+    def trials(self) -> tuple[HeldOutTrial, ...]:
         """As many as are known to be needed."""
         if not self._bold.finished or self._restrained is None:
             return (self._bold,)
@@ -58,12 +58,12 @@ class Choice:
         return all(trial.finished for trial in self.trials)
 
     @property
-    def due(self) -> Trial:
+    def due(self) -> HeldOutTrial:
         """The trial whose step is next, or was the last."""
         return next((trial for trial in self.trials if not trial.finished), self.trials[-1])
 
     @cached_property
-    def taken(self) -> Trial:
+    def taken(self) -> HeldOutTrial:
         """The one that foresees held-out time better."""
         return min(self.trials, key=lambda trial: trial.kept.error)
 
@@ -82,9 +82,9 @@ class Choice:
             trial.restore(part_of(tensors, str(number)))
 
     @cached_property
-    def _restrained(self) -> Trial | None:
+    def _restrained(self) -> HeldOutTrial | None:
         """Once the bold one is finished: none where nothing helps, or much, or where restraint is given."""
         kept = self._bold.kept
         if self._config.restraint is not None or kept is self._bold.start or kept.error <= WORTH_RESTRAINT:
             return None
-        return Trial(self._prepared, replace(self._config, restraint=RESTRAINT), self._seed)
+        return HeldOutTrial(self._prepared, replace(self._config, restraint=RESTRAINT), self._seed)

@@ -1,4 +1,4 @@
-"""Whether a trained model that is left alone stays where its plant can be."""
+"""Whether a trained model, simulated for long without measurements, stays where its plant can be."""
 
 import torch
 from jaxtyping import Float

@@ -17,7 +17,7 @@ from procwm.learning.dataset import parts
 from procwm.learning.dataset.parts import Part, part
 from procwm.learning.identification.preparation import prepare
 from procwm.learning.identification.regression import regress, sums, sums_of_each
-from procwm.learning.identification.state_space import followed, missed, state_space, states
+from procwm.learning.identification.state_space import followed, mean_squared_error, state_space, states
 from procwm.plant.tags import PlantSpec, Role
 from procwm.world.linear import LinearDynamics
 from procwm.world.scaler import fit_scaler
@@ -56,7 +56,7 @@ def test_states_are_white() -> None:
 def test_a_slow_quiet_tag_is_foreseen_better_than_by_persistence_one_interval_ahead(weight: float) -> None:
     found, model = learned(Record(1500, noise=0.0).log, weight=weight)
     tensors, moments = found.tensors, found.moments
-    error = missed(model, followed(tensors, moments, HORIZON, NONE), UNREAD)[0]
+    error = mean_squared_error(model, followed(tensors, moments, HORIZON, NONE), UNREAD)[0]
     change = (tensors.outputs[moments + 1] - tensors.outputs[moments]).double().square().mean(dim=0)
     assert (error < 0.1 * change).all()
 
@@ -64,7 +64,7 @@ def test_a_slow_quiet_tag_is_foreseen_better_than_by_persistence_one_interval_ah
 def test_a_plant_without_measured_disturbances_has_a_start() -> None:
     plant = dataclasses.replace(PLANT, tags=tuple(tag for tag in PLANT.tags if tag.role is not Role.DV))
     found, model = learned(record(1500).log, plant=plant)
-    error = missed(model, followed(found.tensors, found.moments, HORIZON, NONE), UNREAD)[-1]
+    error = mean_squared_error(model, followed(found.tensors, found.moments, HORIZON, NONE), UNREAD)[-1]
     assert (error < 0.1 * found.tensors.outputs.var(dim=0)).all()
 
 
@@ -85,11 +85,11 @@ def test_missing_values_are_flagged_to_the_start_and_do_no_harm() -> None:
         found.tensors, found.moments, regress(sums(found.tensors, found.moments, HORIZON, NONE), 1e-2), 6
     )
     whole, model = learned(log)
-    harmed = missed(
+    harmed = mean_squared_error(
         state_space(found.tensors, seen, 6), followed(found.tensors, found.moments, HORIZON, NONE), UNREAD
     )
     assert float(harmed[:, 0].mean()) < 1.5 * float(
-        missed(model, followed(whole.tensors, whole.moments, HORIZON, NONE), UNREAD)[:, 0].mean()
+        mean_squared_error(model, followed(whole.tensors, whole.moments, HORIZON, NONE), UNREAD)[:, 0].mean()
     )
 
 

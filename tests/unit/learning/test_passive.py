@@ -15,7 +15,7 @@ from procwm.errors import TrainingError
 from procwm.learning.dataset.parts import Part, part, passive_part
 from procwm.learning.identification.preparation import prepare
 from procwm.learning.identification.regression import PASSIVE_WEIGHT, sums, with_passive
-from procwm.learning.identification.state_space import followed, missed
+from procwm.learning.identification.state_space import followed, mean_squared_error
 from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.learning.optimisation.pretraining import pretrained
 from procwm.learning.train import Progress, train
@@ -42,7 +42,9 @@ def _error(model: LinearDynamics, part_of: Part, log: Log) -> float:
     rows = grid(log, part_of.grid.rule)
     scaler = fit_scaler(PLANT, PLANT.names, part_of.grid.values, part_of.grid.valid)
     found = part(rows, PLANT, scaler, HORIZON, 1)
-    return float(missed(model, followed(found.tensors, found.moments, HORIZON, NONE), UNREAD).mean().sqrt())
+    return float(
+        mean_squared_error(model, followed(found.tensors, found.moments, HORIZON, NONE), UNREAD).mean().sqrt()
+    )
 
 
 def test_a_short_log_teaches_more_beside_a_long_one_in_which_no_mv_moves() -> None:

@@ -9,7 +9,7 @@ from procwm.errors import TrainingError
 from procwm.learning.config import TrainingConfig
 from procwm.learning.identification.preparation import Prepared, prepare
 from procwm.learning.optimisation.gradient_descent import Optimisation
-from procwm.learning.optimisation.restraint import RESTRAINT, WORTH_RESTRAINT, Choice
+from procwm.learning.optimisation.restraint import RESTRAINT, WORTH_RESTRAINT, RestraintTrials
 from procwm.learning.train import train
 
 OPEN = dataclasses.replace(QUICK, restraint=None, steps=80, members=0)
@@ -21,16 +21,16 @@ def prepared() -> Prepared:
 
 
 @pytest.fixture
-def choice(prepared: Prepared) -> Choice:
+def choice(prepared: Prepared) -> RestraintTrials:
     """Both trials done."""
-    found = Choice(prepared, OPEN, seed=0)
+    found = RestraintTrials(prepared, OPEN, seed=0)
     while not found.finished:
         found.due.advance()
     assert len(found.trials) == 2
     return found
 
 
-def _with_errors(choice: Choice, number: int, errors: torch.Tensor) -> None:
+def _with_errors(choice: RestraintTrials, number: int, errors: torch.Tensor) -> None:
     trial = choice.trials[number]
     trial.__dict__["kept"] = dataclasses.replace(trial.kept, errors=errors)
 
@@ -57,7 +57,7 @@ def test_a_wholly_restrained_run_stays_with_the_linear_start(prepared: Prepared)
     assert moved(1.0) < 0.7 * min(moved(0.0), moved(0.5))
 
 
-def test_the_trial_that_foresees_held_out_time_better_is_taken(choice: Choice) -> None:
+def test_the_trial_that_foresees_held_out_time_better_is_taken(choice: RestraintTrials) -> None:
     bold, restrained = choice.trials
     assert (bold.config.restraint, restrained.config.restraint) == (0.0, RESTRAINT)
     errors = restrained.start.errors - 0.5
@@ -72,7 +72,7 @@ def test_the_trial_that_foresees_held_out_time_better_is_taken(choice: Choice) -
 def test_no_restrained_trial_is_made_where_restraint_is_given_or_nothing_helps(prepared: Prepared) -> None:
     harmful = dataclasses.replace(OPEN, rate=1.0, linear_rate=1.0, encoder_rate=1.0, steps=10, check_every=5)
     for config in (dataclasses.replace(OPEN, restraint=0.3, steps=10), harmful):
-        found = Choice(prepared, config, seed=0)
+        found = RestraintTrials(prepared, config, seed=0)
         while not found.finished:
             found.due.advance()
         assert found.trials == (found.taken,)
@@ -83,7 +83,7 @@ def test_no_restrained_trial_is_made_where_restraint_is_given_or_nothing_helps(p
 def test_what_learns_most_by_itself_is_not_tried_with_restraint(
     prepared: Prepared, left: float, trials: int
 ) -> None:
-    found = Choice(prepared, dataclasses.replace(OPEN, steps=1), seed=0)
+    found = RestraintTrials(prepared, dataclasses.replace(OPEN, steps=1), seed=0)
     (bold,) = found.trials
     bold.advance()
     bold.__dict__["kept"] = dataclasses.replace(bold.start, errors=torch.full_like(bold.start.errors, left))

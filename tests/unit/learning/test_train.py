@@ -17,7 +17,7 @@ from procwm.learning.dataset.stopwatch import Stopwatch
 from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.identification.linear_start import HISTORIES, MOST_LATENTS
 from procwm.learning.identification.preparation import prepare
-from procwm.learning.optimisation.early_stopping import Trial
+from procwm.learning.optimisation.early_stopping import HeldOutTrial
 from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.learning.train import Progress, train
 from procwm.testing import check_world_model
@@ -134,7 +134,7 @@ def test_the_predictor_that_held_out_time_chooses_is_taken_and_kept(tmp_path: Pa
     few = dataclasses.replace(QUICK, steps=40, members=0, predictor=MEAN)
     log = record(1500).log
     chosen = train(PLANT, log, config=few)
-    trial = Trial(prepare(PLANT, log, few), few, seed=0)
+    trial = HeldOutTrial(prepare(PLANT, log, few), few, seed=0)
     while not trial.finished:
         trial.advance()
     assert set(trial.best) == set(PREDICTORS.kinds)
@@ -154,7 +154,7 @@ def test_the_mean_gives_way_only_to_a_network_that_is_surely_better() -> None:
 
     def kept(gain: float, spread: float) -> str:
         """By a trial in which the perceptron is so much better than the mean."""
-        trial = Trial(prepared, few, seed=0)
+        trial = HeldOutTrial(prepared, few, seed=0)
         while not trial.finished:
             trial.advance()
         mean = trial.best["mean"]
@@ -170,12 +170,12 @@ def test_the_mean_gives_way_only_to_a_network_that_is_surely_better() -> None:
 
 def test_every_network_of_a_mean_learns_to_foresee_by_itself() -> None:
     few = dataclasses.replace(QUICK, steps=80, members=0, predictor=MEAN, alone=False)
-    trial = Trial(prepare(PLANT, record(1500).log, few), few, seed=0)
+    trial = HeldOutTrial(prepare(PLANT, record(1500).log, few), few, seed=0)
     while not trial.finished:
         trial.advance()
     assert set(trial.best) == {"mean"}
     alone = dataclasses.replace(few, alone=True)
-    each = Trial(prepare(PLANT, record(1500).log, alone), alone, seed=0)
+    each = HeldOutTrial(prepare(PLANT, record(1500).log, alone), alone, seed=0)
     while not each.finished:
         each.advance()
     assert torch.equal(each.best["mean"].errors, trial.best["mean"].errors)

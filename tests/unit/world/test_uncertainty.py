@@ -13,7 +13,7 @@ from learning_cases import PLANT, QUICK, Record, record
 
 from procwm.control.controller import Controller
 from procwm.data.window import grid
-from procwm.learning.calibration.band_widening import doubts, errors_and_doubts, learned_uncertainty
+from procwm.learning.calibration.band_widening import band_scores, errors_and_signs, learned_uncertainty
 from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.train import train
 from procwm.runtime.hindcast import half_widths, hindcast
@@ -50,7 +50,7 @@ def test_a_band_in_another_scale_is_the_same_in_engineering_units() -> None:
 
 
 def test_the_band_holds_what_it_promises_of_a_later_log() -> None:
-    found = evaluate(model(), record(1500, seed=7).log).doubts
+    found = evaluate(model(), record(1500, seed=7).log).band_scores
     assert found.keys() == {1, 5, 8}
     for lead in found.values():
         assert lead.coverage == pytest.approx(0.9, abs=0.08)
@@ -71,7 +71,7 @@ def test_moments_where_the_log_never_was_are_told_apart() -> None:
     rows = grid(Record(600, seed=4).log, model().rule)
     moved = replace(rows, values=rows.values.copy())
     moved.values[300:, [rows.rule.tags.index("LT.PV"), rows.rule.tags.index("P.SP")]] *= 2.0
-    usual, elsewhere = (doubts(model(), each, (8,))[8] for each in (rows, moved))
+    usual, elsewhere = (band_scores(model(), each, (8,))[8] for each in (rows, moved))
     assert usual.seldom < 0.2 < elsewhere.seldom
     assert elsewhere.seldom_coverage is not None
     assert elsewhere.seldom_constant is not None
@@ -80,13 +80,13 @@ def test_moments_where_the_log_never_was_are_told_apart() -> None:
 
 def test_a_replayed_band_is_that_of_every_moment_and_lies_where_the_prediction_does() -> None:
     rows, lead = grid(Record(600, seed=4).log, model().rule), 8
-    # Which doubts widen a band is learned; here both do.
+    # Which signs widen a band is learned; here both do.
     doubting = copy.deepcopy(model())
     assert doubting.uncertainty is not None
     doubting.uncertainty.weights = torch.tensor([1.0, 1.0], dtype=torch.float64)
     found, predicted = half_widths(doubting, rows, lead), hindcast(doubting, rows, [lead]).predicted[lead]
     assert (np.isfinite(found) == np.isfinite(predicted)).all()
-    errors, apart, away = errors_and_doubts(doubting, rows)
+    errors, apart, away = errors_and_signs(doubting, rows)
     widening = doubting.uncertainty.band * doubting.uncertainty.factor(apart, away)
     _, width = doubting.scaler.part(doubting.output_names)
     assert len(errors) > 500
@@ -103,7 +103,7 @@ def test_a_replayed_band_is_that_of_every_moment_and_lies_where_the_prediction_d
 def test_without_an_ensemble_nothing_widens() -> None:
     rows = grid(Record(600, seed=4).log, model().rule)
     assert learned_uncertainty(model().members[0], rows) is None
-    assert doubts(model().members[0], rows, (8,)) == {}
+    assert band_scores(model().members[0], rows, (8,)) == {}
 
 
 def test_tightening_takes_the_band_of_the_moment() -> None:

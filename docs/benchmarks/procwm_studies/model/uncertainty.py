@@ -124,7 +124,7 @@ def _tested(model: WorldModel, name: str, seed: int, taught: Log, kind: str, tes
             "half_width": dict(found.half_width.get(lead, {})),
             "nrmse": found.nrmse[lead],
             "moments": found.moments,
-            "widening": asdict(found.doubts[lead]) if lead in found.doubts else None,
+            "widening": asdict(found.band_scores[lead]) if lead in found.band_scores else None,
         }
         for lead in sorted({*LEADS, model.horizon})
         if lead <= model.horizon
