@@ -73,7 +73,7 @@ async def test_a_host_runs_a_plant_of_another_package_and_asks_is_answered_and_r
         assert live.link.plant.x[0] > 51.0
     assert modes == [procwm.Mode.SHADOW] * HISTORY + [procwm.Mode.AUTO] * 8
     assert len(procwm.read_decisions(out)) == HISTORY + 8
-    assert procwm.check_audit(out / "audit.jsonl") > 0
+    assert procwm.check_run(out) > 0
     assert "request of host taken up: mode auto, V1 high limit 60" in (out / "audit.jsonl").read_text()
     assert not any(cycle.differs for cycle in procwm.verify(out, made(tmp_path / "model", procwm.Mode.AUTO)))
 
