@@ -85,9 +85,10 @@ def exact_model(
         )
     ).double()
     with torch.no_grad():
-        for part in (encoder.identified, predictor.identified, readout):
-            part.weight.zero_()
-            part.bias.zero_()
+        for part in (encoder, predictor, readout):
+            # The networks beside the linear parts say nothing; drawn at random, every model would be another.
+            for weight in part.parameters():
+                weight.zero_()
         last_row = (history - 1) * len(plant.names)
         for row, name in enumerate(names):
             encoder.identified.weight[row, last_row + plant.names.index(name)] = 1.0

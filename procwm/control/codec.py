@@ -70,7 +70,7 @@ def decode(data: bytes) -> dict[str, Any]:
         raise ArtifactError("the state was cut short or altered; start without it")
     try:
         return dict(_value(json.loads(body)))
-    except (KeyError, TypeError, ValueError, ProcwmError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, ProcwmError) as error:
         raise ArtifactError(f"the state cannot be read ({error}); start without it") from None
 
 

@@ -23,7 +23,7 @@ from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
 from procwm.control.targets import Targets
 from procwm.data.buffer import SampleBuffer
-from procwm.errors import SpecError
+from procwm.errors import ArtifactError, SpecError
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.problem import Planner
 from procwm.plant.request import Request
@@ -122,11 +122,19 @@ class Controller:
         """The state that `ControllerState.to_bytes` wrote, to go on from.
 
         Raises:
-            ArtifactError: the bytes are no state, cut short or altered, or were made with another model or
-                plant file.
+            ArtifactError: the bytes are no state, cut short or altered, were made with another model or
+                plant file, or hold what the plant file forbids.
         """
         state = ControllerState.from_bytes(data)
         self.identity.check(state.identity, "the state")
+        try:
+            known = dict(zip(names_of(self.plant.mvs), state.in_force, strict=True))
+            values_in_force(known, self.plant)
+            Targets().with_(self.plant, state.targets.asked())
+        except (SpecError, ValueError) as error:
+            raise ArtifactError(f"the state is none of this plant ({error}); start without it") from None
+        if state.buffer.rule != self.model.rule:
+            raise ArtifactError("the state holds samples for another window; start without it")
         return state
 
     def taken_up(self, state: ControllerState, last_mv: Setpoints) -> ControllerState:
@@ -188,6 +196,7 @@ class Controller:
 
         Raises:
             SpecError: an unknown tag, a value outside its range, a naive time or one that goes backwards.
+            ArtifactError: the state is that of another controller.
         """
         with self._one_at_a_time:
             asked = Request(setpoints=setpoints or {}, zones=zones or {}, limits=limits or {}, on=on or {})
@@ -239,6 +248,9 @@ class Controller:
     ) -> tuple[ControllerState, Seen]:
         """`state` at `time`, with its samples and targets, and what is known there."""
         now_ns = nanoseconds(time)
+        if not isinstance(state, ControllerState):
+            raise SpecError(f"the state is {state!r}; give one that start, step or restore returned")
+        self.identity.check(state.identity, "the state")
         if state.time_ns is not None and now_ns <= state.time_ns:
             before = utc(state.time_ns).isoformat()
             raise SpecError(f"time goes backwards: a step at {time.isoformat()} after one at {before}")

@@ -1,5 +1,6 @@
 """What is known of the intervals ahead: setpoints to come, measured disturbances to come, references."""
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from procwm.control.measurement import Measurements
-from procwm.control.targets import Targets
+from procwm.control.targets import Targets, number
 from procwm.errors import SpecError
 from procwm.plant.tags import PlantSpec, Tag
 
@@ -21,25 +22,29 @@ def checked_forecast(forecast: Mapping[str, Any], plant: PlantSpec) -> Forecast:
     Raises:
         SpecError: it does not.
     """
+    if not isinstance(forecast, Mapping):
+        raise SpecError(f"the forecast is {forecast!r}; give a list of numbers for each tag by its name")
     for name, values in forecast.items():
         tag = plant.tag(name)
         if tag not in plant.cvs + plant.dvs:
             raise SpecError(f"{name}: a forecast is of CVs and DVs; {name} is a {tag.role}")
-        numbers = np.asarray(values, dtype=float) if _are_numbers(values) else np.zeros(0)
-        if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all():
-            raise SpecError(f"{name}: its forecast is {values!r}; it must be a list of numbers, one or more")
+        numbers = _numbers(name, values)
+        if not len(numbers) or not np.isfinite(numbers).all():
+            raise SpecError(
+                f"{name}: its forecast is {reprlib.repr(values)}; it must be a list of numbers, one or more"
+            )
         if tag in plant.cvs:
             for value in numbers.tolist():
                 tag.check_target(value)
     return forecast
 
 
-def _are_numbers(values: object) -> bool:
+def _numbers(name: str, values: Any) -> Float[np.ndarray, "..."]:
+    """`values` as numbers; none where any of them is no number."""
     try:
-        np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        return False
-    return True
+        return np.array([number(name, value) for value in values])
+    except (TypeError, SpecError):
+        return np.zeros(0)
 
 
 def dv_ahead(

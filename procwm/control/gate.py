@@ -39,7 +39,7 @@ class Gate:
         if mv.shape != (problem.horizon, len(self.plant.mvs)):
             return f"a plan of shape {mv.shape} for {problem.horizon} intervals and {len(self.plant.mvs)} MVs"
         move = np.abs(np.diff(mv, axis=0, prepend=problem.last_mv[None]))
-        low, high = problem.mv_bounds
+        low, high = self._bounds(problem)
         slack = ROUNDING * problem.mv_span
         for index, tag in enumerate(self.plant.mvs):
             column, largest = mv[:, index], move[:, index].max()
@@ -60,6 +60,18 @@ class Gate:
                 return f"{tag.name}: the plan asks for {asked:g} {tag.unit}, which is none of {allowed}"
         return None
 
+    def _bounds(self, problem: ControlProblem) -> tuple[Float[np.ndarray, " mv"], Float[np.ndarray, " mv"]]:
+        """Where each MV may be: within the plant file's bounds, whatever the problem says.
+
+        One that is held may be where it is; it is not written.
+        """
+        low, high = problem.mv_bounds
+        file_low, file_high = np.array([tag.bounds for tag in self.plant.mvs]).T
+        held = (problem.mv_low == problem.last_mv) & (problem.mv_high == problem.last_mv)
+        file_low = np.where(held, low, np.minimum(file_low, problem.last_mv + problem.max_move))
+        file_high = np.where(held, high, np.maximum(file_high, problem.last_mv - problem.max_move))
+        return np.maximum(low, file_low), np.minimum(high, file_high)
+
     def prediction_refusal(self, prediction: Prediction) -> str | None:
         """Why the first trajectory of `prediction` is not safe, or `None`."""
         if not prediction.finite[0]:
@@ -78,7 +90,7 @@ class Gate:
 
         MVs that are `held` are not in it: they are not written at all.
         """
-        low, high = problem.mv_bounds
+        low, high = self._bounds(problem)
         low = np.maximum(low, problem.last_mv - problem.max_move)
         high = np.minimum(high, problem.last_mv + problem.max_move)
         exact = problem.on_levels(np.clip(mv, low, high))

@@ -1,8 +1,10 @@
 """What is known at a tick: measured outputs, disturbances, and what stands in for those that are missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -45,10 +47,15 @@ def as_samples(
         SpecError: a tag is not the plant's, or a value is not a number.
     """
     if isinstance(samples, Mapping):
-        samples = tuple(_reading(name, number(name, value), time_ns) for name, value in samples.items())
-    for sample in samples:
+        samples = tuple(_reading(name, value, time_ns) for name, value in samples.items())
+    if not isinstance(samples, Iterable):
+        raise SpecError(f"the samples are {samples!r}; give values by tag, or a list of Sample")
+    known = tuple(samples)
+    for sample in known:
+        if not isinstance(sample, Sample) or not isinstance(sample.source_ns, Integral):
+            raise SpecError(f"{sample!r} is no Sample with a source time in whole nanoseconds")
         plant.tag(sample.tag)
-    return readable(samples)
+    return readable(known)
 
 
 def values_in_force(given: Mapping[str, float], plant: PlantSpec) -> dict[str, float]:
@@ -66,7 +73,9 @@ def values_in_force(given: Mapping[str, float], plant: PlantSpec) -> dict[str, f
     return known
 
 
-def _reading(tag: str, value: float, time_ns: int) -> Sample:
+def _reading(tag: str, given: Any, time_ns: int) -> Sample:
+    # An instrument that is on or off reads True or False.
+    value = number(tag, int(given) if isinstance(given, bool | np.bool_) else given)
     return Sample(tag, value, Quality.GOOD if np.isfinite(value) else Quality.BAD, time_ns)
 
 

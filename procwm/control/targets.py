@@ -1,6 +1,7 @@
 """What is in force of all that was asked for at run time, laid over the plant file."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -43,15 +44,17 @@ class Targets:
                 tag that is no CV or MV is switched.
         """
         off = set(self.off)
-        for name, on in request.on.items():
+        for name, on in _by_tag("on", request.on):
             if plant.tag(name) not in plant.mvs + plant.cvs:
                 raise SpecError(f"{name}: only CVs and MVs can be switched on and off")
+            if not isinstance(on, bool | np.bool_):
+                raise SpecError(f"{name}: it is switched by True or False, not by {on!r}")
             (off.discard if on else off.add)(name)
-        zones = request.zones
-        limits = {name: self._ends(plant.tag(name), ends) for name, ends in request.limits.items()}
+        zones = {name: _pair(name, zone, number) for name, zone in _by_tag("zones", request.zones)}
+        limits = {name: self._ends(plant.tag(name), ends) for name, ends in _by_tag("limits", request.limits)}
         setpoints = {
             name: plant.tag(name).check_target(number(name, value))
-            for name, value in request.setpoints.items()
+            for name, value in _by_tag("setpoints", request.setpoints)
         }
         for name, zone in zones.items():
             replace(plant.tag(name), zone=zone)  # the tag refuses what it cannot have
@@ -67,8 +70,19 @@ class Targets:
 
     def _ends(self, tag: Tag, ends: LimitEnds) -> Interval:
         """Both ends of a limit: one that is not asked for stays as it is."""
-        low, high = self.limits.get(tag.name, tag.bounds)
-        return (low if ends[0] is None else ends[0], high if ends[1] is None else ends[1])
+        before = self.limits.get(tag.name, tag.bounds)
+        asked = _pair(tag.name, ends, lambda name, end: None if end is None else number(name, end))
+        low, high = (old if new is None else new for old, new in zip(before, asked, strict=True))
+        return low, high
+
+    def asked(self) -> Request:
+        """What to ask for to get these targets where there are none."""
+        return Request(
+            setpoints=self.setpoints,
+            zones=self.zones,
+            limits=self.limits,
+            on=dict.fromkeys(self.off, False),
+        )
 
     def setpoint(self, tag: Tag) -> float | None:
         """Setpoint of a CV in force, or `None`. A zone given at run time replaces it until the next."""
@@ -79,12 +93,12 @@ class Targets:
         return self.zones.get(tag.name, tag.zone)
 
     def bounds(self, tag: Tag) -> Interval:
-        """Hard limits of an MV in force."""
-        return self.limits.get(tag.name, tag.bounds)
+        """Hard limits of an MV in force: those of the plant file, or tighter, whatever `limits` says."""
+        return _tighter(self.limits.get(tag.name), tag.bounds)
 
     def soft_limits(self, tag: Tag) -> Interval:
-        """Softened limits of an output in force; -inf and +inf where it has none."""
-        return self.limits.get(tag.name, tag.limits or (-np.inf, np.inf))
+        """Softened limits of an output in force, likewise; -inf and +inf where it has none."""
+        return _tighter(self.limits.get(tag.name), tag.limits or (-np.inf, np.inf))
 
     def zones_in_force(self, plant: PlantSpec) -> Mapping[str, Interval]:
         """Every zone in force, by CV."""
@@ -110,11 +124,38 @@ class Targets:
 
 
 def number(name: str, value: Any) -> float:
-    """`value` as a float; `SpecError` naming the tag where it is none."""
+    """`value` as a float; `SpecError` naming the tag where it is none. Texts and truth values are none."""
+    if isinstance(value, str | bytes | bool | np.bool_):
+        raise SpecError(f"{name}: {value!r} is not a number")
     try:
         return float(value)
     except (TypeError, ValueError):
         raise SpecError(f"{name}: {value!r} is not a number") from None
+    except OverflowError:
+        raise SpecError(f"{name}: a number beyond {sys.float_info.max:.1e} was given") from None
+
+
+def _by_tag(what: str, given: Any) -> Iterable[tuple[str, Any]]:
+    """What is `given` for each tag; `SpecError` where it is not told by tag."""
+    if not isinstance(given, Mapping):
+        raise SpecError(f"{what}: {given!r} is no mapping; give a value for each tag by its name")
+    return given.items()
+
+
+def _pair(name: str, given: Any, read: Callable[[str, Any], Any]) -> tuple[Any, Any]:
+    """Both of two values that are `given`, as `read` has them; `SpecError` where they are not two."""
+    if not isinstance(given, tuple | list | np.ndarray) or len(given) != 2:
+        raise SpecError(f"{name}: {given!r} is no pair of a low and a high number")
+    low, high = given
+    return read(name, low), read(name, high)
+
+
+def _tighter(asked: Interval | None, allowed: Interval) -> Interval:
+    """What `asked` and `allowed` have in common; `allowed` where that is nothing."""
+    if asked is None:
+        return allowed
+    low, high = max(allowed[0], asked[0]), min(allowed[1], asked[1])
+    return (low, high) if low < high else allowed
 
 
 def _check_tighter(plant: PlantSpec, tag: Tag, interval: Interval) -> None:

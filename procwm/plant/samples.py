@@ -49,7 +49,7 @@ def _readable(sample: Sample) -> Sample:
     source_ns = min(max(sample.source_ns, 0), _LAST_NS)
     try:
         value = float(sample.value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return Sample(sample.tag, float("nan"), Quality.BAD, source_ns)
     if value is sample.value and source_ns == sample.source_ns:
         return sample

@@ -167,7 +167,7 @@ def check_audit(path: str | Path, heads: Iterable[AuditHead] = ()) -> int:
         try:
             entry = json.loads(line)
             follows = (entry["seq"], entry["before"]) == (len(digests) - 1, before)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise LogError(f"{path}: line {number} is no event of an audit log") from None
         if not follows:
             raise LogError(f"{path}: line {number} does not follow from the one before: it was altered")

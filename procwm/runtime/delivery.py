@@ -147,6 +147,10 @@ class Delivery:
             limits: in force, where they are not those of the plant file. An MV that can hold whole numbers
                 only goes to the nearest one within them and its largest move, else it stays.
         """
+        forbidden = self._forbidden(setpoints)
+        if forbidden:
+            self.failed += 1
+            return self._refused(forbidden)
         decided, setpoints = setpoints, self._possible(setpoints, limits)
         began_ns = now_ns()
         tick_ns = began_ns if tick_ns is None else tick_ns
@@ -192,6 +196,20 @@ class Delivery:
             self._tell()
         return self._compared(setpoints, accepted)
 
+    def _forbidden(self, setpoints: Setpoints) -> str:
+        """Why nothing of this is sent: a value outside the plant file's bounds; empty where there is none.
+
+        An MV that the plant reports outside them may be on its way back.
+        """
+        for name, value in setpoints.items():
+            if name not in self._mvs:
+                return f"{name} is no MV of the plant file"
+            low, high = self._mvs[name].bounds
+            reported = self._in_force.get(name, low)
+            if not min(low, reported) <= value <= max(high, reported):
+                return f"{name}: {value:g} is outside [{low:g}, {high:g}], the limits of the plant file"
+        return ""
+
     def _possible(self, setpoints: Setpoints, limits: Mapping[str, Interval]) -> Setpoints:
         """`setpoints` as the MVs of the link can hold them."""
         whole = self._link.whole_numbers
@@ -229,7 +247,8 @@ class Delivery:
 
 def _whole(value: float, held: float, mv: Tag, limits: Mapping[str, Interval]) -> float:
     """The whole number next to `value` that `mv` may go to from `held`, the nearer one first; else `held`."""
-    low, high = limits.get(mv.name, mv.bounds)
+    (low, high), bounds = limits.get(mv.name, mv.bounds), mv.bounds
+    low, high = max(low, bounds[0]), min(high, bounds[1])
     # Over an hour moves add up, so there none may be larger than was decided.
     hourly = math.inf if mv.max_move_per_hour is None else abs(value - held)
     reach = min(math.inf if mv.max_move is None else mv.max_move, hourly) + _ROUNDING * mv.span

@@ -33,10 +33,10 @@ FREE = replace(
 def remembering(spec: PlantSpec, **changes: int) -> WorldModel:
     """The exact model; its state is half of what is measured and half of what follows from the row before."""
     model = model_of(spec, **changes)
-    tags, linear = len(spec.names), model.encoder.linear
+    tags, linear = len(spec.names), model.encoder.identified
     names = [spec.names.index(name) for name in model.output_names]
     inputs = [spec.names.index(tag.name) for tag in (*spec.mvs, *spec.dvs)]
-    step, bias = model.predictor.linear.weight, model.predictor.linear.bias
+    step, bias = model.predictor.identified.weight, model.predictor.identified.bias
     last, before = (HISTORY - 1) * tags, (HISTORY - 2) * tags
     with torch.no_grad():
         for row, name in enumerate(names):

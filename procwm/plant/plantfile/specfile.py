@@ -43,8 +43,15 @@ def load_plant(path: str | Path) -> PlantSpec:
 def parse_plant(text: str, *, source: str = "plant file") -> PlantSpec:
     """The plant that the TOML `text` describes; `source` begins every error's sentence."""
     try:
+        return _parsed(text, source)
+    except RecursionError:
+        raise SpecError(f"{source}: it is nested too deeply; no list of a plant file holds lists") from None
+
+
+def _parsed(text: str, source: str) -> PlantSpec:
+    try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise SpecError(f"{source}: not valid TOML: {error}") from None
     table = _with_present_names(table, source)
     try:

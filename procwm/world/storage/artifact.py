@@ -67,7 +67,7 @@ def read_artifact(path: Path) -> dict[str, bytes]:
         hashes = {str(name): str(value) for name, value in manifest["sha256"].items()}
     except OSError:
         raise ArtifactError(f"{path} is not a model directory: it has no readable {MANIFEST}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise ArtifactError(f"{path / MANIFEST} is cut short or altered; save the model again") from None
     return {name: _verified(path / name, expected) for name, expected in hashes.items()}
 

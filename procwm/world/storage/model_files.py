@@ -47,7 +47,7 @@ def load_model(path: str | Path, plant: PlantSpec | None = None) -> WorldModel:
         rows = [ScalerRow.model_validate(row) for row in json.loads(files["scaler.json"])]
         metrics: dict[str, Any] = json.loads(files["metrics.json"])
         weights = current_weights(load(files["weights.safetensors"]))
-    except (KeyError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise ArtifactError(f"{path} is no model that this version can read: {error}") from None
     trained_for = parse_plant(files["plant.toml"].decode(), source=str(path / "plant.toml"))
     if plant is not None and (difference := first_difference(trained_for, plant)) is not None:

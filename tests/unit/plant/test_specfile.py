@@ -212,3 +212,20 @@ def test_a_key_under_its_former_name_is_read_and_warned_about(caplog: pytest.Log
     assert caplog.messages == ["plant.toml: [control]: trust_region is called data_region now; rename it"]
     with pytest.raises(SpecError, match="trust_region is the former name of data_region; keep one"):
         parse_plant(text.replace("trust_region", "data_region = true\ntrust_region"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x = " + "[" * 5000 + "]" * 5000, "x = " + "{a=" * 5000 + "1" + "}" * 5000],
+    ids=["lists", "tables"],
+)
+def test_what_is_nested_too_deeply_is_one_sentence(text: str) -> None:
+    with pytest.raises(
+        SpecError, match=r"^tank: it is nested too deeply; no list of a plant file holds lists$"
+    ):
+        parse_plant(text, source="tank")
+
+
+def test_a_number_too_long_to_read_is_one_sentence() -> None:
+    with pytest.raises(SpecError, match=r"^tank: not valid TOML: Exceeds the limit"):
+        parse_plant("x = " + "1" * 5000, source="tank")

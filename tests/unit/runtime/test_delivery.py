@@ -127,6 +127,24 @@ class AnsweringLink(SilentLink):
         return setpoints
 
 
+@pytest.mark.parametrize("value", [-7.0, 101.0, math.nan, math.inf])
+async def test_a_value_outside_the_limits_of_the_plant_file_is_never_sent(value: float) -> None:
+    link = AnsweringLink()
+    delivery = Delivery(FullLink(link))
+    delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
+    delivered = await delivery.deliver({"V1": value}, lambda: 0, limits={"V1": (-1000.0, 1000.0)})
+    assert f"V1: {value:g} is outside [0, 100], the limits of the plant file" in delivered.fault
+    assert (link.asked, delivery.failed, delivery.written) == ([], 1, 0)
+
+
+async def test_an_mv_that_the_plant_reports_outside_its_limits_may_come_back_and_go_no_further() -> None:
+    link = AnsweringLink()
+    delivery = Delivery(FullLink(link))
+    delivery.observe([Sample("V1", -20.0, Quality.GOOD, 0)], 0)
+    assert (await delivery.deliver({"V1": -12.0}, lambda: 0)).accepted == {"V1": -12.0}
+    assert "outside" in (await delivery.deliver({"V1": -13.0}, lambda: 0)).fault
+
+
 async def test_a_move_that_was_decided_too_late_is_never_sent() -> None:
     link = AnsweringLink()
     delivery = Delivery(FullLink(link))
