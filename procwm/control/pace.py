@@ -42,9 +42,12 @@ class Pace:
 
     def passed(self, now_ns: int, rule: WindowRule) -> int:
         """Intervals since the last step; 0 where a step at `now_ns` is in the same one."""
-        if now_ns - self.rows[-1] < _SOONEST_SHARE * rule.interval_ns:
+        since_ns, half_ns = now_ns - self.rows[-1], rule.interval_ns // 2
+        if since_ns < _SOONEST_SHARE * rule.interval_ns:
             return 0
-        return (now_ns - self.due_ns + rule.interval_ns // 2) // rule.interval_ns
+        # Half an interval after the last step it is not that one again, whatever was due.
+        least = 1 if since_ns >= half_ns else 0
+        return max((now_ns - self.due_ns + half_ns) // rule.interval_ns, least)
 
     def after(self, now_ns: int, rule: WindowRule) -> "Pace":
         """The pace with a step at `now_ns`, in place of the last one where that was in the same interval."""
@@ -53,9 +56,12 @@ class Pace:
             return Pace(self.due_ns, (*self.rows[:-1], now_ns))
         if passed >= rule.history:
             return Pace(now_ns, (now_ns,))
-        due_ns = self.due_ns + passed * rule.interval_ns
-        rows = (*self.rows, *_between(self.rows[-1], now_ns, passed))
-        return Pace(due_ns + round(_FOLLOWED_SHARE * (now_ns - due_ns)), rows[-rule.history :])
+        late_ns = now_ns - self.due_ns - passed * rule.interval_ns
+        rows = (*self.rows, *_between(self.rows[-1], now_ns, passed))[-rule.history :]
+        # The first steps tell together when steps are due: a mean of what has come so far.
+        late_ns -= round(max(_FOLLOWED_SHARE, 1.0 / len(rows)) * late_ns)
+        half_ns = rule.interval_ns // 2
+        return Pace(now_ns - min(max(late_ns, -half_ns), half_ns), rows)
 
 
 def aligned(now_ns: int, samples: Iterable[Sample], interval_ns: int) -> int:

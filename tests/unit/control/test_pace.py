@@ -36,6 +36,11 @@ def test_two_steps_are_never_closer_than_a_quarter_of_an_interval() -> None:
     assert after(14.9).passed(round(17.5 * NS), RULE) == 1
 
 
+def test_half_an_interval_after_a_step_comes_another_whatever_was_due() -> None:
+    early = after(*(10.0 * step for step in range(1, 12)), 115.5)
+    assert [early.passed(round(at_s * NS), RULE) for at_s in (117.0, 120.4, 120.6)] == [0, 0, 1]
+
+
 def test_rows_are_where_steps_were_taken_and_those_missed_lie_between() -> None:
     assert after(9.0, 31.0).rows == (0, 9 * NS, 20 * NS, 31 * NS)
     assert after(9.0, 31.0, 40.0).rows == (9 * NS, 20 * NS, 31 * NS, 40 * NS)
