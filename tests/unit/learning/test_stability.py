@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from learning_cases import INTERVAL_NS, PLANT, QUICK, START_NS, record
+from torch import nn
 
 from procwm.data.series import Log, TagSeries
 from procwm.learning import train as trainer
