@@ -14,7 +14,9 @@ from procwm.cli import certificate as certificates
 from procwm.cli import importing, jobs, plants, view
 from procwm.cli import models as learning
 from procwm.cli import simulated_plants as simulation
+from procwm.cli.output import say
 from procwm.errors import ArtifactError, LogError, ProcwmError, SpecError
+from procwm.plant.texts import shown
 
 app = typer.Typer(
     help="Process control with a learned world model: give it a plant file and an operating log.",
@@ -98,8 +100,15 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _complain(sentence: str, code: int) -> int:
-    typer.echo(f"procwm: {' '.join(sentence.split())}", err=True)
+    say(f"procwm: {' '.join(sentence.split())}", err=True)
     return code
+
+
+class _OneLine(logging.Formatter):
+    """What servers say reaches the terminal as one line that commands nothing."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of the library
+        return shown(super().formatMessage(record))
 
 
 def _configure_logging(debug: bool) -> None:
@@ -108,6 +117,6 @@ def _configure_logging(debug: bool) -> None:
         logging.basicConfig(level=logging.INFO)
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("procwm: %(message)s"))
+    handler.setFormatter(_OneLine("procwm: %(message)s"))
     handler.addFilter(lambda record: record.name.startswith("procwm"))
     logging.getLogger().addHandler(handler)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from procwm.cli.output import emit_json, emit_table
+from procwm.cli.output import emit_json, emit_table, say
 from procwm.cli.simulated_plants import Json
 from procwm.errors import SpecError
 from procwm.plant import registry
@@ -63,7 +63,7 @@ def certificate(
     elif shown:
         emit_table(list(_fields(shown[0])), [list(_fields(facts).values()) for facts in shown])
     else:
-        typer.echo(f"{pki} holds no certificate; make one with: procwm certificate make --pki {pki}")
+        say(f"{pki} holds no certificate; make one with: procwm certificate make --pki {pki}")
 
 
 def _fields(facts: CertificateFacts) -> dict[str, str]:

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import typer
-
-from procwm.cli.output import emit_table
+from procwm.cli.output import emit_table, say
 
 
 def emit_evaluation(found: Mapping[str, Any]) -> None:
@@ -27,13 +25,13 @@ def emit_evaluation(found: Mapping[str, Any]) -> None:
         [_gain(gain) for gain in found["gains"]],
     )
     for sentence in (*_bands(found["band"]), *_soundness(found)):
-        typer.echo(sentence)
+        say(sentence)
     if found["surprised"] is not None:
-        typer.echo(f"surprised in {found['surprised']:.2%} of the intervals")
+        say(f"surprised in {found['surprised']:.2%} of the intervals")
     if (seen := words.seen_before(found["seen"])) is not None:
-        typer.echo(seen)
-    typer.echo(f"{found['moments']} moments; {found['verdict']}: {found['reason']}")
-    typer.echo(f"next: {found['next']}")
+        say(seen)
+    say(f"{found['moments']} moments; {found['verdict']}: {found['reason']}")
+    say(f"next: {found['next']}")
 
 
 def _gain(gain: Mapping[str, Any]) -> list[str]:

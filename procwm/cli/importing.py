@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procwm.cli.output import progress
+from procwm.cli.output import progress, say
 from procwm.cli.plants import LinkName, PlantFile
 from procwm.errors import LinkError, LinkRefusedError, SpecError
 from procwm.plant import registry
@@ -60,7 +60,7 @@ def import_history(
         ) from None
     if not import_.received:
         raise LinkError(f"{plant.name}: the server has no samples from {_iso(start_ns)} to {_iso(end_ns)}")
-    typer.echo(f"{out}: {import_.rows} samples", err=True)
+    say(f"{out}: {import_.rows} samples", err=True)
 
 
 class _Import:

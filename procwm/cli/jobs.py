@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from procwm.cli.output import emit_table, progress
+from procwm.cli.output import emit_table, progress, say
 from procwm.cli.simulated_plants import Seed
 from procwm.errors import SpecError
 from procwm.plant.registry import shown_scenario
@@ -37,8 +37,8 @@ def demo(
         summary = Demo(shown, out, seed=seed, tell=advance).run()
     emit_table(*words.comparison(summary))
     for sentence in words.told(summary):
-        typer.echo(sentence)
-    typer.echo(f"{out / 'summary.json'} and {out / 'report.html'}")
+        say(sentence)
+    say(f"{out / 'summary.json'} and {out / 'report.html'}")
 
 
 def bench(
@@ -77,7 +77,7 @@ def bench(
             hours=hours,
             progress=lambda text: advance(0.0, text),
         )
-    typer.echo(f"{written} and {written.with_suffix('.md')}")
+    say(f"{written} and {written.with_suffix('.md')}")
 
 
 def _studies() -> Any:

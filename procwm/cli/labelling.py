@@ -7,6 +7,7 @@ import pandas as pd
 
 from procwm.data.files import replacing
 from procwm.data.series import Log
+from procwm.data.spreadsheets import inert
 from procwm.data.tables import read_columns, read_header
 from procwm.data.window import held
 from procwm.errors import LogError
@@ -42,5 +43,6 @@ def suggest_labels(model: WorldModel, log: Log, count: int, out: Path) -> None:
         values = np.round(held(log.series[name].usable, times, np.inf), 4).tolist()
         table[name] = [str(value).replace(".", decimal) if np.isfinite(value) else "" for value in values]
     with replacing(out) as partial:
+        table = table.rename(columns=inert)
         whole = table if before is None else pd.concat((before, table))
         whole.to_csv(partial, index=False, sep=separator)

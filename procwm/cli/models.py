@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from procwm.cli.evaluation_text import emit_evaluation
-from procwm.cli.output import emit_json, progress
+from procwm.cli.output import emit_json, progress, say
 from procwm.cli.plants import PlantFile
 from procwm.cli.simulated_plants import Json, Seed
 from procwm.errors import ArtifactError, SpecError
@@ -63,8 +63,8 @@ def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0, json
         emit_json({"model": str(out), "hours": log.hours, "notes": model.metrics["notes"], **verdict})
     else:
         learned = f"learned from {words.duration(log.hours)} of log"
-        typer.echo(f"{out}: {learned}; {verdict['verdict']}: {verdict['reason']}")
-        typer.echo(f"next: {verdict['next']}")
+        say(f"{out}: {learned}; {verdict['verdict']}: {verdict['reason']}")
+        say(f"next: {verdict['next']}")
     _exit_unfit(verdict)
 
 
@@ -138,14 +138,12 @@ def guardrail(
         from procwm.cli.labelling import suggest_labels
 
         suggest_labels(model, history, suggest, labels_file)
-        typer.echo(
-            f"{labels_file}: {suggest} moments to judge; fill them in, then call again without --suggest"
-        )
+        say(f"{labels_file}: {suggest} moments to judge; fill them in, then call again without --suggest")
         return
     _refuse_foreign(out)
     judged = read_labels(labels_file)
     learn_guardrail(model, history, judged, name=name, coverage=coverage).save(out)
-    typer.echo(f"{out}: guardrail {name} learned from {len(judged)} moments")
+    say(f"{out}: guardrail {name} learned from {len(judged)} moments")
 
 
 def soft_sensor(
@@ -178,7 +176,7 @@ def soft_sensor(
     learned = learn_soft_sensor(model, history, known, name=name, coverage=coverage)
     learned.save(out)
     head = next(head for head in learned.sensor_heads if head.name == name)
-    typer.echo(
+    say(
         f"{out}: soft sensor {name} learned from {len(known)} moments; "
         f"{head.coverage:.0%} of true values within ±{head.half_width:.3g}"
     )
@@ -214,4 +212,4 @@ def replay(
     plant = load_plant(plant_file) if plant_file else model.plant
     with progress("replaying") as advance:
         facts = replayed(plant, model, logs, out, decisions, lambda share: advance(share, ""))
-    typer.echo(f"{out / 'report.html'}: {facts['rows']} intervals, {facts['decisions']} decisions")
+    say(f"{out / 'report.html'}: {facts['rows']} intervals, {facts['decisions']} decisions")

@@ -9,11 +9,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from procwm.data.files import finite
+from procwm.plant.texts import shown
 
 Advance = Callable[[float, str], None]
 """Told how much of the work is done (0 to 1) and what is being done."""
+
+
+def say(sentence: str, *, err: bool = False) -> None:
+    """One line, on stdout or stderr; nothing in it commands the terminal, wherever its words come from."""
+    typer.echo(shown(sentence), err=err)
 
 
 @contextmanager
@@ -21,7 +28,7 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
     """A bar on stderr where that is a terminal; nothing at all in a pipe."""
     console = Console(stderr=True)
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
@@ -30,10 +37,10 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Advance]:
         transient=True,
     )
     with bar:
-        task = bar.add_task(what, total=1.0)
+        task = bar.add_task(shown(what), total=1.0)
 
         def advance(done: float, text: str) -> None:
-            bar.update(task, completed=done, description=text or what)
+            bar.update(task, completed=done, description=shown(text or what))
 
         yield advance
 
@@ -50,7 +57,7 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
         console = Console(width=1000)
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(Text(shown(column)), justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(shown(cell)) for cell in row))
     console.print(table)

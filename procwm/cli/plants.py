@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procwm.cli.output import emit_json, progress
+from procwm.cli.output import emit_json, progress, say
 from procwm.cli.simulated_plants import Json
 from procwm.plant import registry
 from procwm.plant.plantfile.specfile import load_plant
@@ -53,8 +53,8 @@ def check(
         )
     else:
         for finding in findings:
-            typer.echo(f"{finding.severity}: {finding.sentence}")
-        typer.echo(verdict)
+            say(f"{finding.severity}: {finding.sentence}")
+        say(verdict)
     if errors:
         raise typer.Exit(1)
 
@@ -93,7 +93,7 @@ def record(
     rows = [0]
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_record(plant, out, hours, link, rows))
-    typer.echo(f"{out}: {rows[0]} samples" if rows[0] else "no sample came; nothing was written", err=True)
+    say(f"{out}: {rows[0]} samples" if rows[0] else "no sample came; nothing was written", err=True)
 
 
 class StartMode(StrEnum):
@@ -148,7 +148,7 @@ def run(
     served = registry.clock(link) if clock is Time.SERVED else None
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(running.run(link, served, intervals, folder=plant_file.parent))
-    typer.echo(running.outcome, err=True)
+    say(running.outcome, err=True)
 
 
 async def _record(plant: PlantSpec, out: Path, hours: float | None, link_name: str, rows: list[int]) -> None:

@@ -13,6 +13,7 @@ from procwm.control.modes import Mode
 from procwm.data.files import replacing, write_json, write_text
 from procwm.data.log import read_log
 from procwm.data.series import Log
+from procwm.data.spreadsheets import inert
 from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.labelled.soft_sensor import sensed
 from procwm.plant.tags import PlantSpec
@@ -62,7 +63,7 @@ def replayed(
     write_json(out / "replay.json", facts)
     if model.sensor_heads:
         with replacing(out / "sensors.csv") as partial:
-            _sensed(model, log).to_csv(partial, index=False)
+            _sensed(model, log).rename(columns=inert).to_csv(partial, index=False)
     return facts
 
 

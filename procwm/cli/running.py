@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import typer
-
+from procwm.cli.output import say
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
 from procwm.errors import SpecError
@@ -65,11 +64,11 @@ class Running:
     def _tell(self, cycle: Cycle) -> None:
         self.cycles += 1
         if self._spoken:
-            typer.echo(line(cycle))
+            say(line(cycle))
 
 
 def _announced(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    say(sentence, err=True)
 
 
 def line(cycle: Cycle) -> str:

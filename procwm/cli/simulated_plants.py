@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from procwm.cli.output import emit_json, emit_table, progress
+from procwm.cli.output import emit_json, emit_table, progress, say
 from procwm.plant import registry
 from procwm.plant.scenario import Operation, Scenario
 from procwm.plant.tags import names_of
@@ -51,7 +51,7 @@ def scenarios(json: Json = False) -> None:
     ]
     emit_table(["scenario", "MVs", "CVs", "DVs", "guardrails"], rows)
     for scenario in found.values():
-        typer.echo(f"{scenario.name}: {scenario.summary} Source: {scenario.source}")
+        say(f"{scenario.name}: {scenario.summary} Source: {scenario.source}")
 
 
 def simulate(
@@ -75,7 +75,7 @@ def simulate(
             advance((tick + 1) / intervals, "")
     log = Log.from_samples(samples, plant.spec)
     write_log(out, log)
-    typer.echo(f"{out}: {len(samples)} samples, {log.hours:.2f} h")
+    say(f"{out}: {len(samples)} samples, {log.hours:.2f} h")
 
 
 def serve(
@@ -103,15 +103,13 @@ def serve(
         async with serving as server:
             assert server.spec.opcua is not None
             where = server.spec.opcua.endpoint
-            typer.echo(
-                f"serving {scenario} at {where}, {speed:g} times real time; stop with Ctrl-C", err=True
-            )
+            say(f"serving {scenario} at {where}, {speed:g} times real time; stop with Ctrl-C", err=True)
             await asyncio.Event().wait()
 
     try:
         asyncio.run(served())
     except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
+        say("stopped", err=True)
 
 
 def plant(scenario: ScenarioName) -> None:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from procwm.cli.output import say
 from procwm.cli.screen import line, screen
 from procwm.errors import LinkError
 from procwm.plant import registry
@@ -58,7 +59,7 @@ async def _view(settings: OpcUaSettings, cycles: int | None) -> None:
                     async for facts in client.facts():
                         shown, seen = facts, seen + 1
                         if live is None:
-                            typer.echo(line(facts))
+                            say(line(facts))
                         else:
                             live.update(screen(facts, console), refresh=True)
                         if seen == cycles:
@@ -68,7 +69,7 @@ async def _view(settings: OpcUaSettings, cycles: int | None) -> None:
                 if shown is None:
                     raise
                 if live is None:
-                    typer.echo(f"no connection: {error}", err=True)
+                    say(f"no connection: {error}", err=True)
                 else:
                     live.update(screen(shown, console, lost=str(error)), refresh=True)
             await asyncio.sleep(_RETRY_S)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from procwm.data.headers import Header
+from procwm.data.spreadsheets import meant
 from procwm.errors import LogError
 
 NOT_UTF8 = "not UTF-8 text; save the file as UTF-8"
@@ -27,7 +28,7 @@ def csv_header(path: Path) -> Header:
     separator = max(rows, key=lambda mark: len(rows[mark]))
     if not rows[separator]:
         raise LogError(f"{path}: the first line names no columns")
-    return Header(path, True, tuple(rows[separator]), separator=separator)
+    return Header(path, True, tuple(map(meant, rows[separator])), separator=separator)
 
 
 def _fields(line: str, separator: str) -> list[str]:

@@ -13,6 +13,8 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from procwm.errors import LogError
+
 _NAME = re.compile(r"^(\d{6})\.arrows$")
 
 
@@ -26,6 +28,8 @@ class Segment:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         parts = parts_of(path)
+        if parts.is_symlink():
+            raise LogError(f"{parts}: is a link to another place; remove it, or choose another name")
         parts.mkdir(parents=True, exist_ok=True)
         taken = [int(match[1]) for part in parts.iterdir() if (match := _NAME.match(part.name))]
         self._file: IO[bytes] = (parts / f"{max(taken, default=-1) + 1:06d}.arrows").open("xb")

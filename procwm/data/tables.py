@@ -25,6 +25,7 @@ from procwm.data.number_format import (
     trimmed,
     without_blanks,
 )
+from procwm.data.spreadsheets import meant
 from procwm.errors import LogError
 
 _NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "#N/A")
@@ -176,6 +177,8 @@ class Table:
             values = pc.cast(values, pa.string())
         coded = values.fill_null(b"" if pa.types.is_binary(values.type) else "").dictionary_encode()
         names = [_shown(name) for name in coded.dictionary.to_pylist()]
+        if self.header.is_csv:
+            names = [meant(name) for name in names]
         return Codes(tuple(names), coded.indices.to_numpy().astype(np.int64))
 
     def has_zone(self, column: str) -> bool:

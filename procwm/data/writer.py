@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from procwm.data.files import replacing
 from procwm.data.segments import Segment, parts_of, segments
 from procwm.data.series import QUALITIES, Log
+from procwm.data.spreadsheets import INERT, inert
 from procwm.errors import LogError
 from procwm.plant.samples import Quality, Sample, readable
 from procwm.plant.tags import PlantSpec
@@ -195,8 +196,9 @@ def _with_written_times(table: pa.Table) -> pa.Table:
     if pa.types.is_timestamp(time.type):
         time = pc.strftime(time.cast(pa.timestamp("ns", tz="UTC")), format="%Y-%m-%dT%H:%M:%SZ")
     plain = table.set_column(place, "time", time)
-    for name in ("tag", "quality"):
-        number = plain.schema.get_field_index(name)
-        if number >= 0:
-            plain = plain.set_column(number, name, plain[name].cast(pa.string()))
-    return plain
+    for number, field in enumerate(plain.schema):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if field.name != "time" and kind in (pa.string(), pa.large_string()):
+            texts = pc.replace_substring_regex(plain[field.name].cast(pa.string()), *INERT)
+            plain = plain.set_column(number, field.name, texts)
+    return plain.rename_columns([inert(name) for name in plain.column_names])

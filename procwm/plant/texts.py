@@ -15,6 +15,13 @@ def commands(character: str) -> bool:
     return unicodedata.category(character) in _COMMANDING or character in _TURNING
 
 
+def shown(text: str) -> str:
+    """`text` from anywhere, with escapes such as `\\x1b` for characters that would command what shows it."""
+    if text.isprintable():
+        return text
+    return "".join(ascii(character)[1:-1] if commands(character) else character for character in text)
+
+
 def check_plain(what: str, text: str) -> None:
     """Raise `SpecError`, beginning with `what`, where a character of `text` cannot be shown."""
     found = next((character for character in text if commands(character)), None)

@@ -10,6 +10,8 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from procwm.plant.texts import shown
+
 _STYLE = """
 :root { --ink: #1a2026; --soft: #5b6670; --line: #dde2e6; --tint: #f4f6f8; }
 * { box-sizing: border-box; }
@@ -80,6 +82,10 @@ const fit = (size, share) =>
 addEventListener('beforeprint', () => fit({width: 690, autosize: false, 'font.size': 11}, 0.8));
 addEventListener('afterprint', () => fit({width: null, autosize: true, 'font.size': 12.5}, 1));
 """
+
+
+_INERT = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+"""Inside a script element `</` ends it and `<!--<script` hides its end, whatever the element's type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,8 +172,7 @@ def _table(table: PageTable) -> str:
 
 
 def _figure(figure: Figure, number: int) -> str:
-    # "</" inside a script element would end it, whatever the element's type.
-    data = json.dumps({"data": figure.data, "layout": figure.layout}, allow_nan=False).replace("</", "<\\/")
+    data = json.dumps({"data": figure.data, "layout": figure.layout}, allow_nan=False).translate(_INERT)
     return (
         f"<figure><div class=chart id=figure-{number}></div>"
         f"<script type=application/json id=figure-{number}-data>{data}</script>"
@@ -176,4 +181,4 @@ def _figure(figure: Figure, number: int) -> str:
 
 
 def _text(value: str) -> str:
-    return html.escape(value, quote=False)
+    return html.escape(shown(value), quote=False)

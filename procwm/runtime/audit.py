@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple
 
 from procwm.control.fallback import RUNGS
 from procwm.control.identity import Identity
+from procwm.data.files import without_links
 from procwm.data.series import iso_utc
 from procwm.errors import LogError
 from procwm.runtime.cycle import FAILED, Cycle, requester
@@ -113,7 +114,7 @@ class AuditLog:
 
     def _flush(self) -> None:
         try:
-            with self.path.open("a+b") as file:
+            with open(self.path, "a+b", opener=without_links) as file:
                 file.write((b"\n" if _torn(file) else b"") + b"".join(line + b"\n" for line in self._waiting))
                 file.flush()
                 os.fsync(file.fileno())

@@ -29,6 +29,8 @@ def write_artifact(path: Path, files: Mapping[str, bytes], facts: Mapping[str, s
     Raises:
         ArtifactError: `path` exists and is no artifact, or cannot be written.
     """
+    if path.is_symlink():
+        raise ArtifactError(f"{path} is a link to another place; name that place")
     if path.exists() and not (path / MANIFEST).is_file() and not _is_empty_directory(path):
         raise ArtifactError(f"{path} exists and is not a model directory; it is left as it is")
     manifest = {
@@ -37,7 +39,7 @@ def write_artifact(path: Path, files: Mapping[str, bytes], facts: Mapping[str, s
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }
     try:
-        path = path.resolve()
+        path = path.absolute()
         unique = secrets.token_hex(4)
         new, old = (path.with_name(f".{path.name}.{unique}.{age}") for age in ("new", "old"))
         new.mkdir(parents=True)
@@ -69,7 +71,15 @@ def read_artifact(path: Path) -> dict[str, bytes]:
         raise ArtifactError(f"{path} is not a model directory: it has no readable {MANIFEST}") from None
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise ArtifactError(f"{path / MANIFEST} is cut short or altered; save the model again") from None
-    return {name: _verified(path / name, expected) for name, expected in hashes.items()}
+    return {name: _verified(_inside(path, name), expected) for name, expected in hashes.items()}
+
+
+def _inside(path: Path, name: str) -> Path:
+    """The file `name` of the artifact at `path`; `ArtifactError` where it would be one outside."""
+    file = path / name
+    if name in ("", ".", "..") or file.name != name or "\0" in name or file.is_symlink():
+        raise ArtifactError(f"{path / MANIFEST}: {name!r} is no file of the model directory; save it again")
+    return file
 
 
 def _replace(path: Path, new: Path, old: Path) -> None:

@@ -13,6 +13,7 @@ from asyncua import ua
 
 from procwm.plant.front import MODES, NO_INTERVAL, Facts, Guardrail, Variable
 from procwm.plant.tags import Interval, Role
+from procwm.plant.texts import shown
 from procwm_adapters.opcua.wire.analog_items import RANGE, UNIT
 from procwm_adapters.opcua.wire.values import nanoseconds, opcua_time
 
@@ -86,6 +87,7 @@ def _of_variable(variable: Variable) -> dict[str, Held | None]:
 
 def facts_of(values: Mapping[str, Any]) -> Facts:
     """The facts that nodes with these values (by path, `None` where there is none) tell."""
+    values = {shown(path): _plain(held) for path, held in values.items()}
     parts = {group: _grouped(values, group) for group in (VARIABLES, GUARDRAILS)}
     kpis = {path.partition(".")[2]: _float(held) for path, held in values.items() if path.startswith(KPIS)}
     return Facts(
@@ -106,6 +108,13 @@ def facts_of(values: Mapping[str, Any]) -> Facts:
             for name, held in parts[GUARDRAILS].items()
         },
     )
+
+
+def _plain(held: Any) -> Any:
+    """A value of a server, its texts without anything that commands a screen."""
+    if isinstance(held, list):
+        return [_plain(item) for item in held]
+    return shown(held) if isinstance(held, str) else held
 
 
 def _grouped(values: Mapping[str, Any], group: str) -> dict[str, dict[str, Any]]:
