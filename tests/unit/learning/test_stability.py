@@ -19,7 +19,7 @@ from procwm.learning.optimisation import early_stopping as trial
 from procwm.learning.optimisation.gradient_descent import Optimisation
 from procwm.learning.optimisation.runaway import runs_away
 from procwm.plant.tags import PlantSpec, Role, Tag, names_of
-from procwm.world.predictors.stability import stable
+from procwm.world.predictors.stability import keep_stable, stable
 
 BALANCED = PlantSpec(
     name="balanced",
