@@ -137,13 +137,30 @@ def run(
         int | None, typer.Option(help="Port on which Prometheus finds the controller's figures.", min=0)
     ] = None,
     link: LinkName = "opcua",
+    despite_verdict: Annotated[
+        bool,
+        typer.Option(
+            "--despite-verdict",
+            help="Allow auto with a model that is not fit for control; it is audited.",
+        ),
+    ] = False,
 ) -> None:
-    """Control a live plant. Ctrl-C ends the run; the plant keeps its last setpoints."""
+    """Control a live plant. Ctrl-C ends the run; the plant keeps its last setpoints.
+
+    A model that is fit for advice only starts in advisory where auto is asked for.
+    """
     from procwm.cli.running import Running
     from procwm.runtime.fronts import with_front_ends
 
     plant = with_front_ends(load_plant(plant_file), serve=serve, metrics=metrics)
-    running = Running(plant, model_dir, mode=mode.value, setpoints=setpoint or [], out=out)
+    running = Running(
+        plant,
+        model_dir,
+        mode=mode.value,
+        setpoints=setpoint or [],
+        out=out,
+        despite_verdict=despite_verdict,
+    )
     intervals = None if hours is None else max(1, round(hours * 3600.0 / plant.interval_s))
     served = registry.clock(link) if clock is Time.SERVED else None
     with contextlib.suppress(KeyboardInterrupt):

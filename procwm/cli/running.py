@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from procwm.cli.output import say
+from procwm.control.clearance import unfit
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
 from procwm.errors import SpecError
@@ -13,6 +14,8 @@ from procwm.plant.link import Clock, PlantLink
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.assembly import open_run
 from procwm.runtime.cycle import Cycle
+from procwm.world.fitness import Fitness, kept_verdict
+from procwm.world.model import WorldModel
 from procwm.world.storage.model_files import load_model
 
 
@@ -24,15 +27,34 @@ class Running:
     """
 
     def __init__(
-        self, plant: PlantSpec, model_dir: Path, *, mode: str, setpoints: Sequence[str], out: Path | None
+        self,
+        plant: PlantSpec,
+        model_dir: Path,
+        *,
+        mode: str,
+        setpoints: Sequence[str],
+        out: Path | None,
+        despite_verdict: bool = False,
     ) -> None:
-        """Args: setpoints: texts TAG=VALUE. out: folder of the recording, or `None`."""
+        """Get ready.
+
+        Args:
+            setpoints: texts TAG=VALUE.
+            out: folder of the recording, or `None`.
+            despite_verdict: whether a model that is not fit for control may be in auto.
+
+        Raises:
+            SpecError: auto is asked for with a model that is not even fit for advice, or that nobody judged.
+        """
         self.cycles = 0
         self._setpoints = dict(_target(plant, text) for text in setpoints)
-        self._controller = Controller(plant, load_model(model_dir, plant), mode=Mode(mode))
+        model = load_model(model_dir, plant)
+        if mode == Mode.AUTO and not despite_verdict:
+            _refuse_unfit(model, model_dir)
+        self._controller = Controller(plant, model, mode=Mode(mode), despite_verdict=despite_verdict)
         self._out = out
         # Advice is what ADVISORY is for, wherever its output goes.
-        self._spoken = mode == Mode.ADVISORY or sys.stdout.isatty()
+        self._spoken = self._controller.mode is Mode.ADVISORY or sys.stdout.isatty()
 
     @property
     def outcome(self) -> str:
@@ -55,6 +77,8 @@ class Running:
             intervals: control cycles to run; `None` is for ever.
             folder: that of the plant file, which its paths are relative to.
         """
+        if self._controller.clearance.unfit:
+            _announced(f"{self._controller.mode}{self._controller.clearance.told(self._controller.mode)}")
         opening = open_run(
             self._controller, link, clock=clock, out=self._out, folder=folder, announce=_announced
         )
@@ -65,6 +89,16 @@ class Running:
         self.cycles += 1
         if self._spoken:
             say(line(cycle))
+
+
+def _refuse_unfit(model: WorldModel, model_dir: Path) -> None:
+    """Raise `SpecError` where `model` may not even give advice in place of control."""
+    verdict = kept_verdict(model.metrics)
+    advises = verdict is not None and verdict.fitness is not Fitness.NOTHING
+    if unfit(model) and not advises:
+        raise SpecError(
+            f"{model_dir}: --mode auto is refused: {unfit(model)}; --despite-verdict runs it all the same"
+        )
 
 
 def _announced(sentence: str) -> None:

@@ -19,6 +19,7 @@ from procwm.control.identity import Identity
 from procwm.control.modes import Mode, ModeState
 from procwm.control.pace import Pace
 from procwm.control.stepping import StepTest
+from procwm.control.swinging import Swings
 from procwm.control.targets import Targets
 from procwm.data.buffer import SampleBuffer
 from procwm.data.series import TagSeries
@@ -37,6 +38,7 @@ _VALUES = (
     Sample,
     SampleBuffer,
     StepTest,
+    Swings,
     TagSeries,
     Targets,
     WindowRule,

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from procwm.control import modes
+from procwm.control.clearance import Clearance, unfit
 from procwm.control.deciding import CycleOutcome, Deciding, after
 from procwm.control.decision import Decision
 from procwm.control.forecast import Forecast, checked_forecast
@@ -17,10 +18,12 @@ from procwm.control.gate import Gate
 from procwm.control.health import Permits, health
 from procwm.control.identity import check_made_for, identity
 from procwm.control.measurement import as_samples, nanoseconds, utc, values_in_force
+from procwm.control.mistrust import mistrust
 from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
+from procwm.control.swinging import Swings, watched
 from procwm.control.targets import Targets
 from procwm.data.buffer import SampleBuffer
 from procwm.errors import ArtifactError, SpecError
@@ -29,6 +32,7 @@ from procwm.planning.problem import Planner
 from procwm.plant.request import Request
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import Interval, PlantSpec, names_of
+from procwm.world.effects import planning_error, unknown_mvs
 from procwm.world.model import WorldModel
 
 _DEADLINE_SHARE = 0.5
@@ -53,6 +57,8 @@ class Controller:
         return_after: usable plans in a row after which a shed controller takes over again; `None` waits for
             an operator.
         clock: seconds that have passed; what the deadline is held to and steps are timed by.
+        despite_verdict: whether AUTO is allowed with a model that its verdict does not call fit for control.
+            Without it such a controller starts in ADVISORY at the most, and says why.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Controller:
         deadline_s: float | None = None,
         return_after: int | None = 3,
         clock: Callable[[], float] = wall.perf_counter,
+        despite_verdict: bool = False,
     ) -> None:
         check_made_for(plant, model)
         default_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
@@ -75,7 +82,9 @@ class Controller:
         self.deadline_s = default_s if deadline_s is None else deadline_s
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
-        self.mode, self._return_after, self._clock = mode, return_after, clock
+        self.clearance = Clearance(unfit(model), despite_verdict)
+        self.mode = self.clearance.most(mode)
+        self._return_after, self._clock = return_after, clock
         self._deciding = Deciding(
             plant=plant,
             model=model,
@@ -83,7 +92,9 @@ class Controller:
             gate=Gate(plant=plant, guard_names=model.guard_names),
             deadline_s=self.deadline_s,
             clock=clock,
+            response_error=planning_error(model),
         )
+        self._unknown = unknown_mvs(model)
         self._perception = Perception(plant, model)
         self.identity = identity(plant, model)
         self.rule, self.guard_names = model.rule, model.guard_names
@@ -106,7 +117,7 @@ class Controller:
         center, _ = self.model.scaler.part(names_of(self.plant.dvs))
         return ControllerState(
             identity=self.identity,
-            mode=modes.begin(self.mode),
+            mode=modes.begin(self.mode, self.clearance.told(self.mode)),
             buffer=SampleBuffer(self.model.rule),
             unseen=as_samples(history, self.plant, 0),
             in_force=tuple(known[tag.name] for tag in self.plant.mvs),
@@ -156,7 +167,9 @@ class Controller:
         self, state: ControllerState, mode: Mode, *, reason: str = "operator request"
     ) -> ControllerState:
         """`state` in another mode; `SpecError` where it cannot be reached from the one in force."""
-        return replace(state, mode=modes.request(state.mode, mode, reason=reason), last_good=None)
+        told = self.clearance.told(self.clearance.checked(mode))
+        requested = modes.request(state.mode, mode, reason=reason + told)
+        return replace(state, mode=requested, last_good=None, swings=Swings(), mistrust=0)
 
     def given_back(self, state: ControllerState, reason: str) -> ControllerState:
         """`state` in mode SHED for `reason`, where the mode in force writes."""
@@ -219,10 +232,16 @@ class Controller:
         if latent is None:
             outcome = CycleOutcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
             return self._decision(outcome, state, seen, began), state
-        fit = health(self.plant, state, seen.measured, permits)
+        doubted = mistrust(state.mistrust, seen.surprise, seen.measured.output, self.plant, state.targets)
+        state = replace(state, mistrust=doubted)
+        fit = health(self.plant, state, seen.measured, permits, self._unknown)
         seen = replace(seen, measured=fit.measured)
         outcome = replace(self._deciding.outcome(state, fit, latent, forecast), held=fit.held)
         state = after(state, outcome, self.plant, self._return_after)
+        if state.mode.actual is Mode.AUTO:
+            output = seen.measured.output
+            known = (state.targets, state.in_force, output, seen.surprise, self.model.horizon)
+            state = replace(state, swings=watched(state.swings, self.plant, *known))
         return self._decision(outcome, state, seen, began), state
 
     @_OVERFLOW_IS_AN_ANSWER
@@ -264,6 +283,7 @@ class Controller:
         return self._perception.look(state, arrived, now_ns)
 
     def _decision(self, outcome: CycleOutcome, state: ControllerState, seen: Seen, began: float) -> Decision:
+        swinging = state.swings.notes(self.plant)
         output = zip(self.plant.output_names, seen.measured.output.tolist(), strict=True)
         return Decision(
             # With every MV held there is a plan and nothing to write.
@@ -282,7 +302,7 @@ class Controller:
             off=state.targets.off,
             measured=MappingProxyType({name: value for name, value in output if np.isfinite(value)}),
             bias=state.disturbance.bias,
-            notes=(*seen.measured.notes, *seen.doubts, *filter(None, (seen.surprised,))),
+            notes=(*seen.measured.notes, *seen.doubts, *filter(None, (seen.surprised,)), *swinging),
             surprise=seen.surprise,
             sensed=seen.sensed,
             step_s=self._clock() - began,

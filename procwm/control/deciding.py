@@ -14,10 +14,12 @@ from procwm.control.fallback import RUNGS, Predict, fallback
 from procwm.control.forecast import Forecast, dv_ahead
 from procwm.control.gate import Gate
 from procwm.control.health import Health
+from procwm.control.mistrust import MISTRUSTED, mistrusted
 from procwm.control.modes import Mode
 from procwm.control.posing import pose
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest, stepped, trajectories
+from procwm.control.swinging import calmed
 from procwm.control.travel import remaining, travelled
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, Plan, Planner
@@ -42,6 +44,7 @@ class CycleOutcome:
         reason, proposed, plan, rung: as in `Decision`.
         fresh: whether this cycle's plan was usable.
         shed: whether nothing safe was found.
+        for_good: whether it is the model that is wrong, so that only an operator may ask for AUTO again.
         held: as in `Decision`.
     """
 
@@ -51,6 +54,7 @@ class CycleOutcome:
     rung: str = ""
     fresh: bool = False
     shed: bool = False
+    for_good: bool = False
     held: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -64,6 +68,7 @@ class Deciding:
         gate: what may reach the plant.
         deadline_s: for the planner.
         clock: seconds that have passed, for the deadline.
+        response_error: of the model's step responses, engineering units.
     """
 
     plant: PlantSpec
@@ -72,6 +77,7 @@ class Deciding:
     gate: Gate
     deadline_s: float
     clock: Callable[[], float]
+    response_error: Float[np.ndarray, "horizon mv output"]
 
     def outcome(
         self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"], forecast: Forecast
@@ -82,6 +88,8 @@ class Deciding:
             return CycleOutcome(reason="the controller is off")
         if fit.shed:
             return CycleOutcome(reason=fit.shed, shed=True)
+        if state.mode.actual in modes.WRITING and mistrusted(state.mistrust, self.model.horizon):
+            return CycleOutcome(reason=MISTRUSTED, shed=True, for_good=True)
         if not measured.enough:
             rows = f"{measured.filled} of {measured.history} rows"
             if state.last_good is None:
@@ -93,6 +101,8 @@ class Deciding:
             return CycleOutcome(reason="the model's state is not finite", shed=True)
         problem = self._problem(state, fit, latent, forecast)
         predict = Evaluator(self.model, problem).predict
+        if state.swings.swung:
+            problem = calmed(problem, predict)
         if state.test is None:
             plan, refusal = self._plan(problem, state)
         else:
@@ -125,7 +135,8 @@ class Deciding:
             predicted=self._outputs(latent),
             forecast=forecast,
             half_width=self._half_width(latent, np.array(state.in_force), fit, forecast),
-            response_error=self.model.response_error,
+            response_error=self.response_error,
+            places=state.swings.held(len(self.plant.mvs)),
         )
 
     def _half_width(
@@ -221,7 +232,7 @@ def after(
     """
     mode = state.mode
     if outcome.shed:
-        mode = modes.shed(mode, outcome.reason)
+        mode = (modes.given_up if outcome.for_good else modes.shed)(mode, outcome.reason)
     elif outcome.fresh:
         mode = modes.recovered(mode, return_after)
     in_force, travel = state.in_force, state.travel

@@ -1,6 +1,6 @@
 """What a lost tag means for this cycle: which CVs are dropped, which MVs are left alone, whether to shed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -44,8 +44,18 @@ class Health:
     shed: str
 
 
-def health(plant: PlantSpec, state: ControllerState, measured: Measurements, permits: Permits) -> Health:
-    """The plant file's policies applied to what is lost, and to what is switched off or not permitted."""
+def health(
+    plant: PlantSpec,
+    state: ControllerState,
+    measured: Measurements,
+    permits: Permits,
+    unknown: Collection[str] = (),
+) -> Health:
+    """The plant file's policies applied to what is lost, and to what is switched off or not permitted.
+
+    Args:
+        unknown: MVs of which the model's log shows no effect; nobody knows what moving them would do.
+    """
     assert state.time_ns is not None, "health is asked for after the present has been looked at"
     off = frozenset(state.targets.off)
     held = {tag.name: permits.held[tag.name] for tag in plant.mvs if tag.name in permits.held}
@@ -74,6 +84,7 @@ def health(plant: PlantSpec, state: ControllerState, measured: Measurements, per
             sheds.append(f"{tag.name}: switched off, and it is critical")
         elif tag.critical and tag.name in held:
             sheds.append(f"{tag.name}: {held[tag.name]}, and it is critical")
+    held |= {name: "its effect on the CVs is not known" for name in unknown if name not in held}
     return Health(
         measured=replace(measured, controlled=controlled, notes=tuple(notes)),
         held=MappingProxyType(held),

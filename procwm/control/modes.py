@@ -60,11 +60,11 @@ def named(name: str) -> Mode:
     return Mode(name)
 
 
-def begin(mode: Mode) -> ModeState:
-    """The state of a controller that starts in `mode`."""
+def begin(mode: Mode, why: str = "") -> ModeState:
+    """The state of a controller that starts in `mode`; `why` ends the sentence about it."""
     if mode is Mode.SHED:
         raise SpecError("a controller cannot start in mode shed, which is its own; start it in another")
-    return ModeState(mode, mode, f"started in {mode}")
+    return ModeState(mode, mode, f"started in {mode}{why}")
 
 
 def request(state: ModeState, mode: Mode, *, reason: str = "operator request") -> ModeState:
@@ -90,6 +90,11 @@ def shed(state: ModeState, reason: str) -> ModeState:
     if state.actual not in WRITING:
         return state
     return ModeState(state.requested, Mode.SHED, reason)
+
+
+def given_up(state: ModeState, reason: str) -> ModeState:
+    """`state` after the model has proved wrong: shed, and from there to ADVISORY at the most."""
+    return ModeState(Mode.ADVISORY, Mode.SHED, reason) if state.actual in WRITING else state
 
 
 def recovered(state: ModeState, return_after: int | None) -> ModeState:

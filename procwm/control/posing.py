@@ -30,6 +30,7 @@ def pose(
     forecast: Forecast,
     half_width: Float[np.ndarray, "horizon output"],
     response_error: Float[np.ndarray, "horizon mv output"],
+    places: Float[np.ndarray, " mv"],
 ) -> ControlProblem:
     """The problem of one cycle, engineering units.
 
@@ -49,11 +50,14 @@ def pose(
         forecast: setpoints and DVs to come.
         half_width: of the model's error band, of which `tightening` takes its share.
         response_error: of the model's step responses, which make moves dearer; `caution` scales that.
+        places: where MVs are brought to and held; NaN where nowhere.
     """
     horizon, outputs = len(bias), plant.outputs
     zones = [targets.zone(tag) or (-np.inf, np.inf) for tag in outputs]
     soft = [targets.soft_limits(tag) for tag in outputs]
-    hard = [targets.bounds(tag) for tag in plant.mvs]
+    hard = np.array([targets.bounds(tag) for tag in plant.mvs])
+    places = np.clip(places, hard[:, 0], hard[:, 1])
+    hard = np.where(np.isfinite(places)[:, None], places[:, None], hard)
     fixed = np.array([tag.name in held for tag in plant.mvs])
     max_move = np.array([np.inf if tag.max_move is None else tag.max_move for tag in plant.mvs])
     weight = np.array([tag.weight if tag in plant.cvs else 0.0 for tag in outputs])
@@ -73,8 +77,8 @@ def pose(
         high=high,
         weight=weight,
         span=span,
-        mv_low=np.where(fixed, last_mv, [low for low, _ in hard]),
-        mv_high=np.where(fixed, last_mv, [high for _, high in hard]),
+        mv_low=np.where(fixed, last_mv, hard[:, 0]),
+        mv_high=np.where(fixed, last_mv, hard[:, 1]),
         max_move=np.minimum(max_move, reach),
         move_weight=np.array([tag.move_weight for tag in plant.mvs]) + dearer,
         mv_span=mv_span,

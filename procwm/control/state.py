@@ -13,6 +13,7 @@ from procwm.control.identity import Identity
 from procwm.control.modes import ModeState
 from procwm.control.pace import Pace
 from procwm.control.stepping import StepTest
+from procwm.control.swinging import Swings
 from procwm.control.targets import Targets
 from procwm.control.travel import Travel
 from procwm.data.buffer import SampleBuffer
@@ -47,6 +48,8 @@ class ControllerState:
         pace: when steps were taken; `None` before the first.
         unseen: samples given at the start, which the first cycle will see.
         test: the step test that goes on; `None` in every other mode.
+        swings: what MVs have done in AUTO since somebody asked for it.
+        mistrust: control intervals that speak against the model; see `control.mistrust`.
     """
 
     identity: Identity
@@ -68,6 +71,8 @@ class ControllerState:
     steady: Steady = field(default_factory=lambda: NO_STEADY)
     travel: Travel = ()
     test: StepTest | None = None
+    swings: Swings = field(default_factory=Swings)
+    mistrust: int = 0
 
     def to_bytes(self) -> bytes:
         """This state as bytes that `from_bytes` reads back to the last bit, in any process."""

@@ -1,13 +1,16 @@
 """Which effects of MVs a model's log shows at all."""
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
+from procwm.plant.tags import names_of
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 
 SURE = 2.0
 """Standard errors that a step response has to be away from nothing."""
+_UNUSED = 3.0
+"""Times an effect that is not shown: so large an error makes a move on its account a tenth of what it was."""
 
 
 def shown_effects(model: WorldModel) -> Bool[np.ndarray, "mv output"]:
@@ -24,3 +27,18 @@ def shown_effects(model: WorldModel) -> Bool[np.ndarray, "mv output"]:
     size, error = (part.square().mean(dim=0).sqrt() for part in (response, known))
     shown: Bool[np.ndarray, "mv output"] = (size > SURE * error).cpu().numpy()
     return shown
+
+
+def unknown_mvs(model: WorldModel) -> tuple[str, ...]:
+    """MVs of which no effect on any output is shown."""
+    shown = [bool(row.any()) for row in shown_effects(model)]
+    return tuple(name for name, known in zip(names_of(model.plant.mvs), shown, strict=True) if not known)
+
+
+def planning_error(model: WorldModel) -> Float[np.ndarray, "horizon mv output"]:
+    """Standard error of the step responses as plans reckon with it, engineering units.
+
+    An effect that is not shown may as well be none: planning reckons with an error of several times its size.
+    """
+    error = model.response_error
+    return np.where(shown_effects(model), error, _UNUSED * error)

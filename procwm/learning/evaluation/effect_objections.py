@@ -3,24 +3,23 @@
 from collections.abc import Iterator
 
 from procwm.learning.evaluation.objection import Objection
-from procwm.plant.tags import names_of
-from procwm.world.effects import shown_effects
+from procwm.world.effects import unknown_mvs
 from procwm.world.fitness import Fitness
 from procwm.world.model import WorldModel
 
 
 def effect_objections(model: WorldModel) -> Iterator[Objection]:
     """MVs of which no effect on any output shows within the horizon."""
-    shown = [bool(row.any()) for row in shown_effects(model)]
+    unknown = unknown_mvs(model)
     within = f"within the horizon of {model.horizon} intervals of {model.plant.interval_s:g} s"
     remedy = (
         "where the plant answers later than that, set a longer interval_s in the plant file; where an MV "
         "moves none of its outputs, take it out; then train again"
     )
-    if not any(shown):
+    if len(unknown) == len(model.plant.mvs):
         reason = f"no MV moves any CV {within}, as far as its log shows"
         yield Objection(fitness=Fitness.NOTHING, reason=reason, remedy=remedy)
         return
-    for mv in (name for name, known in zip(names_of(model.plant.mvs), shown, strict=True) if not known):
+    for mv in unknown:
         reason = f"{mv} moves no CV {within}, as far as its log shows, and is held"
         yield Objection(fitness=Fitness.ADVICE, reason=reason, remedy=remedy)

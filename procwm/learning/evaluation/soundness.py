@@ -34,6 +34,7 @@ def objections(
     """Everything that keeps a model from being fit for control; arguments as in `verdict.judged`."""
     yield from _foreseeing(plant, errors, by_output)
     yield from _use_of_moves(diagnosis)
+    yield from _nothing_shown(diagnosis)
     for gain in diagnosis.gains:
         yield from _of_gain(gain)
     yield from _lasting_errors(by_output["model"], diagnosis)
@@ -93,6 +94,19 @@ def _use_of_moves(diagnosis: Diagnosis) -> Iterator[Objection]:
             reason="it ignores the MVs: with the moves of other moments it predicts as well",
             remedy=MOVE,
         )
+
+
+def _nothing_shown(diagnosis: Diagnosis) -> Iterator[Objection]:
+    """MVs that moved in the log and were not seen to move any output, in a log that was able to show it."""
+    for mv in dict.fromkeys(gain.mv for gain in diagnosis.gains):
+        tried = [gain for gain in diagnosis.gains if gain.mv == mv and gain.error > 0.0]
+        if tried and not any(gain.told for gain in tried):
+            yield Objection(
+                fitness=Fitness.ADVICE,
+                reason=f"{mv} moved in this log, and no effect on any CV shows",
+                remedy=MOVE,
+                untested=True,
+            )
 
 
 def _of_gain(gain: Gain) -> Iterator[Objection]:

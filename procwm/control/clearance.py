@@ -1,0 +1,57 @@
+"""Which models may write to a plant: those that their verdict calls fit for control."""
+
+from dataclasses import dataclass
+
+from procwm.control.modes import Mode
+from procwm.errors import SpecError
+from procwm.world.fitness import Fitness, kept_verdict
+from procwm.world.model import WorldModel
+
+
+@dataclass(frozen=True)
+class Clearance:
+    """Whether a model may be in AUTO.
+
+    Attributes:
+        unfit: why its verdict does not call it fit for control; empty where it does.
+        vouched: whether somebody wants it in AUTO all the same.
+    """
+
+    unfit: str
+    vouched: bool = False
+
+    @property
+    def refusal(self) -> str:
+        """Why it may not be in AUTO; empty where it may."""
+        return "" if self.vouched else self.unfit
+
+    def most(self, mode: Mode) -> Mode:
+        """`mode`, or ADVISORY in place of an AUTO that is refused."""
+        return Mode.ADVISORY if mode is Mode.AUTO and self.refusal else mode
+
+    def checked(self, mode: Mode) -> Mode:
+        """`mode`; `SpecError` where it is refused."""
+        if self.most(mode) is not mode:
+            raise SpecError(f"mode auto is refused: {self.refusal}")
+        return mode
+
+    def told(self, mode: Mode) -> str:
+        """The end of a sentence about `mode` for operators and the audit log, where the verdict matters."""
+        if mode is Mode.AUTO and self.unfit:
+            return f", despite its verdict: {self.unfit}"
+        return f"; {self.refusal}" if mode is Mode.ADVISORY and self.refusal else ""
+
+
+def unfit(model: WorldModel) -> str:
+    """Why `model` may not be in AUTO, as a sentence; empty where it may.
+
+    One that was put together by hand has learned from nothing, and whoever made it answers for it.
+    """
+    if not model.metrics:
+        return ""
+    verdict = kept_verdict(model.metrics)
+    if verdict is None:
+        return "nobody has judged the model: `procwm evaluate` on a log that it was not learned from does"
+    if verdict.fitness is Fitness.CONTROL:
+        return ""
+    return f"the model is {verdict.sentence}; {verdict.next}"
