@@ -123,6 +123,23 @@ def test_files_and_folders_that_documents_name_are_there() -> None:
     assert not missing
 
 
+def test_the_glossary_is_in_order() -> None:
+    sections = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split("## ")
+    words = [re.findall(r"^\| (?!word )(.*?) \|", section, re.M) for section in sections]
+    assert all(words[1:])
+    assert words == [sorted(section, key=str.casefold) for section in words]
+
+
+def test_documents_import_public_names_alone() -> None:
+    deep = [
+        f"{document}: {found}"
+        for document, text in blocks("python")
+        for found in re.findall(r"(?:from|import) (procwm\w*\.[\w.]+)", text)
+        if found != "procwm.testing"
+    ]
+    assert not deep
+
+
 def test_the_generated_pages_are_up_to_date() -> None:
     generated = _module(ROOT / "docs" / "generate.py").pages()
     stale = [
