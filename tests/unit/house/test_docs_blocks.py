@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -121,6 +122,18 @@ def test_files_and_folders_that_documents_name_are_there() -> None:
         if not (ROOT / named).exists()
     ]
     assert not missing
+
+
+def test_the_picture_of_layers_is_the_one_that_is_checked() -> None:
+    picture = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    drawn = re.search(r"^```text\n cli(?s:.*?)^ errors", picture, re.M)
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = checked["contracts"][0]["layers"]
+    assert drawn is not None
+    rooms = [re.findall(r"procwm\.(\w+)", layer) for layer in layers]
+    lines = drawn[0].splitlines()[1:]
+    assert len(lines) == len(rooms)
+    assert all(line.split()[: len(room)] == room for line, room in zip(lines, rooms, strict=True))
 
 
 def test_the_glossary_is_in_order() -> None:
