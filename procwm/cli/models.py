@@ -31,7 +31,7 @@ _LOGS = "logs"
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (train, evaluate, guardrail, soft_sensor, replay):
+    for command in (train, evaluate, guardrail, approve, soft_sensor, replay):
         app.command()(command)
 
 
@@ -110,7 +110,7 @@ def guardrail(
             metavar="LABELS", help="CSV or Parquet: time, and value (safe at 0 or below) or unsafe."
         ),
     ],
-    name: Annotated[str, typer.Option(help="Of the guardrail; one of the same name is replaced.")],
+    name: Annotated[str, typer.Option(help="Of the guardrail.")],
     out: ModelOut,
     log: MomentsLog = None,
     coverage: Annotated[
@@ -124,6 +124,15 @@ def guardrail(
     suggest: Annotated[
         int | None,
         typer.Option(help="Add so many moments worth judging to LABELS instead, to be filled in.", min=1),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of the model's guardrail of this name.")
+    ] = False,
+    weaker: Annotated[
+        bool, typer.Option("--weaker", help="Replace also where it keeps less on remembered labels.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option(help="Who answers for the labels; whoever is logged in without it.")
     ] = None,
 ) -> None:
     """Learn a guardrail from labelled moments; the rest of the model stays as it is."""
@@ -142,8 +151,28 @@ def guardrail(
         return
     _refuse_foreign(out)
     judged = read_labels(labels_file)
-    learn_guardrail(model, history, judged, name=name, coverage=coverage).save(out)
+    learn_guardrail(
+        model, history, judged, name=name, coverage=coverage, replace=replace, weaker=weaker, by=by
+    ).save(out)
     say(f"{out}: guardrail {name} learned from {len(judged)} moments")
+
+
+def approve(
+    model_dir: ModelDir,
+    key: Annotated[
+        Path,
+        typer.Option(help="PEM file of an Ed25519 private key, as of openssl genpkey -algorithm ed25519."),
+    ],
+    by: Annotated[str, typer.Option(help="Who approves.")],
+) -> None:
+    """Sign a model for use; tells the lines of the plant file that ask for it."""
+    from procwm.world.storage import approval
+    from procwm.world.storage.model_files import load_model
+
+    load_model(model_dir)  # what cannot be read is not approved
+    made = approval.approve(model_dir, key, by=by)
+    say(f"{model_dir}: approved by {made.by} at {made.at}; in the plant file:")
+    typer.echo(f'[control]\napproved_model = "{made.model}"\napproved_by = "{made.key}"')
 
 
 def soft_sensor(

@@ -33,6 +33,7 @@ from procwm.plant.request import Request
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import Interval, PlantSpec, names_of
 from procwm.world.effects import planning_error, unknown_mvs
+from procwm.world.lineage import guardrails_told
 from procwm.world.model import WorldModel
 
 _DEADLINE_SHARE = 0.5
@@ -98,6 +99,7 @@ class Controller:
         self._perception = Perception(plant, model)
         self.identity = identity(plant, model)
         self.rule, self.guard_names = model.rule, model.guard_names
+        self.guardrails = guardrails_told(model)
         self._one_at_a_time = threading.Lock()
 
     def start(self, last_mv: Mapping[str, float], *, history: Sequence[Sample] = ()) -> ControllerState:

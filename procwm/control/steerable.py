@@ -45,6 +45,11 @@ class SteerableController(SteppedController, Protocol):
         """Over the axis `guard` of its plans."""
         ...
 
+    @property
+    def guardrails(self) -> tuple[str, ...]:
+        """Each in a few words: margin, labels, whoever answers for them, and hash."""
+        ...
+
     def start(self, last_mv: Mapping[str, float]) -> ControllerState:
         """The state before the first step, given the MVs in force."""
         ...

@@ -1,6 +1,7 @@
 """What a plant file says about running the controller: lost measurements, watchdogs, time limits."""
 
 import math
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -71,6 +72,8 @@ class ControlSettings:
         caution: how much dearer moves are than `move_weight` says, in multiples of what the errors of the
             model's step responses ask for; 0 is not at all.
         data_region: whether plans keep to where the model's log was, as far as that leaves room.
+        approved_model: hash of the only model that may be used for this plant; `None` is any.
+        approved_by: public Ed25519 key, base64, of whoever must have signed the model; `None` is nobody.
     """
 
     hold_for_s: float | None = None
@@ -90,6 +93,8 @@ class ControlSettings:
     tightening: float = 0.0
     caution: float = 1.0
     data_region: bool = False
+    approved_model: str | None = None
+    approved_by: str | None = None
 
     def __post_init__(self) -> None:
         check_node_ids(
@@ -110,6 +115,12 @@ class ControlSettings:
         for label in ("serve_users", "serve_viewers"):
             if getattr(self, label) is not None and self.serve_pki is None:
                 raise SpecError(f"[control]: {label} needs secured connections; add serve_pki")
+        if self.approved_model is not None and not re.fullmatch("[0-9a-f]{64}", self.approved_model):
+            raise SpecError(
+                f"[control]: approved_model is {self.approved_model}; it must be 64 hexadecimal digits"
+            )
+        if self.approved_by is not None and not re.fullmatch("[A-Za-z0-9+/]{43}=", self.approved_by):
+            raise SpecError(f"[control]: approved_by is {self.approved_by}; it must be 32 bytes in base64")
         if self.serve is not None:
             check_url("[control]: serve", self.serve)
         if self.metrics is not None and not 0 <= self.metrics <= 65535:
@@ -126,4 +137,6 @@ class ControlSettings:
             serve_viewers=None,
             serve_unsecured_writes=False,
             metrics=None,
+            approved_model=None,
+            approved_by=None,
         )

@@ -63,7 +63,9 @@ class RunFolder:
             self._audit.event("alarm", f"the log before this line is not whole: {self._altered}", now_ns)
             self._altered = ""
         state, why = self.snapshot.taken_up(self._controller, now_ns)
-        self._audit.event("run", f"in mode {self._controller.mode}: {why}", now_ns, who=_whoever())
+        kept = ", ".join(self._controller.guardrails) or "none"
+        begun = f"in mode {self._controller.mode}: {why}; guardrails: {kept}"
+        self._audit.event("run", begun, now_ns, who=_whoever())
         if state is not None and state.mode.requested is not self._controller.mode:
             state = self._controller.request(state, self._controller.mode, reason="started in another mode")
         return state

@@ -1,5 +1,6 @@
 """Small read-outs of the latent state: guardrails that plans are held to, and soft sensors."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from procwm.errors import SpecError
 from procwm.world.parts.layers import Affine, Layers, in_turn, read_layers
 from procwm.world.parts.perceptron import smooth_network
 from procwm.world.parts.specs import PartSpec
@@ -44,6 +46,7 @@ class GuardHead(nn.Module):
 
     def __init__(self, *, name: str, network: nn.Sequential, margin: float, coverage: float) -> None:
         super().__init__()
+        _check_constant(name, "margin", margin)
         self.name, self.network, self.margin, self.coverage = name, network, margin, coverage
 
     @property
@@ -90,6 +93,7 @@ class SensorHead(nn.Module):
 
     def __init__(self, *, name: str, network: nn.Sequential, half_width: float, coverage: float) -> None:
         super().__init__()
+        _check_constant(name, "half_width", half_width)
         self.name, self.network, self.half_width, self.coverage = name, network, half_width, coverage
 
     @property
@@ -123,6 +127,11 @@ class SensorHeadSpec(HeadSpec):
             half_width=self.half_width,
             coverage=self.coverage,
         )
+
+
+def _check_constant(name: str, what: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise SpecError(f"{name}: its {what} is {value}; it must be finite")
 
 
 def _widths(network: nn.Sequential) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from procwm.errors import LogError, TrainingError
 from procwm.learning.dataset.moments import predicted, reachable, sampled, settled_leads
 from procwm.learning.dataset.tensors import LogTensors, log_tensors
 from procwm.learning.labelled.distillation import distilled
+from procwm.learning.labelled.guardrail_records import author, refuse_weaker, with_lineage
 from procwm.learning.labelled.head_margin import strangeness, with_margin
 from procwm.learning.labelled.label_regression import labels_everywhere
 from procwm.learning.labelled.labels import Labels
@@ -32,7 +33,15 @@ AVERAGED_ROWS = (1, 4, 16)
 
 
 def learn_guardrail(
-    model: WorldModel, log: Log, labels: Labels, *, name: str, coverage: float | None = None
+    model: WorldModel,
+    log: Log,
+    labels: Labels,
+    *,
+    name: str,
+    coverage: float | None = None,
+    replace: bool = False,
+    weaker: bool = False,
+    by: str | None = None,
 ) -> WorldModel:
     """`model` with a guardrail learned from judged moments of `log`.
 
@@ -48,16 +57,25 @@ def learn_guardrail(
 
     Args:
         log: holds the labelled moments and a window before them.
-        name: of the guardrail; one of the same name is replaced.
+        name: of the guardrail.
         coverage: share of new moments whose true value, or whose being unsafe, must not be understated;
             `None` for `default_coverage`.
+        replace: whether it may take the place of one of the same name, which stays in the model's lineage.
+        weaker: whether it may then keep less than that one on the labels that it was made from.
+        by: whoever answers for the labels; whoever is logged in where `None`.
 
     Raises:
-        TrainingError: too few labels, or only safe ones where sizes are unknown.
+        TrainingError: too few labels, only safe ones where sizes are unknown, or a guardrail of that name
+            that may not be replaced.
         LogError: a label stands where the log has no window.
     """
     if not name.strip():
         raise TrainingError("a guardrail needs a name")
+    if name in model.guard_names and not replace:
+        raise TrainingError(
+            f"{name}: the model has a guardrail of this name; say that it is to be replaced, or give "
+            "another name"
+        )
     coverage = default_coverage(labels) if coverage is None else coverage
     counted = labels.value > 0 if not labels.graded else np.ones_like(labels.value, dtype=np.bool_)
     refuse_too_few(labels, int(counted.sum()), coverage, name)
@@ -72,7 +90,10 @@ def learn_guardrail(
     # Layers draw their first weights when built; the caller's random state is not ours to move.
     with torch.random.fork_rng(devices=[]):
         network = as_network(form, head.latents)
-    return model.with_guard(GuardHead(name=name, network=network, margin=wanted, coverage=coverage))
+    learned = GuardHead(name=name, network=network, margin=wanted, coverage=coverage).double()
+    if name in model.guard_names and not weaker:
+        refuse_weaker(model, learned, log)
+    return with_lineage(model, learned, labels, author() if by is None else by)
 
 
 def default_coverage(labels: Labels) -> float:

@@ -168,6 +168,12 @@ class ControlTable(_Table):
     data_region: Annotated[bool, Strict()] = Field(
         False, description="whether plans keep to where the model's log was; its limits give way at a cost"
     )
+    approved_model: str | None = Field(
+        None, description="hash of the only model that may be used, as `procwm approve` tells it"
+    )
+    approved_by: str | None = Field(
+        None, description="public key of whoever must have signed the model, as `procwm approve` tells it"
+    )
 
 
 class PlantFile(_Table):

@@ -60,18 +60,26 @@ def read_artifact(path: Path) -> dict[str, bytes]:
     Raises:
         ArtifactError: a file is missing, cut short or altered, or the format is not known.
     """
+    return {name: _verified(_inside(path, name), expected) for name, expected in listed_hashes(path).items()}
+
+
+def listed_hashes(path: Path) -> dict[str, str]:
+    """SHA-256 of every file of the artifact at `path`, by name, as its manifest lists them.
+
+    Raises:
+        ArtifactError: there is no manifest, it is cut short, or its format is not known.
+    """
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != _FORMAT:
             raise ArtifactError(
                 f"{path / MANIFEST}: format {manifest['format']} is not known; this version reads {_FORMAT}"
             )
-        hashes = {str(name): str(value) for name, value in manifest["sha256"].items()}
+        return {str(name): str(value) for name, value in manifest["sha256"].items()}
     except OSError:
         raise ArtifactError(f"{path} is not a model directory: it has no readable {MANIFEST}") from None
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise ArtifactError(f"{path / MANIFEST} is cut short or altered; save the model again") from None
-    return {name: _verified(_inside(path, name), expected) for name, expected in hashes.items()}
 
 
 def _inside(path: Path, name: str) -> Path:

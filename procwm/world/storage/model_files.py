@@ -20,6 +20,7 @@ from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 from procwm.world.parts.specs import StepShape, WindowShape
 from procwm.world.scaler import Scaler
+from procwm.world.storage.approval import check_approved
 from procwm.world.storage.artifact import read_artifact
 from procwm.world.storage.catalogue import ENCODERS, HEADS, PREDICTORS
 from procwm.world.storage.model_config import ModelConfig, ScalerRow, scaler_of
@@ -34,14 +35,17 @@ def load_model(path: str | Path, plant: PlantSpec | None = None) -> WorldModel:
     Args:
         path: directory that `WorldModel.save` wrote.
         plant: the plant to use it for; its targets, limits and weights replace those it was trained
-            with. `None` takes the plant file kept beside the weights.
+            with. `None` takes the plant file kept beside the weights. Where it names an approved model, or
+            somebody who must have signed it, no other is read.
 
     Raises:
-        ArtifactError: the directory is incomplete or altered, the model is for another plant, or it has a
-            part of a kind that nobody offers here.
+        ArtifactError: the directory is incomplete or altered, the model is for another plant, it is not the
+            approved one, or it has a part of a kind that nobody offers here.
     """
     path = Path(path)
     files = read_artifact(path)
+    if plant is not None:
+        check_approved(path, plant)
     try:
         config = ModelConfig.model_validate(current_config(json.loads(files["config.json"])))
         rows = [ScalerRow.model_validate(row) for row in json.loads(files["scaler.json"])]

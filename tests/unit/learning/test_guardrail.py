@@ -1,15 +1,19 @@
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 import pytest
 from learning_cases import Record, record, trained
 
-from procwm.errors import LogError, TrainingError
+from procwm.data.series import Log, TagSeries
+from procwm.errors import LogError, SpecError, TrainingError
 from procwm.learning.labelled.coverage import coverage
 from procwm.learning.labelled.guardrail import default_coverage, learn_guardrail
 from procwm.learning.labelled.label_times import suggest_label_times
 from procwm.learning.labelled.labels import Labels, labels, read_labels
+from procwm.world.heads import GuardHead
+from procwm.world.lineage import guardrails_told, lineage
 from procwm.world.model import WorldModel
 
 LIMIT = 5.8
@@ -170,3 +174,55 @@ def test_a_wrong_label_file_is_told_by_file_and_row(tmp_path: Path, text: str, s
 def test_a_label_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LogError, match=r"labels\.csv: cannot be read: no such file"):
         read_labels(tmp_path / "labels.csv")
+
+
+@overload
+def _later(known: Log) -> Log: ...
+@overload
+def _later(known: Labels) -> Labels: ...
+def _later(known: Log | Labels) -> Log | Labels:
+    """The same 40 days later."""
+    shift_ns = 40 * 86_400 * 10**9
+    if isinstance(known, Labels):
+        return labels(known.time_ns + shift_ns, known.value, graded=known.graded)
+    series = {
+        name: TagSeries(one.time_ns + shift_ns, one.value, one.quality) for name, one in known.series.items()
+    }
+    return Log(series=series, mv_names=known.mv_names)
+
+
+def test_a_guardrail_is_replaced_only_where_that_is_said_and_the_old_one_stays_in_the_lineage() -> None:
+    model, log, chosen = _guarded(32), record(1500).log, _labelled(32)
+    with pytest.raises(TrainingError, match="the model has a guardrail of this name"):
+        learn_guardrail(model, log, chosen, name="hidden", coverage=0.9)
+    again = learn_guardrail(model, log, chosen, name="hidden", coverage=0.9, replace=True, by="ann")
+    old, new = lineage(again)
+    assert (len(again.guard_names), len(old["labels"]), new["by"]) == (1, 32, "ann")
+    assert "replaced" in old
+    assert "replaced" not in new
+    (told,) = guardrails_told(again)
+    assert told.startswith("hidden (margin ")
+    assert told.endswith(f"from 32 labels by ann at {new['at']})")
+
+
+def test_a_weaker_guardrail_does_not_take_the_place_of_another_unless_that_is_said() -> None:
+    model, log, chosen = _guarded(32), record(1500).log, _labelled(32)
+    lenient = labels(chosen.time_ns, chosen.value - 3.0, graded=True)
+
+    def replaced(judged: Labels, **options: Any) -> WorldModel:
+        return learn_guardrail(model, log, judged, name="hidden", replace=True, **options)
+
+    with pytest.raises(TrainingError, match=r"weaker than the guardrail that it replaces: of \d+ remembered"):
+        replaced(lenient, coverage=0.9)
+    with pytest.raises(TrainingError, match=r"a coverage of 0.8 in place of 0.9"):
+        replaced(chosen, coverage=0.8)
+    assert replaced(lenient, coverage=0.9, weaker=True).guard_names == ("hidden",)
+    with pytest.raises(TrainingError, match="nobody can tell whether the new one is weaker"):
+        learn_guardrail(model, _later(log), _later(chosen), name="hidden", coverage=0.9, replace=True)
+
+
+@pytest.mark.parametrize("margin", [float("nan"), float("inf"), float("-inf")])
+def test_a_margin_that_is_no_number_is_refused(margin: float) -> None:
+    head = _guarded(16).guard_heads[0]
+    with pytest.raises(SpecError, match="hidden: its margin is"):
+        GuardHead(name="hidden", network=head.network, margin=margin, coverage=0.9)
