@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from procwm.control.modes import Mode
+from procwm.control.modes import Mode, ModeState, request
 from procwm.errors import SpecError
 from procwm.world.fitness import Fitness, kept_verdict
 from procwm.world.model import WorldModel
@@ -29,11 +29,11 @@ class Clearance:
         """`mode`, or ADVISORY in place of an AUTO that is refused."""
         return Mode.ADVISORY if mode is Mode.AUTO and self.refusal else mode
 
-    def checked(self, mode: Mode) -> Mode:
-        """`mode`; `SpecError` where it is refused."""
+    def requested(self, state: ModeState, mode: Mode, reason: str) -> ModeState:
+        """`state` after somebody asked for `mode`; `SpecError` where it is refused, or cannot be reached."""
         if self.most(mode) is not mode:
             raise SpecError(f"mode auto is refused: {self.refusal}")
-        return mode
+        return request(state, mode, reason=reason + self.told(mode))
 
     def told(self, mode: Mode) -> str:
         """The end of a sentence about `mode` for operators and the audit log, where the verdict matters."""

@@ -18,12 +18,11 @@ from procwm.control.gate import Gate
 from procwm.control.health import Permits, health
 from procwm.control.identity import check_made_for, identity
 from procwm.control.measurement import as_samples, nanoseconds, utc, values_in_force
-from procwm.control.mistrust import mistrust
 from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
-from procwm.control.swinging import Swings, watched
+from procwm.control.swinging import Swings
 from procwm.control.targets import Targets
 from procwm.data.buffer import SampleBuffer
 from procwm.errors import ArtifactError, SpecError
@@ -58,8 +57,7 @@ class Controller:
         return_after: usable plans in a row after which a shed controller takes over again; `None` waits for
             an operator.
         clock: seconds that have passed; what the deadline is held to and steps are timed by.
-        despite_verdict: whether AUTO is allowed with a model that its verdict does not call fit for control.
-            Without it such a controller starts in ADVISORY at the most, and says why.
+        despite_verdict: whether a model that is not fit for control may be in AUTO, too; else in ADVISORY.
     """
 
     def __init__(
@@ -75,12 +73,11 @@ class Controller:
         despite_verdict: bool = False,
     ) -> None:
         check_made_for(plant, model)
-        default_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
         self.plant, self.model = plant, model
-        if planner is None:
-            planner = MpcPlanner(model, data_region=plant.control.data_region, clock=clock)
-        self.planner: Planner = planner
-        self.deadline_s = default_s if deadline_s is None else deadline_s
+        region = plant.control.data_region
+        self.planner: Planner = planner or MpcPlanner(model, data_region=region, clock=clock)
+        usual_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
+        self.deadline_s = usual_s if deadline_s is None else deadline_s
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
         self.clearance = Clearance(unfit(model), despite_verdict)
@@ -169,8 +166,7 @@ class Controller:
         self, state: ControllerState, mode: Mode, *, reason: str = "operator request"
     ) -> ControllerState:
         """`state` in another mode; `SpecError` where it cannot be reached from the one in force."""
-        told = self.clearance.told(self.clearance.checked(mode))
-        requested = modes.request(state.mode, mode, reason=reason + told)
+        requested = self.clearance.requested(state.mode, mode, reason)
         return replace(state, mode=requested, last_good=None, swings=Swings(), mistrust=0)
 
     def given_back(self, state: ControllerState, reason: str) -> ControllerState:
@@ -234,16 +230,10 @@ class Controller:
         if latent is None:
             outcome = CycleOutcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
             return self._decision(outcome, state, seen, began), state
-        doubted = mistrust(state.mistrust, seen.surprise, seen.measured.output, self.plant, state.targets)
-        state = replace(state, mistrust=doubted)
         fit = health(self.plant, state, seen.measured, permits, self._unknown)
         seen = replace(seen, measured=fit.measured)
         outcome = replace(self._deciding.outcome(state, fit, latent, forecast), held=fit.held)
-        state = after(state, outcome, self.plant, self._return_after)
-        if state.mode.actual is Mode.AUTO:
-            output = seen.measured.output
-            known = (state.targets, state.in_force, output, seen.surprise, self.model.horizon)
-            state = replace(state, swings=watched(state.swings, self.plant, *known))
+        state = self._deciding.watched(after(state, outcome, self.plant, self._return_after), seen)
         return self._decision(outcome, state, seen, began), state
 
     @_OVERFLOW_IS_AN_ANSWER
@@ -285,7 +275,6 @@ class Controller:
         return self._perception.look(state, arrived, now_ns)
 
     def _decision(self, outcome: CycleOutcome, state: ControllerState, seen: Seen, began: float) -> Decision:
-        swinging = state.swings.notes(self.plant)
         output = zip(self.plant.output_names, seen.measured.output.tolist(), strict=True)
         return Decision(
             # With every MV held there is a plan and nothing to write.
@@ -304,7 +293,7 @@ class Controller:
             off=state.targets.off,
             measured=MappingProxyType({name: value for name, value in output if np.isfinite(value)}),
             bias=state.disturbance.bias,
-            notes=(*seen.measured.notes, *seen.doubts, *filter(None, (seen.surprised,)), *swinging),
+            notes=(*seen.notes, *state.swings.notes(self.plant)),
             surprise=seen.surprise,
             sensed=seen.sensed,
             step_s=self._clock() - began,

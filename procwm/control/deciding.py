@@ -14,12 +14,13 @@ from procwm.control.fallback import RUNGS, Predict, fallback
 from procwm.control.forecast import Forecast, dv_ahead
 from procwm.control.gate import Gate
 from procwm.control.health import Health
-from procwm.control.mistrust import MISTRUSTED, mistrusted
+from procwm.control.mistrust import MISTRUSTED, mistrust, mistrusted
 from procwm.control.modes import Mode
+from procwm.control.perception import Seen
 from procwm.control.posing import pose
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest, stepped, trajectories
-from procwm.control.swinging import calmed
+from procwm.control.swinging import calmed, watched
 from procwm.control.travel import remaining, travelled
 from procwm.planning.prediction import Evaluator
 from procwm.planning.problem import ControlProblem, Plan, Planner
@@ -117,6 +118,16 @@ class Deciding:
                 reason=plan.note or str(plan.status), proposed=proposed, plan=plan, rung=plan.rung, fresh=True
             )
         return self._fallen_back(problem, predict, fit, state, plan, str(refusal))
+
+    def watched(self, state: ControllerState, seen: Seen) -> ControllerState:
+        """`state` with what this cycle tells of the model: a broken limit that it cannot explain, swings."""
+        output, surprise = seen.measured.output, seen.surprise
+        count = mistrust(state.mistrust, surprise, output, self.plant, state.targets)
+        state = replace(state, mistrust=count)
+        if state.mode.actual is not Mode.AUTO:
+            return state
+        known = (state.targets, state.in_force, output, surprise, self.model.horizon)
+        return replace(state, swings=watched(state.swings, self.plant, *known))
 
     def _problem(
         self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"], forecast: Forecast

@@ -44,6 +44,11 @@ class Seen:
     surprised: str = ""
     sensed: Mapping[str, float] = field(default_factory=lambda: NOTHING)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know of it, a sentence each."""
+        return (*self.measured.notes, *self.doubts, *filter(None, (self.surprised,)))
+
 
 class Perception:
     """The windowing rule, the encoder and the disturbance estimate, as one function of a state.
