@@ -49,7 +49,9 @@ def bench(
     out: Annotated[Path, typer.Option(help="Folder for NAME.json and NAME.md.")],
     scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for more.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeat for more.", min=0)] = None,
-    hours: Annotated[float | None, typer.Option(help="Length of the logs to learn from.", min=0.1)] = None,
+    hours: Annotated[
+        float | None, typer.Option(help="Length of the logs to learn from.", min=0.1, max=1e6)
+    ] = None,
     logs: Annotated[
         Path | None,
         typer.Option(

@@ -84,7 +84,7 @@ def record(
     plant_file: PlantFile,
     out: Annotated[Path, typer.Option(help="Recording to write or to continue; ends in .parquet.")],
     hours: Annotated[
-        float | None, typer.Option(help="For how long; until interrupted without it.", min=0)
+        float | None, typer.Option(help="For how long; until interrupted without it.", min=0, max=1e6)
     ] = None,
     link: LinkName = "opcua",
 ) -> None:
@@ -126,7 +126,7 @@ def run(
         list[str] | None, typer.Option(help="TAG=VALUE, in place of the plant file's; repeat for more.")
     ] = None,
     hours: Annotated[
-        float | None, typer.Option(help="For how long; until interrupted without it.", min=0)
+        float | None, typer.Option(help="For how long; until interrupted without it.", min=0, max=1e6)
     ] = None,
     clock: Annotated[Time, typer.Option(help="Whose time; served is that of `procwm serve`.")] = Time.WALL,
     serve: Annotated[

@@ -56,7 +56,7 @@ def scenarios(json: Json = False) -> None:
 
 def simulate(
     scenario: ScenarioName,
-    hours: Annotated[float, typer.Option(help="Length of the log.", min=0.01)],
+    hours: Annotated[float, typer.Option(help="Length of the log.", min=0.01, max=1e6)],
     out: Annotated[Path, typer.Option(help="Log to write; .parquet or .csv.")],
     operation: Annotated[Operated, typer.Option(help="Who moves the MVs.")] = Operated.ROUTINE,
     seed: Seed = 0,

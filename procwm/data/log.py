@@ -78,13 +78,13 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
 
 
 def _read_part(path: Path, plant: PlantSpec) -> LogPart:
-    unfinished = recorded(path)
+    unfinished = recorded(path) if path.name else None
     if unfinished is not None and unfinished.num_rows:
         header = Header(path, False, tuple(unfinished.column_names))
         note = f"{path}: the recording was not closed; it was read as far as it got"
         return replace(_long(Table(header, unfinished), plant, "time"), notes=(note,))
     header = read_header(path)
-    for name, stated in json.loads(header.tag_units or b"{}").items():
+    for name, stated in _stated_units(header).items():
         if name in plant.names:
             _check_unit(header.path, plant, name, stated)
     time = header.named("time")
@@ -97,6 +97,17 @@ def _read_part(path: Path, plant: PlantSpec) -> LogPart:
         wanted = [column for name in _LONG if (column := header.named(name))]
         return _long(read_columns(header, wanted), plant, time)
     return _wide(header, plant, time)
+
+
+def _stated_units(header: Header) -> dict[str, str]:
+    """Units by tag, as a recording states them."""
+    try:
+        units = json.loads(header.tag_units or b"{}")
+    except ValueError:
+        units = None
+    if not isinstance(units, dict) or not all(isinstance(unit, str) for unit in units.values()):
+        raise LogError(f"{header.path}: the units in its metadata cannot be read; write the file again")
+    return units
 
 
 _LONG = ("time", "tag", "value", "quality", "unit")

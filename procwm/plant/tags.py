@@ -8,7 +8,7 @@ from functools import cached_property
 
 from procwm.errors import SpecError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal, cascade_signal
-from procwm.plant.node_ids import TAG_NODES, check_node_ids
+from procwm.plant.plantfile.node_ids import TAG_NODES, check_node_ids
 from procwm.plant.roles import ON_LOSS, TAKEN_BY
 from procwm.plant.roles import Interval as Interval
 from procwm.plant.roles import Role as Role
@@ -212,8 +212,8 @@ class PlantSpec:
 
     def __post_init__(self) -> None:
         check_plain("[plant]: name", self.name)
-        if not (math.isfinite(self.interval_s) and self.interval_s > 0):
-            raise SpecError(f"plant {self.name}: interval_s is {self.interval_s}; it must be above 0")
+        if not 0 < self.interval_s <= 3.2e7:
+            raise SpecError(f"[plant]: interval_s is {self.interval_s}; it must be above 0, a year at most")
         twice = next((name for name in self.names if self.names.count(name) > 1), None)
         if twice is not None:
             raise SpecError(f"plant {self.name}: tag {twice} is listed twice")

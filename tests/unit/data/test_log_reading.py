@@ -250,6 +250,15 @@ def test_a_file_that_only_other_programs_read_is_called_what_it_is(
         read_log(path, PLANT)
 
 
+@pytest.mark.parametrize("units", [b"[1]", b'{"TC1.PV": 5}', b"{", b"\xff"])
+def test_units_that_cannot_be_read_are_a_sentence(tmp_path: Path, units: bytes) -> None:
+    path = tmp_path / "log.parquet"
+    table = pa.table({"time": [np.datetime64(START, "ns")], "TC1.PV": [1.0], "TC1.SP": [1.0]})
+    pq.write_table(table.replace_schema_metadata({b"procwm.units": units}), path)
+    with pytest.raises(LogError, match="the units in its metadata cannot be read"):
+        read_log(path, PLANT)
+
+
 def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.parquet"
     pd.DataFrame({"time": pd.to_datetime([]), "TC1.PV": [], "TC1.SP": []}).to_parquet(path)
@@ -272,6 +281,8 @@ def test_a_parquet_file_cut_short_is_refused(tmp_path: Path, share: float) -> No
 def test_a_missing_file_and_no_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="cannot be read: no such file"):
         read_log(tmp_path / "nowhere.parquet", PLANT)
+    with pytest.raises(LogError, match="cannot be read: is a directory"):
+        read_log("", PLANT)
     with pytest.raises(LogError, match="no log file was named"):
         read_log([], PLANT)
 
