@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from procwm.errors import SpecError
-from procwm.plant.plantfile.node_ids import check_node_ids
+from procwm.plant.node_ids import check_node_ids
 from procwm.plant.settings import check_url
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from procwm.errors import SpecError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal, cascade_signal
-from procwm.plant.plantfile.node_ids import TAG_NODES, check_node_ids
+from procwm.plant.node_ids import TAG_NODES, check_node_ids
 from procwm.plant.roles import ON_LOSS, TAKEN_BY
 from procwm.plant.roles import Interval as Interval
 from procwm.plant.roles import Role as Role

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from procwm.errors import SpecError
 from procwm.plant.contract import ControlSettings
-from procwm.plant.plantfile.node_ids import NodeAddress, node_address
+from procwm.plant.node_ids import NodeAddress, node_address
 from procwm.plant.plantfile.specfile import parse_plant
 from procwm.plant.tags import Role, Tag
 

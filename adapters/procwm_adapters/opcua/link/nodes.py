@@ -9,7 +9,7 @@ from asyncua import Client, ua
 from asyncua.common.ua_utils import data_type_to_variant_type
 
 from procwm.errors import LinkError, SpecError
-from procwm.plant.plantfile.node_ids import node_address
+from procwm.plant.node_ids import node_address
 from procwm.plant.tags import PlantSpec
 from procwm_adapters.opcua.link.held_numbers import check_fits, check_number
 from procwm_adapters.opcua.link.named_nodes import PlantNode, named_nodes

@@ -21,7 +21,7 @@ _AHEAD = (
     "it is stamped {:.3g} s ahead of the server's time, and samples count by their source's; set its clock"
 )
 _BEHIND = (
-    "its changes are stamped {:.3g} s before the server's time, and count by their source's; set its clock"
+    "it is stamped {:.3g} s behind the server's time, and samples count by their source's; set its clock"
 )
 _OUTSIDE = "the source's time is not in the time that was asked for; the server's time is taken in its place"
 
