@@ -94,7 +94,8 @@ class Deciding:
         if not measured.enough:
             rows = f"{measured.filled} of {measured.history} rows"
             if state.last_good is None:
-                return CycleOutcome(reason=f"filling the history: {rows}")
+                left_s = measured.wanted * self.plant.interval_s
+                return CycleOutcome(reason=f"filling the history: {rows}; enough in {left_s:g} s")
             return CycleOutcome(reason=f"too little was measured lately: {rows}", shed=True)
         if not measured.controlled[: len(self.plant.cvs)].any():
             return CycleOutcome(reason="no CV is measured and switched on", shed=True)

@@ -75,6 +75,30 @@ class DisturbanceEstimator:
         latents = self._model.readout.in_features
         return Disturbance(np.zeros((0, latents)), np.zeros(leads), np.zeros(leads), np.zeros(leads))
 
+    def at_rest(
+        self,
+        *,
+        latent: Float[np.ndarray, " latent"],
+        mv: Float[np.ndarray, " mv"],
+        dv: Float[np.ndarray, " dv"],
+        output: Float[np.ndarray, " output"],
+    ) -> Disturbance:
+        """The estimate for a plant that has been at rest: what is predicted to come of that is in error.
+
+        Where nothing is known of the past, dynamic matrix control begins so too (Cutler and Ramaker 1980,
+        Joint Automatic Control Conference, WP5-B). Each lead counts as learned from one error, so those that
+        come soon take its place.
+
+        Args:
+            latent: of a window in which nothing moves.
+            mv, dv: in force.
+            output: measured; NaN where there is no valid measurement.
+        """
+        state = self.start()
+        for _ in range(self._horizon):
+            state = self._tick(state, latent, mv, dv, output)
+        return Disturbance(state.latent, state.bias, state.spread, np.minimum(state.count, 1.0))
+
     def restart(self, state: Disturbance) -> Disturbance:
         """Forget the latents under way, after a gap in time; what was learned about the plant stays."""
         return Disturbance(state.latent[:0], state.bias, state.spread, state.count)

@@ -1,5 +1,6 @@
 """What is known at a tick: measured outputs, disturbances, and what stands in for those that are missing."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -104,7 +105,12 @@ class Measurements:
     @property
     def enough(self) -> bool:
         """Whether the window holds enough to tell the state of the plant."""
-        return self.filled >= _FILLED_SHARE * self.history
+        return self.wanted == 0
+
+    @property
+    def wanted(self) -> int:
+        """Rows that are still to come until there is enough."""
+        return max(0, math.ceil(_FILLED_SHARE * self.history) - self.filled)
 
 
 def measurements(

@@ -21,6 +21,9 @@ from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.model import WorldModel
 
+_MEASURED_SHARE = 0.8
+"""Of the rows since the first step: with fewer that have any measured output nothing is learned."""
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -107,15 +110,19 @@ class Perception:
         measured = measurements(window, self._plant, self._model.rule.tags, last_dv=np.array(state.dv))
         if passed == 0:
             return state, Seen(now_ns, measured, None)
+        begins = passed < len(window.values) and _begins(window, pace)
         state = replace(self._foreseen(state, measured, passed), pace=pace)
         overdue = state.buffer.overdue(now_ns, pace.rows[:-1])
-        filled = self._filled(state, window, overdue)
+        filled = self._filled(state, _at_rest_before(window), overdue)
         window = replace(window, measured=window.measured & ~overdue)
         with torch.inference_mode():
             encoded = self._model.encode(self._model.model_input([filled]))
             sensed = self._model.sense(encoded)[0].tolist()
         latent = encoded[0].cpu().numpy().astype(np.float64)
-        state = self._learned(state, window, measured, latent, now_ns, passed)
+        if begins:
+            state = self._begun(state, measured, latent, now_ns)
+        else:
+            state = self._learned(state, window, measured, latent, now_ns, passed)
         surprise, surprised = self._surprise(state, window, measured)
         names = (head.name for head in self._model.sensor_heads)
         readings = {name: value for name, value in zip(names, sensed, strict=True) if math.isfinite(value)}
@@ -127,6 +134,19 @@ class Perception:
             surprised=surprised,
             sensed=MappingProxyType(readings),
         )
+
+    def _begun(
+        self,
+        state: ControllerState,
+        measured: Measurements,
+        latent: Float[np.ndarray, " latent"],
+        now_ns: int,
+    ) -> ControllerState:
+        """`state` at a tick before which nothing is known: the plant is taken to have been at rest."""
+        at_rest = self._estimator.at_rest(
+            latent=latent, mv=np.array(state.in_force), dv=measured.dv, output=measured.output
+        )
+        return replace(state, disturbance=at_rest, time_ns=now_ns, dv=tuple(measured.dv.tolist()))
 
     def _foreseen(self, state: ControllerState, measured: Measurements, passed: int) -> ControllerState:
         """`state` with what was foreseen for this tick."""
@@ -213,7 +233,9 @@ class Perception:
         """`state` with time moved on to this tick, and what the tick taught about the disturbance."""
         moved = replace(state, time_ns=now_ns, dv=tuple(measured.dv.tolist()))
         history = len(window.values)
-        if state.mode.actual is Mode.OFF or not measured.enough or passed >= history:
+        stepped = len(state.pace.rows) if state.pace else history
+        enough = measured.filled >= _MEASURED_SHARE * stepped
+        if state.mode.actual is Mode.OFF or not enough or passed >= history:
             return replace(moved, disturbance=self._estimator.restart(state.disturbance))
         recent = window.values[history - passed :]
         mv, dv, output = (recent[:, self._columns[axis]] for axis in ("mv", "dv", "cv"))
@@ -226,3 +248,20 @@ class Perception:
             output=np.where(measured_now, output, np.nan),
         )
         return replace(moved, disturbance=disturbance)
+
+
+def _begins(window: Window, pace: Pace) -> bool:
+    """Whether some tag has its first value now, while steps do not fill the window."""
+    news = window.valid[-1] & ~window.valid[:-1].any(axis=0)
+    return len(pace.rows) < len(window.values) and bool(news.any())
+
+
+def _at_rest_before(window: Window) -> Window:
+    """`window` with rows before the first value of each tag as that value.
+
+    An encoder that is shown nothing there takes what follows for a change, and the first plan would undo it.
+    """
+    first = window.valid.argmax(axis=0)
+    rows = (np.arange(len(window.values))[:, None] < first) & window.valid.any(axis=0)
+    held = window.values[first, np.arange(len(first))]
+    return replace(window, values=np.where(rows, held, window.values), valid=window.valid | rows)

@@ -116,7 +116,7 @@ def test_nothing_is_decided_before_the_window_is_filled() -> None:
     assert run.decisions is not None
     written = [d.setpoints is not None for d in run.decisions]
     assert written == [False] * 4 + [True] * 2
-    assert run.decisions[0].reason == "filling the history: 1 of 6 rows"
+    assert run.decisions[0].reason == "filling the history: 1 of 6 rows; enough in 40 s"
     assert run.decisions[0].mode is Mode.AUTO
 
 

@@ -45,7 +45,7 @@ async def test_a_run_can_be_read_back_cycle_by_cycle(tmp_path: Path) -> None:
     plant = await record(tmp_path)
     decisions = read_decisions(tmp_path)
     assert len(decisions) == CYCLES
-    assert decisions["reason"].iloc[0] == "filling the history: 1 of 6 rows"
+    assert decisions["reason"].iloc[0] == "filling the history: 1 of 6 rows; enough in 40 s"
     assert decisions["plan_mv"].iloc[0] is None
     last = decisions.iloc[-1]
     assert dict(last["setpoints"]) == dict(last["accepted"]) == {"V1": plant.mv[0], "V2": plant.mv[1]}

@@ -191,6 +191,6 @@ def test_5000_uneven_cycles_with_restarts_and_clock_steps_end_as_the_exact_run_d
     np.testing.assert_allclose(rough.moves[-1], smooth.moves[-1], atol=1e-6)
     np.testing.assert_allclose(rough.levels[-1], smooth.levels[-1], atol=1e-6)
     waited = [tick for tick, decision in enumerate(decisions) if decision.setpoints is None]
-    assert waited == [1000 * hour + row for hour in range(5) for row in range(4)], (
-        "a window fills after a gap"
-    )
+    filling, shed = 4, 6
+    after_gaps = [1000 * hour + row for hour in range(1, 5) for row in range(shed)]
+    assert waited == [*range(filling), *after_gaps], "a window fills, and three good plans take over again"
