@@ -109,7 +109,11 @@ def line(cycle: Cycle) -> str:
     """One cycle as an operator reads it."""
     decision = cycle.decision
     moves = decision.setpoints or decision.proposed or {}
-    said = ", ".join(f"{tag} = {value:.4g}" for tag, value in moves.items())
+    # All digits of advice: whoever enters a setpoint by hand enters the one that was checked.
+    said = ", ".join(
+        f"{tag} = {value:.4g}" if cycle.accepted else f"{tag} = {float(value)!r}"
+        for tag, value in moves.items()
+    )
     verb = "no move" if not moves else "wrote" if cycle.accepted else "would write"
     when = datetime.fromtimestamp(cycle.time_ns / 1e9, UTC).strftime("%H:%M:%SZ")
     parts = (when, str(decision.mode), f"{verb} {said}".strip(), decision.reason, cycle.fault)

@@ -7,6 +7,7 @@ from typing import Any
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 from procwm.world.protocols import Head
+from procwm.world.storage.approval import APPROVED
 
 LINEAGE = "guardrails"
 """Key of a model's metrics: one record for every guardrail that it has or had, oldest first."""
@@ -29,7 +30,9 @@ def head_hash(head: Head) -> str:
 def guardrails_told(model: WorldModel) -> tuple[str, ...]:
     """Every guardrail of `model` in a few words: margin, labels, whoever answers for them, and hash."""
     records = {record["name"]: record for record in lineage(model)}
-    return tuple(_told(head, records.get(head.name)) for head in model.guard_heads)
+    approver = model.metrics.get(APPROVED)
+    signed = f"; approved by {approver}" if approver else ""
+    return tuple(f"{_told(head, records.get(head.name))}{signed}" for head in model.guard_heads)
 
 
 def _told(head: Head, record: Mapping[str, Any] | None) -> str:

@@ -25,6 +25,8 @@ from procwm.plant.tags import PlantSpec
 from procwm.world.storage.artifact import listed_hashes
 
 APPROVAL = "approval.json"
+APPROVED = "approved_by"
+"""Key of a read model's metrics: whoever approved it. No file of the model holds it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,14 @@ def read_approval(path: str | Path) -> Approval:
     if approval.model != model_hash(path):
         raise ArtifactError(f"{file}: {approval.by} approved another model, or this one was altered since")
     return approval
+
+
+def approver(path: str | Path) -> str | None:
+    """Whoever approved the model in the directory `path`; `None` where nobody did, or for another model."""
+    try:
+        return read_approval(path).by
+    except ArtifactError:
+        return None
 
 
 def check_approved(path: str | Path, plant: PlantSpec) -> None:

@@ -20,7 +20,7 @@ from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 from procwm.world.parts.specs import StepShape, WindowShape
 from procwm.world.scaler import Scaler
-from procwm.world.storage.approval import check_approved
+from procwm.world.storage.approval import APPROVED, approver, check_approved
 from procwm.world.storage.artifact import read_artifact
 from procwm.world.storage.catalogue import ENCODERS, HEADS, PREDICTORS
 from procwm.world.storage.model_config import ModelConfig, ScalerRow, scaler_of
@@ -53,6 +53,8 @@ def load_model(path: str | Path, plant: PlantSpec | None = None) -> WorldModel:
         weights = current_weights(load(files["weights.safetensors"]))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise ArtifactError(f"{path} is no model that this version can read: {error}") from None
+    if (approved := approver(path)) is not None:
+        metrics[APPROVED] = approved
     trained_for = parse_plant(files["plant.toml"].decode(), source=str(path / "plant.toml"))
     if plant is not None and (difference := first_difference(trained_for, plant)) is not None:
         raise ArtifactError(f"{path} was trained for another plant: {difference}")

@@ -13,6 +13,7 @@ from linear_loop import model_of, plant_spec
 from procwm.errors import ArtifactError, SpecError
 from procwm.plant.contract import ControlSettings
 from procwm.plant.tags import PlantSpec
+from procwm.world.lineage import guardrails_told
 from procwm.world.storage.approval import APPROVAL, Approval, approve, model_hash, read_approval
 from procwm.world.storage.model_files import load_model
 
@@ -112,7 +113,13 @@ def test_what_is_no_key_is_said(model: Path, tmp_path: Path) -> None:
         asking(approved_by="abc")
 
 
-def test_an_approval_changes_nothing_of_the_model(model: Path, tmp_path: Path) -> None:
+def test_an_approval_changes_nothing_of_the_model_and_is_told_with_its_guardrails(
+    model: Path, tmp_path: Path
+) -> None:
     before = model_hash(model)
     assert isinstance(approve(model, key(tmp_path / "ann.pem"), by="ann"), Approval)
     assert model_hash(model) == before
+    read = load_model(model)
+    assert guardrails_told(read)[0].endswith("; approved by ann")
+    read.save(tmp_path / "copy")
+    assert "approved by" not in guardrails_told(load_model(tmp_path / "copy"))[0]
