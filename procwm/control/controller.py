@@ -73,16 +73,15 @@ class Controller:
         despite_verdict: bool = False,
     ) -> None:
         check_made_for(plant, model)
-        self.plant, self.model = plant, model
-        region = plant.control.data_region
+        self.plant, self.model, region = plant, model, plant.control.data_region
         self.planner: Planner = planner or MpcPlanner(model, data_region=region, clock=clock)
         usual_s = min(_DEADLINE_SHARE * plant.interval_s, _LONGEST_DEADLINE_S)
         self.deadline_s = usual_s if deadline_s is None else deadline_s
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
+        self._return_after, self._clock = return_after, clock
         self.clearance = Clearance(unfit(model), despite_verdict)
         self.mode = self.clearance.most(mode)
-        self._return_after, self._clock = return_after, clock
         self._deciding = Deciding(
             plant=plant,
             model=model,
@@ -92,8 +91,7 @@ class Controller:
             clock=clock,
             response_error=planning_error(model),
         )
-        self._unknown = unknown_mvs(model)
-        self._perception = Perception(plant, model)
+        self._unknown, self._perception = unknown_mvs(model), Perception(plant, model)
         self.identity = identity(plant, model)
         self.rule, self.guard_names = model.rule, model.guard_names
         self.guardrails = guardrails_told(model)
