@@ -18,10 +18,12 @@ from procwm.comparison.oracle import OracleNmpc
 from procwm.comparison.oracle_program import OracleProgram
 from procwm.comparison.pi import ProportionalIntegral
 from procwm.control.controller import Controller
+from procwm.control.modes import Mode
 from procwm.data.cadence import default_hold_s
 from procwm.data.window import grid
 from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
+from procwm.world.fitness import Fitness, kept_verdict
 from procwm_studies import Progress
 from procwm_studies.control.offset import Offset, choose_steps, offsets
 from procwm_studies.results import Row, command_line, spread, table, write_results
@@ -92,7 +94,11 @@ def study(
     linear = LinearMpc(identify_linear(plant, operated.log, history=WARM_UP + 1))
     linear_s = time.perf_counter() - began
     linear_guarded = _linear_guarded(scenario, operated, learned)
-    guarded, unguarded = Controller(plant, learned.guarded), Controller(plant, learned.unguarded)
+    # What a model comes to is measured whatever its verdict is; the rows tell that, and what it would allow.
+    guarded, unguarded = (
+        Controller(plant, model, despite_verdict=True) for model in (learned.guarded, learned.unguarded)
+    )
+    verdict = kept_verdict(learned.unguarded.metrics)
     factories: dict[str, ControllerFactory] = {
         "procwm": lambda _: guarded,
         "procwm_unguarded": lambda _: unguarded,
@@ -118,6 +124,9 @@ def study(
         row = comparison(run, pi=runs["pi"], oracle=runs["oracle_nmpc"])
         row |= {"scenario": scenario.name, "seed": seed, "controller": name}
         row |= {"train_s": train_s.get(name, 0.0), "log_hours": hours}
+        if verdict is not None:
+            mode = Mode.AUTO if verdict.fitness is Fitness.CONTROL else Mode.ADVISORY
+            row |= {"verdict": str(verdict.fitness), "mode": str(mode)}
         if name == "procwm":
             row |= {"offset": _offset_json(settled), "guardrails": _guardrail_json(learned)}
         rows.append(row)
