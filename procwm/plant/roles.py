@@ -53,6 +53,21 @@ TAKEN_BY: Mapping[str, tuple[Role, ...]] = MappingProxyType(
         "forecast_node": (Role.CV, Role.DV),
         "raises": (Role.MV,),
         "lowers": (Role.MV,),
+        "no_effect": (Role.MV,),
+        "setpoint_of": (Role.MV,),
+        "gains": (Role.MV,),
+        "dead_times_s": (Role.MV,),
     }
 )
 """Roles that a key of a tag is for; the others leave it out."""
+ABOVE_ZERO = (
+    "max_move",
+    "max_hold_s",
+    "max_move_per_hour",
+    "test_step",
+    "loss_s",
+    "frozen_after_s",
+    "reference_s",
+    "reference_move",
+)
+"""Keys of a tag that are numbers above 0, where given at all."""

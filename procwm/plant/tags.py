@@ -2,30 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from procwm.errors import SpecError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal, cascade_signal
+from procwm.plant.known_effects import KNOWN_EFFECTS, KnownEffects, check_known_effects
 from procwm.plant.node_ids import TAG_NODES, check_node_ids
-from procwm.plant.roles import ON_LOSS, TAKEN_BY
+from procwm.plant.roles import ABOVE_ZERO, ON_LOSS, TAKEN_BY
 from procwm.plant.roles import Interval as Interval
 from procwm.plant.roles import Role as Role
 from procwm.plant.settings import OpcUaSettings as OpcUaSettings
 from procwm.plant.texts import check_plain, check_tag_texts
-
-_ABOVE_ZERO = (
-    "max_move",
-    "max_hold_s",
-    "max_move_per_hour",
-    "test_step",
-    "loss_s",
-    "frozen_after_s",
-    "reference_s",
-    "reference_move",
-)
-"""Where given at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +56,10 @@ class Tag:
         forecast_node: OPC UA node of an array with a DV's values, or a CV's setpoints, at the ends of the
             control intervals after its source time; `None` where nothing is known ahead.
         raises, lowers: CVs, and PVs with limits, that a higher MV is known to end higher, or lower.
+        no_effect: those that an MV is known not to move.
+        setpoint_of: CV, or PV with limits, whose loop has an MV as its setpoint: at rest it follows that.
+        gains: by CV, or PV with limits, the range that an MV's gain at rest is known to be in; units of both.
+        dead_times_s: by CV, or PV with limits, the known dead time of its answer to an MV.
     """
 
     name: str
@@ -100,6 +93,10 @@ class Tag:
     forecast_node: str | None = None
     raises: tuple[str, ...] = ()
     lowers: tuple[str, ...] = ()
+    no_effect: tuple[str, ...] = ()
+    setpoint_of: str | None = None
+    gains: Mapping[str, Interval] | None = field(default=None, hash=False)
+    dead_times_s: Mapping[str, float] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         check_tag_texts(self.name, self.unit)
@@ -113,7 +110,7 @@ class Tag:
         for label in ("weight", "move_weight", "price_quadratic"):
             if not (math.isfinite(value := getattr(self, label)) and value >= 0):
                 raise SpecError(f"{self.name}: {label} is {value}; it must be a number of at least 0")
-        for label in _ABOVE_ZERO:
+        for label in ABOVE_ZERO:
             bound = getattr(self, label)
             if bound is not None and not (math.isfinite(bound) and bound > 0):
                 raise SpecError(f"{self.name}: {label} is {bound}; it must be a number above 0")
@@ -179,7 +176,13 @@ class Tag:
 
     def known_sign(self, output: str) -> str | None:
         """ "+" or "-" where this MV is known to raise or lower `output`, else `None`."""
-        return "+" if output in self.raises else "-" if output in self.lowers else None
+        return self.known_effects.sign(output)
+
+    @cached_property
+    def known_effects(self) -> KnownEffects:
+        """What is known of the effects of an MV before any log is seen."""
+        said = {key: getattr(self, key) for key in KNOWN_EFFECTS if getattr(self, key) is not None}
+        return KnownEffects(mv=self.name, unit=self.unit, **said)
 
     @cached_property
     def span(self) -> float:
@@ -220,15 +223,8 @@ class PlantSpec:
         for role in (Role.CV, Role.MV):
             if not self.of(role):
                 raise SpecError(f"plant {self.name}: no tag has the role {role}; at least one is needed")
-        for tag in self.mvs:
-            for name in (*tag.raises, *tag.lowers):
-                if name not in self.output_names:
-                    raise SpecError(
-                        f"{tag.name}: raises and lowers name CVs and PVs with limits; {name} is not one of "
-                        f"{', '.join(self.output_names)}"
-                    )
-                if name in tag.raises and name in tag.lowers:
-                    raise SpecError(f"{tag.name}: {name} stands in raises and in lowers; keep one of them")
+        units = {tag.name: tag.unit for tag in self.outputs}
+        check_known_effects([tag.known_effects for tag in self.mvs], units)
 
     def of(self, *roles: Role) -> tuple[Tag, ...]:
         """Tags of the given roles, in file order."""

@@ -33,7 +33,7 @@ def mistake_sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
             return f"{place}{key} is {mistake['input']!r}; it must be one of {choices}"
         case "tuple_type" if key == "levels":
             return f"{place}{key} is {mistake['input']!r}; it must be a list of numbers, ascending"
-        case "tuple_type" if key in ("raises", "lowers"):
+        case "tuple_type" if key in ("raises", "lowers", "no_effect"):
             return f"{place}{key} is {mistake['input']!r}; it must be a list of tag names"
         case "tuple_type" | "too_long":
             return f"{place}{key} is {mistake['input']!r}; it must be two numbers, [low, high]"
@@ -45,6 +45,9 @@ def mistake_sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
             return f"{place}{key} is {mistake['input']!r}; it must be true or false"
         case "string_type":
             return f"{place}{key} is {mistake['input']!r}; it must be a text in quotes"
+        case "dict_type":
+            example = "[0.5, 2.0]" if key == "gains" else "120.0"
+            return f'{place}{key} is {mistake["input"]!r}; write it as {{ "TAG" = {example} }}'
         case "list_type":
             return f"{place}tags are written as tables [[tag]], with double brackets"
         case "model_type":

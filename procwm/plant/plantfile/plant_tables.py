@@ -89,6 +89,20 @@ class TagTable(_Table):
         (), description="of an MV: tags of CVs, and of PVs with limits, that are known to rise with it"
     )
     lowers: tuple[str, ...] = Field((), description="the same that are known to fall")
+    no_effect: tuple[str, ...] = Field((), description="the same that it is known not to move")
+    setpoint_of: str | None = Field(
+        None,
+        description="of an MV: the CV, or PV with limits, whose loop has this MV as its setpoint, in the "
+        "same unit: at rest one follows the other",
+    )
+    gains: dict[str, tuple[Number, Number]] | None = Field(
+        None,
+        description="of an MV: by CV, or PV with limits, the range that its gain at rest is known to be in, "
+        "[low, high], in that tag's unit per unit of the MV",
+    )
+    dead_times_s: dict[str, Number] | None = Field(
+        None, description="of an MV: by CV, or PV with limits, the known dead time of its answer, seconds"
+    )
 
 
 class OpcUaTable(_Table):

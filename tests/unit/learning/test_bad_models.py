@@ -188,7 +188,7 @@ def test_white_errors_are_told_from_coloured_ones_by_the_statistic_of_ljung_and_
     [
         (
             {"raises": ("steam",)},
-            "steam: raises and lowers name CVs and PVs with limits; steam is not one of",
+            "steam: raises names CVs and PVs with limits; steam is not one of",
         ),
         ({"raises": ("heat",), "lowers": ("heat",)}, "steam: heat stands in raises and in lowers"),
     ],
