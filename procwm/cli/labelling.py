@@ -7,8 +7,8 @@ import pandas as pd
 
 from procwm.data.files import replacing
 from procwm.data.series import Log
-from procwm.data.spreadsheets import inert
-from procwm.data.tables import read_columns, read_header
+from procwm.data.tabular.spreadsheets import inert
+from procwm.data.tabular.tables import read_columns, read_header
 from procwm.data.window import held
 from procwm.errors import LogError
 from procwm.learning.labelled.label_times import suggest_label_times

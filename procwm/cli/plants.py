@@ -18,7 +18,7 @@ from procwm.plant.plantfile.specfile import load_plant
 from procwm.plant.tags import PlantSpec, Role
 
 if TYPE_CHECKING:
-    from procwm.data.check import Finding
+    from procwm.data.checks.check import Finding
 
 PlantFile = Annotated[Path, typer.Argument(metavar="PLANT.toml", help="The plant file.")]
 LinkName = Annotated[str, typer.Option("--link", help="How the plant is reached.")]
@@ -60,7 +60,7 @@ def check(
 
 
 def _findings(plant: PlantSpec, logs: Sequence[Path] | None) -> "list[Finding]":
-    from procwm.data.check import check_log, check_plant
+    from procwm.data.checks.check import check_log, check_plant
     from procwm.data.log import read_log
 
     return check_log(plant, read_log(logs, plant)) if logs else check_plant(plant)

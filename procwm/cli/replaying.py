@@ -13,7 +13,7 @@ from procwm.control.modes import Mode
 from procwm.data.files import replacing, write_json, write_text
 from procwm.data.log import read_log
 from procwm.data.series import Log
-from procwm.data.spreadsheets import inert
+from procwm.data.tabular.spreadsheets import inert
 from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.labelled.soft_sensor import sensed
 from procwm.plant.tags import PlantSpec

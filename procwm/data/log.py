@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int8, Int64
 
-from procwm.data.headers import Header, split_unit
 from procwm.data.joining import LogPart, contradicted, joined, without_repetitions
 from procwm.data.local_hours import check_local_hours
 from procwm.data.series import CODES, QUALITIES, Log, TagSeries, iso_utc
-from procwm.data.tables import Range, Table, read_columns, read_header, texts_of
+from procwm.data.tabular.headers import Header, split_unit
+from procwm.data.tabular.tables import Range, Table, read_columns, read_header, texts_of
 from procwm.data.writer import LogWriter, recorded, write_log
 from procwm.errors import LogError
 from procwm.plant.samples import Quality

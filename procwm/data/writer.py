@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from procwm.data.files import replacing
 from procwm.data.segments import Segment, parts_of, segments
 from procwm.data.series import QUALITIES, Log
-from procwm.data.spreadsheets import INERT, inert
+from procwm.data.tabular.spreadsheets import INERT, inert
 from procwm.errors import LogError
 from procwm.plant.samples import Quality, Sample, readable
 from procwm.plant.tags import PlantSpec

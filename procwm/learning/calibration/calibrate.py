@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from procwm.data.answer_time import slow_answers
+from procwm.data.checks.answer_time import slow_answers
 from procwm.learning.calibration.band_widening import learned_uncertainty
 from procwm.learning.calibration.feedback import arriving_errors, chosen_feedback
 from procwm.learning.calibration.surprise_limits import learned_surprise

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from procwm.data.checks.shutdown import running
 from procwm.data.series import Log, TagSeries
-from procwm.data.shutdown import running
 from procwm.data.window import Grid
 from procwm.errors import TrainingError
 from procwm.learning.calibration.band_widening import BandScore, band_scores

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from procwm.data.answer_time import SlowAnswer, slow_answers
-from procwm.data.check import SHORTEST_INTERVALS
-from procwm.data.excitation import ExcitationVerdict, excitation
-from procwm.data.feedback_moves import feedback_moves
+from procwm.data.checks.answer_time import SlowAnswer, slow_answers
+from procwm.data.checks.check import SHORTEST_INTERVALS
+from procwm.data.checks.excitation import ExcitationVerdict, excitation
+from procwm.data.checks.feedback_moves import feedback_moves
 from procwm.data.window import Grid
 from procwm.learning.evaluation.objection import MORE, MOVE, Objection
 from procwm.plant.tags import PlantSpec

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from procwm.data.anchors import HELD_OUT
 from procwm.data.cadence import default_cyclic, default_due_s, default_hold_s
-from procwm.data.excitation import ExcitationVerdict, excitation
-from procwm.data.screening import screen
+from procwm.data.checks.excitation import ExcitationVerdict, excitation
+from procwm.data.checks.screening import screen
+from procwm.data.checks.shutdown import running, shutdown_sentences, without_shutdowns
 from procwm.data.series import Log
-from procwm.data.shutdown import running, shutdown_sentences, without_shutdowns
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import TrainingError
 from procwm.learning.config import Others, TrainingConfig

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from procwm.data.checks.shutdown import without_shutdowns
 from procwm.data.series import Log, TagSeries
-from procwm.data.shutdown import without_shutdowns
 from procwm.data.window import Grid, grid, held
 from procwm.errors import LogError
 from procwm.learning.dataset.moments import predicted, reachable, settled_leads

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from procwm.data.checks.shutdown import without_shutdowns
 from procwm.data.series import Log
-from procwm.data.shutdown import without_shutdowns
 from procwm.data.window import Grid, grid
 from procwm.errors import LogError, TrainingError
 from procwm.learning.dataset.moments import predicted, reachable, sampled, settled_leads

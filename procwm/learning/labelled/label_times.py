@@ -6,8 +6,8 @@ from jaxtyping import Float, Int64
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
+from procwm.data.checks.shutdown import without_shutdowns
 from procwm.data.series import Log
-from procwm.data.shutdown import without_shutdowns
 from procwm.data.window import grid
 from procwm.errors import LogError
 from procwm.learning.dataset.moments import predicted, reachable, settled_leads

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
-from procwm.data.tables import Table, read_columns, read_header, texts_of
+from procwm.data.tabular.tables import Table, read_columns, read_header, texts_of
 from procwm.errors import LogError
 
 _WORDS = {

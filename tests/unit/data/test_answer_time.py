@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from procwm.data.answer_time import SlowAnswer, slow_answers
+from procwm.data.checks.answer_time import SlowAnswer, slow_answers
 from procwm.data.window import Grid, WindowRule
 from procwm.plant.tags import PlantSpec, Role, Tag
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from procwm.data.excitation import Excitation, ExcitationVerdict, excitation
+from procwm.data.checks.excitation import Excitation, ExcitationVerdict, excitation
 from procwm.data.window import Grid, WindowRule
 from procwm.plant.tags import PlantSpec, Role, Tag
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from procwm.data.feedback_moves import feedback_moves
+from procwm.data.checks.feedback_moves import feedback_moves
 from procwm.data.window import Grid, WindowRule
 from procwm.plant.tags import PlantSpec, Role, Tag
 

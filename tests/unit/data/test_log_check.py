@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from procwm.data.check import Finding, Severity, check_log, check_plant
+from procwm.data.checks.check import Finding, Severity, check_log, check_plant
 from procwm.data.series import Log, TagSeries
 from procwm.plant.tags import PlantSpec, Role, Tag
 

@@ -8,7 +8,7 @@ import pytest
 from procwm.data.anchors import anchors
 from procwm.data.buffer import SampleBuffer
 from procwm.data.cadence import default_hold_s
-from procwm.data.check import check_log
+from procwm.data.checks.check import check_log
 from procwm.data.log import read_log, write_log
 from procwm.data.window import WindowRule, grid
 from procwm.plant.plantfile.specfile import parse_plant

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from procwm.data.screening import Reason, Screening, flatlines, screen, spikes
+from procwm.data.checks.screening import Reason, Screening, flatlines, screen, spikes
 from procwm.data.series import Log, TagSeries
 from procwm.plant.tags import PlantSpec, Role, Tag
 

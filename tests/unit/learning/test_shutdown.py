@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from learning_cases import INTERVAL_NS, PLANT, QUICK, Record, record, trained
 
-from procwm.data.check import check_log
+from procwm.data.checks.check import check_log
+from procwm.data.checks.shutdown import running, shut_down
 from procwm.data.series import Log, TagSeries
-from procwm.data.shutdown import running, shut_down
 from procwm.data.window import grid
 from procwm.errors import LogError
 from procwm.learning.evaluation.evaluate import evaluate

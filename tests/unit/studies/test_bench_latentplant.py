@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from learning_cases import PLANT, QUICK, Record, record, trained
 
-from procwm.data.screening import screen
+from procwm.data.checks.screening import screen
 from procwm.data.series import Log, TagSeries
 from procwm.data.window import grid
 from procwm.learning.evaluation.evaluate import evaluate

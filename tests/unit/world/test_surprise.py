@@ -5,7 +5,7 @@ import pytest
 import torch
 from learning_cases import PLANT, Record, record, trained
 
-from procwm.data.screening import screen
+from procwm.data.checks.screening import screen
 from procwm.data.window import grid
 from procwm.learning.calibration.surprise_limits import learned_surprise, surprises
 from procwm.world.conformal import return_level

@@ -28,7 +28,7 @@ from latentplant import (
 from latentplant.models.base import TrainingDiverged
 
 from procwm.data.cadence import default_cyclic, default_hold_s
-from procwm.data.screening import screen
+from procwm.data.checks.screening import screen
 from procwm.data.series import Log
 from procwm.data.window import Grid, WindowRule, grid, on_rows
 from procwm.learning.evaluation.scoring import LEADS, Scoring

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from procwm.data.shutdown import running
+from procwm.data.checks.shutdown import running
 from procwm.learning.dataset.stopwatch import Stopwatch
 from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.evaluation.scoring import LEADS, scoring

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from procwm.data.screening import screen
+from procwm.data.checks.screening import screen
 from procwm.data.series import Log
 from procwm.data.window import grid
 from procwm.learning.dataset.moments import predicted

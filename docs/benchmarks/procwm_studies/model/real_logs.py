@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from procwm.data.checks.shutdown import running
 from procwm.data.log import read_log
 from procwm.data.series import Log
-from procwm.data.shutdown import running
 from procwm.errors import LogError, SpecError
 from procwm.learning.dataset.tensors import log_tensors
 from procwm.plant.plantfile.specfile import load_plant

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from procwm.comparison.operating import operate
 from procwm.data.anchors import HELD_OUT
 from procwm.data.cadence import default_hold_s
-from procwm.data.screening import screen
+from procwm.data.checks.screening import screen
 from procwm.data.series import Log
 from procwm.data.window import grid
 from procwm.errors import SpecError

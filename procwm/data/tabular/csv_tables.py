@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from procwm.data.headers import Header
-from procwm.data.spreadsheets import meant
+from procwm.data.tabular.headers import Header
+from procwm.data.tabular.spreadsheets import meant
 from procwm.errors import LogError
 
 NOT_UTF8 = "not UTF-8 text; save the file as UTF-8"

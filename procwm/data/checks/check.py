@@ -7,13 +7,13 @@ from enum import StrEnum
 import numpy as np
 
 from procwm.data.anchors import LEAST_MOMENTS, SHORTEST_HISTORY, SHORTEST_HORIZON, enough
-from procwm.data.answer_time import slow_answers
 from procwm.data.cadence import default_hold_s
-from procwm.data.excitation import ExcitationVerdict, excitation
-from procwm.data.feedback_moves import feedback_moves
-from procwm.data.screening import Reason, Screening, screen
+from procwm.data.checks.answer_time import slow_answers
+from procwm.data.checks.excitation import ExcitationVerdict, excitation
+from procwm.data.checks.feedback_moves import feedback_moves
+from procwm.data.checks.screening import Reason, Screening, screen
+from procwm.data.checks.shutdown import shutdown_sentences, without_shutdowns
 from procwm.data.series import Log, iso_utc
-from procwm.data.shutdown import shutdown_sentences, without_shutdowns
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.plant.tags import PlantSpec, Role
 

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64, Int64
 
-from procwm.data.csv_tables import NOT_UTF8, csv_header, read_csv
-from procwm.data.headers import Header
-from procwm.data.number_format import (
+from procwm.data.tabular.csv_tables import NOT_UTF8, csv_header, read_csv
+from procwm.data.tabular.headers import Header
+from procwm.data.tabular.number_format import (
     Misread,
     NumberFormat,
     Texts,
@@ -25,7 +25,7 @@ from procwm.data.number_format import (
     trimmed,
     without_blanks,
 )
-from procwm.data.spreadsheets import meant
+from procwm.data.tabular.spreadsheets import meant
 from procwm.errors import LogError
 
 _NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "#N/A")

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from procwm.data.anchors import SHORTEST_HORIZON
-from procwm.data.screening import screen
+from procwm.data.checks.screening import screen
 from procwm.data.series import Log, iso_utc
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.plant.tags import PlantSpec
