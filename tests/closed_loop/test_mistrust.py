@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-from linear_loop import Loop, loop, plant_spec
+from linear_loop import HISTORY, Loop, loop, plant_spec
 from stub_planners import StubPlanner, stepping
 
 from procwm.control.mistrust import MISTRUSTED, mistrust, mistrusted
 from procwm.control.modes import Mode
+from procwm.control.swinging import Swings
 from procwm.control.targets import Targets
 from procwm.plant.request import Request
 
@@ -54,3 +55,16 @@ def test_a_model_that_is_surprised_at_a_broken_limit_gives_the_plant_back_for_go
     run.state = run.controller.checked(run.state, Request(mode="auto"))
     assert run.state.mode.actual is Mode.AUTO
     assert run.state.mistrust == 0
+
+
+def test_an_mv_that_swung_on_is_brought_to_the_middle_and_held_until_somebody_asks_for_a_mode() -> None:
+    run = loop(SPEC).run(HISTORY + 5)
+    run.state = replace(run.state, swings=replace(run.state.swings, swung=(0,), middle=(35.0, np.nan)))
+    run.run(20, setpoints={"L1": 58.0})
+    assert run.decisions is not None
+    np.testing.assert_allclose(run.moves[-10:, 0], 35.0)
+    assert np.abs(np.diff(run.moves[:, 0])).max() <= 8.0, "no faster than the largest move"
+    assert np.ptp(run.moves[-20:, 1]) > 0.1, "the other MV goes on"
+    assert any("V1: it swings on, and is held at 35" in note for note in run.decisions[-1].notes)
+    run.state = run.controller.checked(run.state, Request(mode="auto"))
+    assert run.state.swings == Swings()
