@@ -1,8 +1,9 @@
 """What somebody asks of a controller: the same value from a front end, a host's call, and in the record."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from procwm.plant.tags import Interval
 
@@ -38,15 +39,39 @@ class Request:
 
     def __str__(self) -> str:
         asked = [f"mode {self.mode}"] if self.mode is not None else []
-        asked += [f"{tag} setpoint {value:g}" for tag, value in self.setpoints.items()]
-        asked += [f"{tag} zone [{low:g}, {high:g}]" for tag, (low, high) in self.zones.items()]
-        asked += [f"{tag} {_limits(ends)}" for tag, ends in self.limits.items()]
-        asked += [f"{tag} {'on' if on else 'off'}" for tag, on in self.on.items()]
+        asked += _each(self.setpoints, lambda tag, value: f"{tag} setpoint {_figure(value)}")
+        asked += _each(self.zones, lambda tag, ends: f"{tag} zone {_both(ends)}")
+        asked += _each(self.limits, lambda tag, ends: f"{tag} {_limits(ends)}")
+        asked += _each(self.on, lambda tag, on: f"{tag} {'on' if on else 'off'}")
         return ", ".join(asked) or "nothing"
 
 
-def _limits(ends: LimitEnds) -> str:
+# A request is told before it is refused, so whatever types it holds have to be told.
+
+
+def _each(given: Any, told: Callable[[Any, Any], str]) -> list[str]:
+    return [told(*item) for item in given.items()] if isinstance(given, Mapping) else [_figure(given)]
+
+
+def _limits(ends: Any) -> str:
+    if not _two(ends) or None not in ends:
+        return f"limits {_both(ends)}"
     low, high = ends
     if low is None:
-        return "limits as they are" if high is None else f"high limit {high:g}"
-    return f"low limit {low:g}" if high is None else f"limits [{low:g}, {high:g}]"
+        return "limits as they are" if high is None else f"high limit {_figure(high)}"
+    return f"low limit {_figure(low)}"
+
+
+def _both(ends: Any) -> str:
+    return f"[{_figure(ends[0])}, {_figure(ends[1])}]" if _two(ends) else _figure(ends)
+
+
+def _two(ends: Any) -> bool:
+    return isinstance(ends, tuple | list) and len(ends) == 2
+
+
+def _figure(value: Any) -> str:
+    try:
+        return f"{value:g}"
+    except (TypeError, ValueError, OverflowError):
+        return f"(a {type(value).__name__})"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 Setpoints = Mapping[str, float]
 """Values for MVs by tag name, in engineering units."""
@@ -45,11 +46,18 @@ def readable(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     return tuple(_readable(sample) for sample in samples)
 
 
+def read_number(value: Any) -> float | None:
+    """A `value` from a link as a number; `None` where it is none, or too large to be one."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _readable(sample: Sample) -> Sample:
     source_ns = min(max(sample.source_ns, 0), _LAST_NS)
-    try:
-        value = float(sample.value)
-    except (TypeError, ValueError, OverflowError):
+    value = read_number(sample.value)
+    if value is None:
         return Sample(sample.tag, float("nan"), Quality.BAD, source_ns)
     if value is sample.value and source_ns == sample.source_ns:
         return sample

@@ -9,6 +9,7 @@ from procwm.control.forecast import Forecast
 from procwm.control.health import Permits
 from procwm.plant.request import Request
 from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.texts import shown
 
 FAILED = "the controller failed"
 """How the reason of a cycle begins whose step raised an exception."""
@@ -82,7 +83,7 @@ class SampleSink(Protocol):
 
 def told_of(who: str, outcome: str) -> str:
     """The event that says what became of a request of `who`, which begins with `taken up` or `refused`."""
-    return f"request of {who} {outcome}".rstrip()
+    return shown(f"request of {who} {outcome}".rstrip())
 
 
 def requester(event: str) -> str | None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from procwm.errors import LinkError, LinkTimeoutError, OutcomeUnknownError
 from procwm.plant.link import FullLink
-from procwm.plant.samples import Quality, Sample, Setpoints
+from procwm.plant.samples import Quality, Sample, Setpoints, read_number
 from procwm.plant.tags import Interval, Tag
 from procwm.runtime.other_writer import OtherWriter
 from procwm.runtime.patience import within
@@ -169,12 +169,13 @@ class Delivery:
                 f"decided {late_s:.3g} s after its tick; a move is valid for {interval_s:g} s"
             )
         try:
-            accepted = await within(
+            answer = await within(
                 interval_s,
                 self._link.write_valid(
                     setpoints, write_id=tick_ns // self._interval_ns % _WRITE_IDS, until_ns=until_ns
                 ),
             )
+            accepted = {name: read_number(answer[name]) for name in setpoints if name in answer}
         except TimeoutError:
             return self._doubted(f"no answer within {interval_s:g} s", set(setpoints), now_ns())
         except (LinkTimeoutError, OutcomeUnknownError) as error:
@@ -185,16 +186,17 @@ class Delivery:
         except Exception as error:
             _log.exception("the link failed")
             return self._doubted(f"the link failed: {error}", set(setpoints), now_ns())
-        unread = [name for name, value in accepted.items() if not math.isfinite(value)]
+        taken = {n: value for n, value in accepted.items() if value is not None and math.isfinite(value)}
+        unread = ", ".join(name for name in accepted if name not in taken)
         if unread:
-            return self._doubted(f"{', '.join(unread)}: the plant took no number", set(setpoints), now_ns())
+            return self._doubted(f"{unread}: the plant took no number", set(setpoints), now_ns())
         self.written += 1
         self._failures = 0
-        self._in_force.update(accepted)
-        self._others.wrote(accepted, tick_ns)
+        self._in_force.update(taken)
+        self._others.wrote(taken, tick_ns)
         if setpoints != decided:
             self._tell()
-        return self._compared(setpoints, accepted)
+        return self._compared(setpoints, taken)
 
     def _forbidden(self, setpoints: Setpoints) -> str:
         """Why nothing of this is sent: a value outside the plant file's bounds; empty where there is none.

@@ -39,7 +39,7 @@ class Heartbeat:
         self.missed = 0
 
     async def beat(self, *, within_s: float) -> None:
-        """Send the next number. A lost link is counted, not raised: standing still is the message.
+        """Send the next number. What goes wrong is counted, not raised: standing still is the message.
 
         Args:
             within_s: how long that may take; the next cycle waits for no beat.
@@ -49,4 +49,7 @@ class Heartbeat:
         except (LinkError, TimeoutError) as error:
             self.missed += 1
             _log.warning("the heartbeat did not get through: %s", error or "no answer in time")
+        except Exception:
+            self.missed += 1
+            _log.exception("the heartbeat failed")
         self._count = (self._count + 1) % MODULUS

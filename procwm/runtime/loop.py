@@ -15,6 +15,7 @@ from procwm.plant.link import Clock, FullLink, PlantLink
 from procwm.plant.request import Request
 from procwm.plant.samples import Sample, readable
 from procwm.plant.scenario import TargetChange
+from procwm.plant.texts import shown
 from procwm.runtime.cycle import FAILED, Cycle, CycleSink, Inputs
 from procwm.runtime.delivery import Delivered, Delivery
 from procwm.runtime.forecast_check import ForecastCheck
@@ -100,9 +101,9 @@ class _Run:
             samples=samples,
             decision=decision,
             accepted=delivered.accepted,
-            fault="; ".join(part for part in (fault, delivered.fault) if part),
+            fault=shown("; ".join(part for part in (fault, delivered.fault) if part)),
             inputs=inputs,
-            events=tuple(self.events),
+            events=tuple(map(shown, self.events)),
         )
         self.tick += 1
         return cycle
@@ -155,7 +156,7 @@ class _Run:
             return await asyncio.to_thread(self.steering.step, inputs, time_ns), inputs
         except Exception as error:
             _log.exception(FAILED)
-            reason = f"{FAILED}: {type(error).__name__}: {error}"
+            reason = shown(f"{FAILED}: {type(error).__name__}: {error}")
             self.events += self.steering.failed(reason, inputs)
             # No inputs lead to this state, so it is kept with the next ones.
             self.stepped = 0

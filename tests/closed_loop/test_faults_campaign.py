@@ -2,10 +2,12 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +19,9 @@ from procwm_studies.faults import faults, opcua
 from procwm_studies.faults.catalogue import FIRST, KINDS, SERVED_KINDS, Fault, accelerated, schedule
 from procwm_studies.faults.faults import campaign, run_faults, served_campaign, summary
 from procwm_studies.faults.judge import Verdict, judge_rows, judge_sheds, judge_told, judge_writes
+from procwm_studies.faults.kills import PHASES
 from procwm_studies.faults.link import Reached
+from procwm_studies.faults.states import STATES
 
 HELD = {"V1": 50.0, "V2": 50.0}
 
@@ -31,9 +35,18 @@ def write(tick: int = 22, **asked: float) -> Reached:
     return Reached(tick=tick, before=HELD, asked=asked)
 
 
-def test_a_short_campaign_finds_nothing_wrong() -> None:
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """What links and operators hand over is of the wrong type on purpose."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
+
+
+def test_a_short_campaign_finds_nothing_wrong(unchecked) -> None:
     result = summary(campaign(["quadruple_tank"], [5], rounds=1, kills=1))
-    assert result["injected"] == len(KINDS) + 6
+    assert result["injected"] == len(KINDS) + len(PHASES) + len(STATES)
     found = {
         name: count for name, count in result.items() if name not in ("injected", "sheds_due", "by_fault")
     }
@@ -74,6 +87,9 @@ def test_the_judge_notices_what_is_shed_too_late_or_not_left_alone() -> None:
     verdict = Verdict()
     judge_sheds(kind("MV read-back Bad"), spec, auto, [write(V1=50.0)], verdict)
     assert verdict.counts["writes_outside_limits"] == 1
+    verdict = Verdict()
+    judge_sheds(kind("control ticks doubled"), spec, auto, [write(V1=50.0)] * 2, verdict)
+    assert verdict.counts == {"bumps": 1}
 
 
 def test_the_judge_notices_silence_in_the_audit_log() -> None:

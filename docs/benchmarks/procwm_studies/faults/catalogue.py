@@ -15,8 +15,8 @@ from procwm.plant.tags import PlantSpec
 PATIENCE = 3
 """Control intervals that the campaign's plant file grants a lost CV, a silent link and a failing planner."""
 FROZEN = 4
-SPACING = 30
-"""Cycles from one fault to the next: the longest fault, its shedding and the return to AUTO."""
+BACK_WITHIN = 16
+"""Cycles after a fault by which the controller must be in AUTO again; then the next one may come."""
 FIRST = 14
 
 
@@ -30,6 +30,7 @@ class Kind:
         shed_after: cycles after which the controller must have shed; `None` where it need not.
         told_after: cycles after which the audit log must have said something; `None` where it need not.
         holds: whether the first MV must be left alone while it lasts.
+        once: whether at most one write may reach the plant in each interval in which it acts.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Kind:
     shed_after: int | None = None
     told_after: int | None = 0
     holds: bool = False
+    once: bool = False
 
 
 KINDS: tuple[Kind, ...] = (
@@ -78,6 +80,41 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="plant heartbeat stands still", shed_after=PATIENCE, told_after=PATIENCE),
     Kind(name="loop below not in cascade", holds=True),
     Kind(name="operator asks to widen limits", lasts=(1, 1)),
+    Kind(name="control ticks early", told_after=None),
+    Kind(name="control ticks late", told_after=None),
+    Kind(name="control ticks at random", told_after=None, once=True),
+    Kind(name="control ticks doubled", told_after=None, once=True),
+    Kind(name="control ticks missed", lasts=(5, 9)),
+    Kind(name="value stamped 1601", shed_after=PATIENCE, told_after=PATIENCE),
+    Kind(name="value stamped 1650", shed_after=PATIENCE, told_after=PATIENCE),
+    Kind(name="value stamped 2300", shed_after=PATIENCE),
+    Kind(name="value stamped 9999", shed_after=PATIENCE),
+    Kind(name="value of 10**400", shed_after=PATIENCE),
+    Kind(name="value infinite", shed_after=PATIENCE),
+    Kind(name="value True", told_after=None),
+    Kind(name="value as text", told_after=None),
+    Kind(name="value spiked to the end of its range", lasts=(1, 1), told_after=None),
+    Kind(name="MV read-back NaN", holds=True),
+    Kind(name="MV read-back stamped 9999", holds=True),
+    Kind(name="MV moved by somebody else", lasts=(1, 1), told_after=None),
+    Kind(name="MV moved by somebody else again and again", shed_after=PATIENCE, told_after=PATIENCE),
+    Kind(name="write answered with nothing", lasts=(1, 3)),
+    Kind(name="write answered with 10**400", lasts=(1, 3)),
+    Kind(name="write answered for no tag that there is", lasts=(1, 3), told_after=None),
+    Kind(name="write answered with a text", lasts=(1, 3)),
+    Kind(name="write refused with words that command a screen", shed_after=PATIENCE + 1),
+    Kind(name="link in trouble with words that command a screen"),
+    Kind(name="link without a connection", shed_after=PATIENCE),
+    Kind(name="planner answers in another shape", shed_after=PATIENCE),
+    Kind(name="recorder raises"),
+    Kind(name="plant heartbeat NaN", shed_after=PATIENCE, told_after=PATIENCE),
+    Kind(name="loop below in no mode", holds=True),
+    Kind(name="our heartbeat refused", told_after=None),
+    Kind(name="our heartbeat raises what it must not", told_after=None),
+    Kind(name="operator asks with wrong types", lasts=(1, 1)),
+    Kind(name="operator asks for no mode that there is", lasts=(1, 1)),
+    Kind(name="operator asks in somebody's name that commands a screen", lasts=(1, 1)),
+    Kind(name="operator switches the critical CV off", shed_after=0),
 )
 
 SERVED = "OPC UA: "
@@ -135,13 +172,15 @@ def schedule(kinds: Sequence[Kind], rng: np.random.Generator, *, every: int = 1)
             that begins and ends between two would be none.
     """
     faults = []
-    for number, kind in enumerate(kinds):
-        first = FIRST + number * SPACING + int(rng.integers(3))
-        first -= first % every
+    free = FIRST
+    for kind in kinds:
+        first = free + int(rng.integers(3))
+        first += -first % every
         lasts = int(rng.integers(kind.lasts[0], kind.lasts[1] + 1))
         if kind.told_after is not None:
             kind = replace(kind, told_after=-(-kind.told_after // every) * every)
         faults.append(Fault(kind=kind, first=first, last=first + lasts - 1))
+        free = first + lasts + BACK_WITHIN
     return tuple(faults)
 
 

@@ -21,11 +21,13 @@ from procwm_studies.faults.judge import Verdict
 from procwm_studies.faults.kills import PHASES, killed
 from procwm_studies.faults.opcua import INTERVAL_S, survived_served
 from procwm_studies.faults.run import setting, survived
+from procwm_studies.faults.states import STATES
 from procwm_studies.results import command_line, table
 
-_ROUNDS = 24
-"""Faults of each kind, over all scenarios and seeds."""
-_SERVED_ROUNDS = 2
+_SEEDS = (0, 1)
+_ROUNDS = 9
+"""Faults of each kind, for each scenario and seed."""
+_SERVED_ROUNDS = 1
 """The same of the kinds that take a server of its own, and wall time."""
 _PER_RUN = 12
 """Faults in one run."""
@@ -69,7 +71,7 @@ def run_faults(
     Args:
         out: folder.
         scenarios: to inject into; every installed one where empty.
-        seeds: of everything random; 0 where empty.
+        seeds: of everything random; 0 and 1 where empty.
         hours: not used: faults are counted, not timed.
         progress: told what is going on.
 
@@ -79,15 +81,14 @@ def run_faults(
     if hours is not None:
         raise SpecError("bench faults takes no --hours; narrow it with --scenario and --seed")
     names = list(scenarios) or sorted(registry.scenarios())
-    seeds = list(seeds) or [0]
+    command = command_line("faults", scenarios, seeds)
+    seeds = list(seeds) or list(_SEEDS)
     began = time.perf_counter()
     tallies: dict[str, Tally] = {}
     # What an interrupted campaign has found is kept; the count of faults says how far it came.
     with contextlib.suppress(KeyboardInterrupt):
-        runs = len(names) * len(seeds)
-        served_campaign(names, seeds, rounds=-(-_SERVED_ROUNDS // runs), progress=progress, tallies=tallies)
-        campaign(names, seeds, rounds=-(-_ROUNDS // runs), progress=progress, tallies=tallies)
-    command = command_line("faults", scenarios, seeds if len(seeds) > 1 or seeds[0] else ())
+        served_campaign(names, seeds, rounds=_SERVED_ROUNDS, progress=progress, tallies=tallies)
+        campaign(names, seeds, rounds=_ROUNDS, progress=progress, tallies=tallies)
     result = summary(tallies)
     write_text(out / "faults.md", _text(result, tallies, command, names, time.perf_counter() - began))
     write_json(out / "faults.json", result)
@@ -104,7 +105,7 @@ def campaign(
     progress: Progress | None = None,
     tallies: dict[str, Tally] | None = None,
 ) -> dict[str, Tally]:
-    """What came of `rounds` faults of each of `kinds` and kills in each phase, per scenario and seed.
+    """What came of `rounds` faults of each of `kinds`, kills and restarts, per scenario and seed.
 
     They are counted in `tallies` where that is given.
     """
@@ -122,10 +123,14 @@ def campaign(
                         tallies[fault.kind.name].add(verdict)
                     injected += len(faults)
                     tell(f"{scenario}, seed {seed}: {injected} of {rounds * len(kinds)} faults")
-                for number in range((rounds if kills is None else kills) * len(PHASES)):
-                    phase = PHASES[number % len(PHASES)]
-                    tell(f"{scenario}, seed {seed}: SIGKILL {phase}")
-                    tallies.setdefault(f"SIGKILL {phase}", Tally()).add(killed(made, phase, rng))
+                for _ in range(rounds if kills is None else kills):
+                    for phase in PHASES:
+                        tell(f"{scenario}, seed {seed}: SIGKILL {phase}")
+                        tallies.setdefault(f"SIGKILL {phase}", Tally()).add(killed(made, phase, rng))
+                    for state in STATES:
+                        tell(f"{scenario}, seed {seed}: restart from a state {state}")
+                        verdict = killed(made, PHASES[0], rng, state=state)
+                        tallies.setdefault(f"restart from a state {state}", Tally()).add(verdict)
     return tallies
 
 

@@ -14,12 +14,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from procwm.plant.tags import PlantSpec
-from procwm_studies.faults.catalogue import SPACING, Fault
+from procwm_studies.faults.catalogue import BACK_WITHIN, Fault
 from procwm_studies.faults.link import Reached
 
 _ROUNDING = 1e-9
-BACK_WITHIN = 16
-"""Cycles after a fault by which the controller must be in AUTO again."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -80,7 +78,12 @@ def judge_sheds(
         still = [write.tick for write in reached if fault.due < write.tick <= fault.last]
         if still:
             verdict.find("late_sheds", f"{fault.kind.name}: still written at {still}")
-    back = range(fault.last + 1, fault.last + min(BACK_WITHIN, SPACING) + 1)
+    if fault.kind.once:
+        counts = Counter(write.tick for write in reached if fault.first <= write.tick <= fault.last)
+        for tick, count in counts.items():
+            if count > 1:
+                verdict.find("bumps", f"{count} writes in interval {tick}, in {fault.kind.name}")
+    back = range(fault.last + 1, fault.last + BACK_WITHIN + 1)
     if not any(modes.get(tick) == "auto" for tick in back):
         verdict.find("not_recovered", f"{fault.kind.name} that ended at {fault.last}")
 

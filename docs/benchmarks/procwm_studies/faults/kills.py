@@ -18,6 +18,7 @@ from procwm.runtime.snapshot import Snapshot
 from procwm_studies.faults.judge import Verdict, judge_rows, judge_writes
 from procwm_studies.faults.link import FaultyLink
 from procwm_studies.faults.run import Setting, controller_of
+from procwm_studies.faults.states import judge_refused, spoil
 
 PHASES = (
     "before the samples",
@@ -100,8 +101,15 @@ class _DyingKeeper:
         self._link.dying.at("while recording", self._link.tick)
 
 
-def killed(made: Setting, phase: str, rng: np.random.Generator) -> Verdict:
-    """A run killed in `phase`, the run that goes on, and the verdict over both."""
+def killed(made: Setting, phase: str, rng: np.random.Generator, *, state: str | None = None) -> Verdict:
+    """A run killed in `phase`, the run that goes on, and the verdict over both.
+
+    Args:
+        made: the setting of both.
+        phase: one of `PHASES`.
+        rng: draws the cycle, and the seed of the plant.
+        state: one of `STATES`, which the second run finds; the one that was kept where it is `None`.
+    """
     seed, tick = int(rng.integers(2**31)), int(rng.integers(*_LIVES))
     verdict = Verdict()
     with tempfile.TemporaryDirectory() as name:
@@ -118,11 +126,19 @@ def killed(made: Setting, phase: str, rng: np.random.Generator) -> Verdict:
             return verdict
         try:
             link = _resumed(made, seed, directory, tick)
+            if state is not None:
+                spoil(directory / "state", state, made, link.mv)
             cycles = asyncio.run(_go_on(made, link, directory))
         except Exception as error:
             verdict.find("exceptions", f"going on after a kill {phase}: {type(error).__name__}: {error}")
             return verdict
-        _judge(link, directory, tick, cycles, phase, verdict)
+        if state is not None:
+            writes = (number for number, cycle in enumerate(cycles) if cycle.accepted is not None)
+            judge_refused(directory, next(writes, None), verdict)
+        elif not any(write.tick == tick + 1 for write in link.reached):
+            why = cycles[0].decision.reason
+            verdict.find("not_recovered", f"no write one interval after a kill {phase}: {why}")
+        _judge(link, directory, tick, phase, verdict)
     return verdict
 
 
@@ -180,13 +196,8 @@ async def _go_on(made: Setting, link: _Link, directory: Path) -> list[Cycle]:
     return cycles
 
 
-def _judge(
-    link: _Link, directory: Path, tick: int, cycles: list[Cycle], phase: str, verdict: Verdict
-) -> None:
+def _judge(link: _Link, directory: Path, tick: int, phase: str, verdict: Verdict) -> None:
     judge_writes(link.spec, link.reached, verdict)
-    if not any(write.tick == tick + 1 for write in link.reached):
-        why = cycles[0].decision.reason
-        verdict.find("not_recovered", f"no write one interval after a kill {phase}: {why}")
     recorded = {"while recording", "while keeping the state"}
     lived = range(tick + 1 if phase in recorded else tick)
     judge_rows(directory, link.delivered, [*lived, *range(_GOES_ON)], verdict)

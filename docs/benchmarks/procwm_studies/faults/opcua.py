@@ -22,10 +22,9 @@ from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
 from procwm.runtime.loop import run
 from procwm_studies import Progress
-from procwm_studies.faults.catalogue import SERVED, SPACING, Fault
+from procwm_studies.faults.catalogue import BACK_WITHIN, SERVED, Fault
 from procwm_studies.faults.host import Host
 from procwm_studies.faults.judge import (
-    BACK_WITHIN,
     Verdict,
     judge_rows,
     judge_sheds,
@@ -58,7 +57,7 @@ class _Script:
 
     def __init__(self, host: Host, faults: Sequence[Fault], every: int, tell: Progress) -> None:
         self.injected: list[Fault] = []
-        self.planned = faults[-1].first + SPACING
+        self.planned = faults[-1].last + BACK_WITHIN
         self.last_ns = 0
         self._first_ns = 0
         self._host, self._every, self._tell = host, every, tell

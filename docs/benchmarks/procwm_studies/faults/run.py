@@ -19,17 +19,18 @@ from procwm.control.controller import Controller
 from procwm.planning.planner import MpcPlanner
 from procwm.planning.problem import ControlProblem, Plan, PlanStatus
 from procwm.plant import registry
-from procwm.plant.request import Request
 from procwm.plant.samples import Sample
 from procwm.plant.scenario import Operation, Scenario
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
+from procwm.runtime.heartbeat import Heartbeat
 from procwm.runtime.loop import run
 from procwm.runtime.operator import Operator
 from procwm.testing import exact_model
 from procwm.world.model import WorldModel
-from procwm_studies.faults.catalogue import SPACING, Fault, accelerated, contract
+from procwm_studies.faults.asking import COMMANDING, asked
+from procwm_studies.faults.catalogue import BACK_WITHIN, Fault, accelerated, contract
 from procwm_studies.faults.judge import (
     Verdict,
     judge_rows,
@@ -124,6 +125,8 @@ class FaultyPlanner:
             return replace(plan, status=PlanStatus.LATE)
         if self.link.acts("planner asks beyond limits"):
             return replace(plan, mv=plan.mv + 1.5 * problem.mv_span)
+        if self.link.acts("planner answers in another shape"):
+            return replace(plan, mv=plan.mv[:, :0])
         if self.link.acts("planner answers NaN"):
             return replace(plan, mv=np.full_like(plan.mv, np.nan))
         return plan
@@ -138,56 +141,58 @@ def controller_of(made: Setting) -> tuple[Controller, FaultyPlanner]:
 def survived(made: Setting, faults: Sequence[Fault], rng: np.random.Generator) -> list[Verdict]:
     """A run with `faults` in it, and the verdict over each."""
     seed = int(rng.integers(2**31))
-    link = FaultyLink(made.scenario.simulate(seed=seed), made.spec, faults, rng, made.every)
-    intervals = faults[-1].first + SPACING
+    link = FaultyLink(
+        made.scenario.simulate(seed=seed),
+        made.spec,
+        faults,
+        rng,
+        made.every,
+        until=faults[-1].last + BACK_WITHIN + 1,
+        words=COMMANDING,
+    )
     verdicts = [Verdict() for _ in faults]
     with tempfile.TemporaryDirectory() as directory:
         try:
-            asyncio.run(_run(made, link, faults, intervals, Path(directory), seed))
+            asyncio.run(_run(made, link, Path(directory), seed))
         except Exception as error:
             at = max((n for n, fault in enumerate(faults) if fault.first <= link.tick), default=0)
             verdicts[at].find("exceptions", f"{faults[at].kind.name}: {type(error).__name__}: {error}")
             return verdicts
-        _judge(link, faults, intervals, Path(directory), verdicts)
+        _judge(link, faults, Path(directory), verdicts)
     return verdicts
 
 
-async def _run(
-    made: Setting, link: FaultyLink, faults: Sequence[Fault], intervals: int, directory: Path, seed: int
-) -> None:
+async def _run(made: Setting, link: FaultyLink, directory: Path, seed: int) -> None:
+    assert link.until is not None, "a run of the campaign has an end"
     controller, planner = controller_of(made)
     planner.link = link
     operator = Operator()
     bias = made.model.predictor.identified.bias
     sound = bias.clone()
 
-    def between(cycle: Cycle) -> None:
-        """Faults that are in neither link nor planner; the next cycle begins now."""
-        link.tick += 1
+    def between() -> None:
+        """Faults that are in neither link nor planner."""
         bias.copy_(sound * (np.nan if link.acts("model of NaN") else 1.0))
-        if link.acts("operator asks to widen limits"):
-            widest = {tag.name: tag.range for tag in made.spec.mvs}
-            operator.ask(Request(who="operator", why="injected", limits=widest))
-            operator.ask(Request(who="operator", why="injected", limits={"no tag": (0.0, 1.0)}))
-        link.tick -= 1
+        for request in asked(link, link.rng):
+            operator.ask(request)
 
     def encoding(*_: object) -> None:
         if link.acts("model raises"):
             raise ArithmeticError("the encoder failed")
 
     hook = cast(nn.Module, made.model.encoder).register_forward_pre_hook(encoding)
-    program = made.scenario.program(seed=seed, intervals=intervals)
+    link.between = between
+    program = made.scenario.program(seed=seed, intervals=link.until)
     try:
         with RunFolder(directory, controller) as folder:
             await run(
                 link,
                 link,
                 controller,
-                intervals=intervals,
                 targets=program,
                 recorder=_Disk(folder, link),
+                heartbeat=Heartbeat(link.beat),
                 operator=operator,
-                on_cycle=between,
             )
     finally:
         bias.copy_(sound)
@@ -195,18 +200,25 @@ async def _run(
 
 
 class _Disk:
-    """A folder on a disk that can be full."""
+    """A folder on a disk that can be full, kept by a recorder that can raise once it has kept."""
 
     def __init__(self, folder: RunFolder, link: FaultyLink) -> None:
         self._folder, self._link = folder, link
 
     def receive(self, samples: tuple[Sample, ...]) -> None:
-        with _full() if self._link.acts("disk full") else nullcontext():
+        with self._failing():
             self._folder.receive(samples)
 
     def append(self, cycle: Cycle) -> None:
-        with _full() if self._link.acts("disk full") else nullcontext():
+        with self._failing():
             self._folder.append(cycle)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        with _full() if self._link.acts("disk full") else nullcontext():
+            yield
+        if self._link.acts("recorder raises"):
+            raise RuntimeError(f"a bug in the recorder {COMMANDING}")
 
 
 @contextmanager
@@ -219,23 +231,22 @@ def _full() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def _judge(
-    link: FaultyLink, faults: Sequence[Fault], intervals: int, directory: Path, verdicts: Sequence[Verdict]
-) -> None:
+def _judge(link: FaultyLink, faults: Sequence[Fault], directory: Path, verdicts: Sequence[Verdict]) -> None:
     columns: dict[str, list[Any]] = pq.read_table(
         directory / "decisions.parquet", columns=["tick", "mode", "time"]
     ).to_pydict()
-    modes = dict(zip(columns["tick"], columns["mode"], strict=True))
+    intervals = [link.ticked[tick] for tick in columns["tick"]]
+    modes = dict(zip(intervals, columns["mode"], strict=True))
     audit = read_audit(directory / "audit.jsonl")
     times = {
-        tick: moment.isoformat().replace("+00:00", "Z")
-        for tick, moment in zip(columns["tick"], columns["time"], strict=True)
+        interval: moment.isoformat().replace("+00:00", "Z")
+        for interval, moment in zip(intervals, columns["time"], strict=True)
     }
     for number, (fault, verdict) in enumerate(zip(faults, verdicts, strict=True)):
-        following = faults[number + 1].first if number + 1 < len(faults) else intervals
+        following = faults[number + 1].first if number + 1 < len(faults) else link.tick
         since = fault.first if number else 0
         own = [write for write in link.reached if since <= write.tick < following]
         judge_writes(link.spec, own, verdict)
         judge_sheds(fault, link.spec, modes, own, verdict)
         judge_told(fault, times, audit, verdict)
-    judge_rows(directory, link.delivered, range(intervals), verdicts[0])
+    judge_rows(directory, link.delivered, range(len(link.ticked)), verdicts[0])
