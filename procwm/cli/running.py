@@ -95,9 +95,10 @@ def _refuse_unfit(model: WorldModel, model_dir: Path) -> None:
     """Raise `SpecError` where `model` may not even give advice in place of control."""
     verdict = kept_verdict(model.metrics)
     advises = verdict is not None and verdict.fitness is not Fitness.NOTHING
-    if unfit(model) and not advises:
+    reason = unfit(model, model.plant)
+    if reason and not advises:
         raise SpecError(
-            f"{model_dir}: --mode auto is refused: {unfit(model)}; --despite-verdict runs it all the same"
+            f"{model_dir}: --mode auto is refused: {reason}; --despite-verdict runs it all the same"
         )
 
 

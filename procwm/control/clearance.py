@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from procwm.control.modes import Mode, ModeState, request
 from procwm.errors import SpecError
+from procwm.plant.tags import PlantSpec
+from procwm.world.contradictions import contradictions
 from procwm.world.fitness import Fitness, kept_verdict
 from procwm.world.model import WorldModel
 
@@ -42,10 +44,11 @@ class Clearance:
         return f"; {self.refusal}" if mode is Mode.ADVISORY and self.refusal else ""
 
 
-def unfit(model: WorldModel) -> str:
+def unfit(model: WorldModel, plant: PlantSpec) -> str:
     """Why `model` may not be in AUTO, as a sentence; empty where it may.
 
-    One that was put together by hand has learned from nothing, and whoever made it answers for it.
+    One that was put together by hand has learned from nothing, and whoever made it answers for it. What
+    `plant` knows of effects may have been written after the verdict.
     """
     if not model.metrics:
         return ""
@@ -53,5 +56,6 @@ def unfit(model: WorldModel) -> str:
     if verdict is None:
         return "nobody has judged the model: `procwm evaluate` on a log that it was not learned from does"
     if verdict.fitness is Fitness.CONTROL:
-        return ""
+        found = "; ".join(one.sentence for one in contradictions(model, plant))
+        return f"{found}; mend the plant file, or train again" if found else ""
     return f"the model is {verdict.sentence}; {verdict.next}"

@@ -80,7 +80,7 @@ class Controller:
         if not self.deadline_s > 0:
             raise SpecError(f"deadline_s is {self.deadline_s}; it must be above 0")
         self._return_after, self._clock = return_after, clock
-        self.clearance = Clearance(unfit(model), despite_verdict)
+        self.clearance = Clearance(unfit(model, plant), despite_verdict)
         self.mode = self.clearance.most(mode)
         self._deciding = Deciding(
             plant=plant,
@@ -89,9 +89,9 @@ class Controller:
             gate=Gate(plant=plant, guard_names=model.guard_names),
             deadline_s=self.deadline_s,
             clock=clock,
-            response_error=planning_error(model),
+            response_error=planning_error(model, plant),
         )
-        self._unknown, self._perception = unknown_mvs(model), Perception(plant, model)
+        self._unknown, self._perception = unknown_mvs(model, plant), Perception(plant, model)
         self.identity = identity(plant, model)
         self.rule, self.guard_names = model.rule, model.guard_names
         self.guardrails = guardrails_told(model)

@@ -91,6 +91,11 @@ class KnownEffects:
                 f'"{outputs[held]}"; give both the same unit, or say gains in place of setpoint_of'
             )
 
+    @property
+    def beyond_signs(self) -> bool:
+        """Whether anything but signs is known."""
+        return any(self.named(key) for key in KNOWN_EFFECTS if key not in ("raises", "lowers"))
+
     def sign(self, output: str) -> str | None:
         """ "+" or "-" where the MV is known to raise or lower `output`, else `None`."""
         return "+" if output in self.raises else "-" if output in self.lowers else None

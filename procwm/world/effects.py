@@ -1,11 +1,12 @@
-"""Which effects of MVs a model's log shows at all."""
+"""Which effects of MVs a model's log shows at all, and which the plant file says are none."""
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from procwm.plant.tags import names_of
+from procwm.plant.tags import PlantSpec
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
+from procwm.world.step_responses import step_responses
 
 SURE = 2.0
 """Standard errors that a step response has to be away from nothing."""
@@ -29,16 +30,25 @@ def shown_effects(model: WorldModel) -> Bool[np.ndarray, "mv output"]:
     return shown
 
 
-def unknown_mvs(model: WorldModel) -> tuple[str, ...]:
-    """MVs of which no effect on any output is shown."""
-    shown = [bool(row.any()) for row in shown_effects(model)]
-    return tuple(name for name, known in zip(names_of(model.plant.mvs), shown, strict=True) if not known)
+def unknown_mvs(model: WorldModel, plant: PlantSpec) -> tuple[str, ...]:
+    """MVs of which no effect is shown on any output that they move at all by the plant file."""
+    used = (shown_effects(model) & ~_none(plant)).any(axis=1)
+    return tuple(name for name, known in zip(plant.mv_names, used.tolist(), strict=True) if not known)
 
 
-def planning_error(model: WorldModel) -> Float[np.ndarray, "horizon mv output"]:
+def planning_error(model: WorldModel, plant: PlantSpec) -> Float[np.ndarray, "horizon mv output"]:
     """Standard error of the step responses as plans reckon with it, engineering units.
 
     An effect that is not shown may as well be none: planning reckons with an error of several times its size.
+    One that is none by the plant file is an error as a whole, and none where the model has none, too.
     """
     error = model.response_error
-    return np.where(shown_effects(model), error, _UNUSED * error)
+    found: np.ndarray = np.where(shown_effects(model), error, _UNUSED * error)
+    if (none := _none(plant)).any():
+        found = np.where(none, _UNUSED * np.abs(model.per_unit(step_responses(model))), found)
+    return found
+
+
+def _none(plant: PlantSpec) -> Bool[np.ndarray, "mv output"]:
+    """Effects that are none by the plant file."""
+    return np.array([[output in tag.no_effect for output in plant.output_names] for tag in plant.mvs])

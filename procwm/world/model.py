@@ -144,10 +144,16 @@ class WorldModel(nn.Module):
         """`response_standard_error` in engineering units of the output for one of the MV; 0 if not known."""
         if self.response_standard_error is None:
             return np.zeros((self.horizon, len(self.plant.mvs), len(self.output_names)))
+        return self.per_unit(self.response_standard_error)
+
+    def per_unit(
+        self, response: Float[Tensor, "horizon mv output"]
+    ) -> Float[np.ndarray, "horizon mv output"]:
+        """Scaled step responses in engineering units of the output for one of the MV."""
         _, width = self.scaler.part(self.output_names)
         _, mv_width = self.scaler.part(self.plant.mv_names)
-        error: np.ndarray = self.response_standard_error.cpu().numpy() * width / mv_width[:, None]
-        return error
+        found: np.ndarray = response.cpu().numpy() * width / mv_width[:, None]
+        return found
 
     def tensor(
         self, values: Float[np.ndarray, "*rows tag"], tags: Sequence[str]

@@ -11,15 +11,12 @@ from torch import Tensor
 from procwm.learning.dataset.tensors import LogTensors
 from procwm.plant.tags import names_of
 from procwm.world.model import WorldModel
+from procwm.world.step_responses import ANSWERED, STEP, rows_until
 
 LEAST_STRETCHES = 6
 """Of the log, each a horizon long: fewer show nothing about an effect."""
 _MOST_STRETCHES = 20
 _CONFIDENCE = 0.99
-ANSWERED = 0.1
-"""Share of its largest change at which an output has begun to answer."""
-_STEP = 0.5
-"""By which an MV is moved, scaled: half the width of what it does in the log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +101,7 @@ def gains(
                     mv=tag.name,
                     output=output,
                     gain=float(stepped[column][:, -1, row].mean()) * unit,
-                    dead_s=_silent(stepped[column][:, :, row].mean(dim=0)) * plant.interval_s,
+                    dead_s=rows_until(ANSWERED, stepped[column][:, :, row].mean(dim=0)) * plant.interval_s,
                     positive=float((stepped[column][:, -1, row] > 0).double().mean()),
                     foreseen=float(slopes[column, 0]) * unit,
                     logged=float(slopes[column, 1]) * unit if math.isfinite(error[column]) else math.nan,
@@ -127,15 +124,9 @@ def _stepped(
     found = []
     for column in range(mv.shape[2]):
         moved = mv.clone()
-        moved[:, :, column] += _STEP
-        found.append((model.readout(model.imagine(latent, moved, dv)) - base) / _STEP)
+        moved[:, :, column] += STEP
+        found.append((model.readout(model.imagine(latent, moved, dv)) - base) / STEP)
     return found
-
-
-def _silent(change: Float[Tensor, " horizon"]) -> int:
-    """Rows before `change` comes to `ANSWERED` of its largest; all where there is none."""
-    size = change.abs()
-    return int((size.cummax(dim=0).values < max(ANSWERED * float(size.max()), 1e-12)).sum())
 
 
 def _slopes(

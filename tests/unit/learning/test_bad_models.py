@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ INPUT = np.array([[0.2, 0.0], [0.15, 0.06]])
 MVS = ("steam", "feed")
 
 
-def plant(**sure: tuple[str, ...]) -> PlantSpec:
+def plant(**sure: Any) -> PlantSpec:
     """Two CVs and two MVs; `sure` is what is known of the first MV."""
     cvs = [Tag(name=name, role=Role.CV, range=(0.0, 10.0)) for name in ("heat", "level")]
     mvs = [Tag(name=name, role=Role.MV, range=(0.0, 10.0)) for name in MVS]
@@ -224,3 +225,17 @@ def test_the_apparent_dead_time_is_how_long_a_step_does_not_show() -> None:
     # The end of the first interval sees it at the inlet, that of the second in the pipe.
     assert gain.dead_s == 10.0
     assert gain.gain == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_model_is_held_to_the_effects_that_the_plant_file_knows() -> None:
+    right = {"gains": {"heat": (0.8, 1.2), "level": (0.5, 2.0)}, "dead_times_s": {"level": 0.0}}
+    assert verdict(model(spec=plant(**right, setpoint_of="heat"))).verdict.fitness is Fitness.CONTROL
+    found = verdict(model(spec=plant(gains={"level": (2.0, 3.0)}, no_effect=("heat",))))
+    assert found.verdict.fitness is Fitness.ADVICE
+    assert (
+        "by the plant file's no_effect steam does not move heat; in the model it does" in found.verdict.reason
+    )
+    assert "by the plant file's gains steam moves level by 2 to 3 per unit at rest" in found.verdict.reason
+    assert "see which of the two is right: mend the plant file" in found.verdict.next
+    found = verdict(model(spec=plant(gains={"level": (-2.0, -1.0)})))
+    assert found.verdict.fitness is Fitness.NOTHING
