@@ -53,7 +53,7 @@ def model(*, oven: float = 1.0, dryer: float = 0.0, pole: float = 0.6, late: boo
         (model(late=True), {"setpoint_of": "oven", "dead_times_s": {"oven": 30.0}}),
         (model(dryer=0.05), {"no_effect": ("dryer",)}),
         (model(oven=1.5), {"setpoint_of": "oven", "gains": {"oven": (0.5, 2.0)}}),
-        (model(pole=0.9), {"dead_times_s": {"oven": 0.0}}),
+        (model(pole=0.95), {"dead_times_s": {"oven": 0.0}}),
         (model(oven=7.0), {"raises": ("oven",)}),
     ],
 )

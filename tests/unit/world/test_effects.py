@@ -10,6 +10,7 @@ from linear_loop import HISTORY, Loop, loop, model_of, plant_spec
 from procwm.learning.evaluation.effect_objections import effect_objections
 from procwm.plant.request import Request
 from procwm.plant.tags import PlantSpec
+from procwm.world.contradictions import contradictions
 from procwm.world.effects import planning_error, shown_effects, unknown_mvs
 from procwm.world.fitness import Fitness
 from procwm.world.linear import LinearDynamics
@@ -105,3 +106,12 @@ def largest_move_of_v2(told: PlantSpec) -> float:
 def test_moves_on_account_of_an_effect_that_is_none_by_the_plant_file_are_small() -> None:
     assert largest_move_of_v2(plant_spec()) > 3.0
     assert largest_move_of_v2(without_effect("L1")) < 0.3 * largest_move_of_v2(plant_spec())
+
+
+def test_an_effect_that_is_none_by_the_plant_file_speaks_against_a_model_where_its_log_shows_it() -> None:
+    told = without_effect("L1")
+    assert contradictions(model([[0.1, 0.1], [1.0, 0.1]]), told) == ()
+    (found,) = contradictions(model([[0.1, 0.1], [0.1, 0.1]]), told)
+    assert found.sentence.startswith(
+        "by the plant file's no_effect V2 does not move L1; in the model it does"
+    )
