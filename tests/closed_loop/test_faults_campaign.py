@@ -2,12 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,16 +33,8 @@ def write(tick: int = 22, **asked: float) -> Reached:
     return Reached(tick=tick, before=HELD, asked=asked)
 
 
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """What links and operators hand over is of the wrong type on purpose."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
-
-
 def test_a_short_campaign_finds_nothing_wrong(unchecked) -> None:
+    """Unchecked, as what links and operators hand over is of the wrong type on purpose."""
     result = summary(campaign(["quadruple_tank"], [5], rounds=1, kills=1))
     assert result["injected"] == len(KINDS) + len(PHASES) + len(STATES)
     found = {

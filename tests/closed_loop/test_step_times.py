@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -167,15 +166,6 @@ class Proportional:
         foreseen = 50.0 + 25.0 * problem.latent + problem.bias[0]
         mv = problem.last_mv + 0.2 * (problem.target[0] - foreseen)
         return plan_of(np.repeat(np.clip(mv, problem.mv_low, problem.mv_high)[None], problem.horizon, axis=0))
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Shapes are checked in every other test; here that would take most of the time."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def test_2000_uneven_cycles_with_restarts_and_clock_steps_end_as_the_exact_run_did(

@@ -152,7 +152,7 @@ def test_none_of_two_hundred_wrong_models_is_let_into_auto(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dead time beyond the horizon", "wrong delay", "gain ten times too small"])
-def test_a_wrong_model_that_is_forced_does_not_swing_for_long(kind: str) -> None:
+def test_a_wrong_model_that_is_forced_does_not_swing_for_long(kind: str, unchecked) -> None:
     kiln, model = judged(WRONG[kind], 0)
     controller, moves, _ = driven(kiln, model, LONGEST_SWINGING + 60, forced=True)
     assert controller.mode is Mode.AUTO

@@ -103,7 +103,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
     return clock
 
 
-def test_nothing_wrong_is_accepted_from_two_hundred_wrong_models(clock: HandClock) -> None:
+def test_nothing_wrong_is_accepted_from_two_hundred_wrong_models(clock: HandClock, unchecked) -> None:
     statuses: Counter[PlanStatus] = Counter()
     for seed in range(200):
         generator, fault = np.random.default_rng(seed), FAULTS[seed % len(FAULTS)]

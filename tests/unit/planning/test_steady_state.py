@@ -306,7 +306,7 @@ def test_an_output_that_swings_slowly_keeps_its_price(price: float) -> None:
         assert rest(model, problem).mv == pytest.approx([-2.0 * price], abs=1e-2)
 
 
-def test_a_slow_swing_is_brought_to_its_economic_optimum_and_held_there_for_days() -> None:
+def test_a_slow_swing_is_brought_to_its_economic_optimum_and_held_there_for_days(unchecked) -> None:
     """Two days of 480 s intervals; the plant gains a tenth less than the model, and rests half a unit off.
 
     max (4.5 + 0.9 u) - u^2 / 4 has u = 1.8; with the model's own gain u = 2, which is worth 1 % less.
