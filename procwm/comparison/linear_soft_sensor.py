@@ -49,7 +49,6 @@ class SoftSensor:
             unit="1",
             range=(-width, width),
             limits=(-width, -self.margin),
-            node=self.name,
         )
 
 
