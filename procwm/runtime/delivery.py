@@ -4,7 +4,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from procwm.errors import LinkError, LinkTimeoutError, OutcomeUnknownError
@@ -61,6 +61,7 @@ class Delivery:
         self._in_force: dict[str, float] = {}
         self._stamp_ns: dict[str, int] = {}
         self._interval_ns = round(link.spec.interval_s * 1e9)
+        self._ahead_ns = round((link.spec.control.clock_skew_s or link.spec.interval_s) * 1e9)
         self._leads: deque[int] = deque(maxlen=_LEADS)
         self._given_up_ns = 0
         self._awaited: set[str] = set()
@@ -110,7 +111,13 @@ class Delivery:
         """Take note of MVs that the plant reports, at the tick `now_ns`."""
         mine = [sample for sample in samples if sample.tag in self._mvs]
         self._doubted_as.update({sample.tag: sample.quality for sample in mine})
-        reports = [sample for sample in mine if self._counts(sample)]
+        # A report of the year 9999 must not make every later one old, nor the plant's clock lead by as much.
+        latest_ns = now_ns + self._ahead_ns
+        reports = [
+            replace(sample, source_ns=min(sample.source_ns, latest_ns))
+            for sample in mine
+            if self._counts(sample)
+        ]
         for sample in reports:
             # A report that is sent again says nothing about what was written since.
             if sample.source_ns > self._stamp_ns.get(sample.tag, -1):

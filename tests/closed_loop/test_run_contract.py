@@ -517,3 +517,21 @@ def test_a_state_that_is_too_old_or_foreign_is_not_taken_up(tmp_path: Path) -> N
     assert "another model" in snapshot.taken_up(other, now_ns)[1]
     snapshot.path.write_bytes(snapshot.path.read_bytes()[:-9])
     assert "cut short" in snapshot.taken_up(made, now_ns)[1]
+
+
+async def test_words_from_outside_are_told_as_words_and_no_row_is_lost_to_them(tmp_path: Path) -> None:
+    commanding = "\x1b[2J\r\n\u202e\udcff"
+    spec = plant_spec()
+    plant, operator = WatchedPlant(spec), Operator()
+    plant.trouble = f"in trouble {commanding}"
+    plant.refuses = lambda tick: LinkError(commanding) if tick == HISTORY + 2 else None
+    operator.ask(Request(who=commanding, why="", mode="none"))
+    controller = Controller(spec, model_of(spec), clock=HandClock())
+    with RunFolder(tmp_path, controller) as folder:
+        await run(plant, plant, controller, intervals=HISTORY + 5, recorder=folder, operator=operator)
+    kept = read_decisions(tmp_path)
+    assert len(kept) == HISTORY + 5
+    told = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [line["who"] for line in told if line["event"] == "request"] == [r"\x1b[2J\r\n\u202e\udcff"]
+    assert all(line["text"].isprintable() for line in told)
+    assert sum(r"\x1b[2J" in fault for fault in kept["fault"]) == 1

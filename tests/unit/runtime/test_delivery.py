@@ -72,10 +72,11 @@ async def test_a_write_that_is_never_answered_is_given_up_within_the_interval_an
     assert delivery.in_force == {"V1": 41.0}
 
 
-async def test_a_write_that_the_plant_answers_with_no_number_may_have_happened() -> None:
+@pytest.mark.parametrize("answer", [math.nan, 10**400, "taken", None])
+async def test_a_write_that_the_plant_answers_with_no_number_may_have_happened(unchecked, answer) -> None:
     class Unreadable(SilentLink):
         async def write(self, setpoints: Setpoints) -> Setpoints:
-            return dict.fromkeys(setpoints, math.nan)
+            return dict.fromkeys(setpoints, answer)
 
     delivery = Delivery(FullLink(Unreadable()))
     delivery.observe([Sample("V1", 40.0, Quality.GOOD, 0)], 0)
@@ -112,6 +113,28 @@ async def test_a_write_that_the_plant_cuts_short_is_corrected_before_the_next_st
     assert delivered == Delivered({"V1": 40.5}, "V1: 41 was written, the plant took 40.5")
     assert delivery.taken_otherwise() == {"V1": 40.5}
     assert delivery.taken_otherwise() is None
+
+
+async def test_an_answer_about_tags_that_are_no_mvs_is_none() -> None:
+    class Talkative(SilentLink):
+        async def write(self, setpoints: Setpoints) -> Setpoints:
+            return {**setpoints, "nobody's": 1.0}
+
+    delivery = Delivery(FullLink(Talkative()))
+    assert await delivery.deliver({"V1": 41.0}, lambda: 0) == Delivered({"V1": 41.0})
+    assert delivery.in_force == {"V1": 41.0}
+
+
+async def test_a_read_back_stamped_far_ahead_makes_no_later_one_old() -> None:
+    delivery = Delivery(FullLink(SilentLink()))
+    delivery.observe([Sample("V1", 40.0, Quality.GOOD, 2**63 - 1)], 0)
+    delivery.observe([Sample("V1", 41.0, Quality.GOOD, 2 * INTERVAL_NS)], 2 * INTERVAL_NS)
+    assert delivery.in_force == {"V1": 41.0}
+    async with asyncio.timeout(20):
+        await delivery.deliver({"V1": 42.0}, lambda: 2 * INTERVAL_NS)
+    delivery.observe([Sample("V1", 42.0, Quality.GOOD, 5 * INTERVAL_NS)], 5 * INTERVAL_NS)
+    delivery.forgive()
+    assert delivery.healthy
 
 
 class AnsweringLink(SilentLink):

@@ -21,9 +21,10 @@ async def test_every_beat_is_another_number_and_the_count_wraps_round(
     assert sent == [0, 1, 2, 0, 1]
 
 
-async def test_a_beat_that_does_not_get_through_is_counted_and_ends_nothing() -> None:
+@pytest.mark.parametrize("error", [LinkError("no way"), RuntimeError("a bug in the link")])
+async def test_a_beat_that_does_not_get_through_is_counted_and_ends_nothing(error: Exception) -> None:
     async def send(count: int) -> None:
-        raise LinkError("no way")
+        raise error
 
     heartbeat = Heartbeat(send)
     await heartbeat.beat(within_s=1.0)
