@@ -37,6 +37,12 @@ class Clearance:
             raise SpecError(f"mode auto is refused: {self.refusal}")
         return request(state, mode, reason=reason + self.told(mode))
 
+    def kept(self, state: ModeState) -> ModeState:
+        """`state` as an earlier step left it, perhaps in another controller's clearance: ADVISORY for AUTO."""
+        if self.most(state.requested) is state.requested and self.most(state.actual) is state.actual:
+            return state
+        return ModeState(Mode.ADVISORY, Mode.ADVISORY, f"went on in advisory{self.told(Mode.ADVISORY)}")
+
     def told(self, mode: Mode) -> str:
         """The end of a sentence about `mode` for operators and the audit log, where the verdict matters."""
         if mode is Mode.AUTO and self.unfit:

@@ -245,8 +245,7 @@ class Controller:
     ) -> ControllerState:
         """A cycle without a decision: what a step would have learned about the plant, in less time."""
         with self._one_at_a_time:
-            state, _ = self._advanced(samples, state, time, Request(setpoints=setpoints or {}))
-            return state
+            return self._advanced(samples, state, time, Request(setpoints=setpoints or {}))[0]
 
     def _advanced(
         self,
@@ -267,6 +266,7 @@ class Controller:
         test = state.test or StepTest(base=state.in_force, begun_ns=now_ns)
         state = replace(
             state,
+            mode=self.clearance.kept(state.mode),
             targets=state.targets.with_(self.plant, asked),
             test=test if state.mode.actual is Mode.TEST else None,
         )

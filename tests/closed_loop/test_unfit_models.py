@@ -151,6 +151,19 @@ def test_none_of_two_hundred_wrong_models_is_let_into_auto(kind: str) -> None:
             controller.request(controller.start({"CL.SP": 50.0}), Mode.AUTO)
 
 
+@pytest.mark.parametrize("shed", [False, True], ids=["in auto", "shed"])
+def test_a_state_that_was_let_into_auto_lets_no_other_controller_of_a_wrong_model_write(shed: bool) -> None:
+    _, model = judged(WRONG["gain ten times too small"], 0)
+    let = Controller(PLANT, model, despite_verdict=True)
+    state = let.start({"CL.SP": 50.0})
+    state = let.given_back(state, "the link is lost") if shed else state
+    strict = Controller(PLANT, model)
+    for begun in (state, strict.restore(state.to_bytes())):
+        decision, _ = strict.step({"AI1": 50.0, "CL.SP": 50.0}, begun, time=datetime(2026, 1, 5, tzinfo=UTC))
+        assert (decision.mode, decision.requested) == (Mode.ADVISORY, Mode.ADVISORY)
+        assert "went on in advisory; the model is " in decision.mode_reason
+
+
 @pytest.mark.parametrize("kind", ["dead time beyond the horizon", "wrong delay", "gain ten times too small"])
 def test_a_wrong_model_that_is_forced_does_not_swing_for_long(kind: str, unchecked) -> None:
     kiln, model = judged(WRONG[kind], 0)
