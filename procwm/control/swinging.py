@@ -109,8 +109,10 @@ def watched(
     swings = replace(swings, count=swings.count + 1, surprised=surprised)
     swings = _crossings(swings, plant, goals, output)
     for index, tag in enumerate(plant.mvs):
-        low, high = targets.bounds(tag)
-        swings = _moved(swings, index, in_force[index], high - low, horizon)
+        # One that knows a few values only goes to and fro between them by nature, and has no middle.
+        if tag.levels is None:
+            low, high = targets.bounds(tag)
+            swings = _moved(swings, index, in_force[index], high - low, horizon)
     return swings
 
 

@@ -1,6 +1,7 @@
 """A controller that swings an MV to and fro is noticed within a few swings, and nothing else is."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,11 +29,12 @@ def over(
     swings: Swings | None = None,
     aim: Targets | None = None,
     surprise: float = math.nan,
+    plant: PlantSpec = PLANT,
 ) -> Swings:
     """`swings` after rows of the first MV and the CV."""
     swings = swings or Swings()
     for u, y in zip(mv.tolist(), cv.tolist(), strict=True):
-        swings = watched(swings, PLANT, aim or Targets(), (u, 50.0), np.array([y]), surprise, HORIZON)
+        swings = watched(swings, plant, aim or Targets(), (u, 50.0), np.array([y]), surprise, HORIZON)
     return swings
 
 
@@ -80,6 +82,15 @@ def test_swings_that_all_come_within_a_horizon_are_noticed_wherever_the_cv_is() 
     assert over(quick, np.full(len(quick), 20.0)).swung == (0,)
     slow = np.repeat(np.tile([20.0, 60.0, 45.0, 75.0, 30.0], 3), 15)
     assert over(slow, np.full(len(slow), 20.0)).swung == ()
+
+
+def test_an_mv_with_levels_goes_to_and_fro_by_nature() -> None:
+    rows = (SWINGS + 3) * PERIOD // 2
+    pump, cv = 50.0 + 50.0 * np.sign(wave(40.0, rows) - 50.0), wave(10.0, rows, of=45.0, ahead=10)
+    assert over(pump, cv).swung == (0,)
+    ai1, cl, fc = PLANT.tags
+    levels = replace(PLANT, tags=(ai1, replace(cl, levels=(0.0, 50.0, 100.0)), fc))
+    assert over(pump, cv, plant=levels).swung == ()
 
 
 def test_swings_are_counted_anew_where_somebody_gives_another_setpoint() -> None:
