@@ -38,7 +38,7 @@ class Clearance:
         return request(state, mode, reason=reason + self.told(mode))
 
     def kept(self, state: ModeState) -> ModeState:
-        """`state` as an earlier step left it, perhaps in another controller's clearance: ADVISORY for AUTO."""
+        """`state` as an earlier step left it; ADVISORY in place of an AUTO that was let in elsewhere."""
         if self.most(state.requested) is state.requested and self.most(state.actual) is state.actual:
             return state
         return ModeState(Mode.ADVISORY, Mode.ADVISORY, f"went on in advisory{self.told(Mode.ADVISORY)}")

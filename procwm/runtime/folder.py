@@ -8,16 +8,17 @@ DIR/lock                                     held while a run goes on: one contr
 """
 
 import fcntl
-import getpass
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from procwm.control.modes import WRITING, Mode
 from procwm.control.state import ControllerState
 from procwm.control.steerable import SteerableController
 from procwm.data.files import write_json
 from procwm.errors import LogError, SpecError
+from procwm.plant.account import account
 from procwm.plant.samples import Sample
 from procwm.runtime.audit import AuditLog, check_audit
 from procwm.runtime.cycle import Cycle
@@ -50,14 +51,15 @@ class RunFolder:
         self._lock = _locked(self.directory / "lock")
         self._altered = _altered(self.directory)
         self._recorder = Recorder(self.directory, controller.plant)
-        self._audit = AuditLog(self.directory / "audit.jsonl", controller.identity, who=_whoever())
+        self._audit = AuditLog(self.directory / "audit.jsonl", controller.identity, who=account())
         self.snapshot = Snapshot(self.directory / "state")
         self.kpis = Kpis(controller.plant)
 
     def taken_up(self, now_ns: int) -> ControllerState | None:
         """The state that an earlier run left, where it is fresh and this controller's; told in the audit log.
 
-        The mode is that of the controller now, unless the plant was being given back.
+        The mode is that of the controller now. Where the plant had been given back, only an operator may ask
+        for one that writes: a run that is started again by itself must not.
         """
         if self._altered:
             self._audit.event("alarm", f"the log before this line is not whole: {self._altered}", now_ns)
@@ -65,8 +67,9 @@ class RunFolder:
         state, why = self.snapshot.taken_up(self._controller, now_ns)
         kept = ", ".join(self._controller.guardrails) or "none"
         begun = f"in mode {self._controller.mode}: {why}; guardrails: {kept}"
-        self._audit.event("run", begun, now_ns, who=_whoever())
-        if state is not None and state.mode.requested is not self._controller.mode:
+        self._audit.event("run", begun, now_ns, who=account())
+        given_back = state is not None and state.mode.actual is Mode.SHED and self._controller.mode in WRITING
+        if state is not None and not given_back and state.mode.requested is not self._controller.mode:
             state = self._controller.request(state, self._controller.mode, reason="started in another mode")
         return state
 
@@ -128,10 +131,3 @@ def _locked(path: Path) -> BinaryIO:
     file.write(str(os.getpid()).encode())
     file.flush()
     return file
-
-
-def _whoever() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

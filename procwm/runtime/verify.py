@@ -41,7 +41,8 @@ def verify(directory: str | Path, controller: SteerableController) -> Iterator[R
 
     Args:
         directory: that a `Recorder` wrote and closed.
-        controller: of the same model and plant file, hashes compared; its mode does not matter.
+        controller: of the same model and plant file, hashes compared; its mode does not matter. After a run
+            that was in auto despite the verdict it is one that may be, too.
 
     Raises:
         LogError: there is no finished recording, or it holds no inputs.

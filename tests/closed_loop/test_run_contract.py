@@ -19,7 +19,7 @@ from linear_loop import HISTORY, INTERVAL_NS, LinearPlant, model_of, plant_spec
 from stub_planners import StubPlanner, stepping
 
 from procwm.control.controller import Controller
-from procwm.control.modes import Mode
+from procwm.control.modes import Mode, given_up, request, shed
 from procwm.data.log import read_log
 from procwm.errors import ArtifactError, LinkError, LogError, OutcomeUnknownError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings
@@ -502,6 +502,22 @@ def test_a_run_killed_in_any_phase_goes_on_within_an_interval_and_without_a_jump
     assert cycles[0].decision.setpoints == {"V1": held[0] + 0.5, "V2": held[1] - 0.5}, "its first interval"
     assert len(read_decisions(tmp_path)) in (12, 13)
     assert check_audit(tmp_path / "audit.jsonl") > 0
+
+
+def test_a_run_that_is_started_again_after_its_model_was_given_up_does_not_write(tmp_path: Path) -> None:
+    made = controller(plant_spec(), 0.5, 0.0)
+    now_ns = WatchedPlant(made.plant).time_ns
+    begun = made.start({"V1": 40.0, "V2": 40.0})
+    for given_back, mode in (
+        (given_up(begun.mode, "the model is not believed"), Mode.SHED),
+        (shed(begun.mode, "the link is lost"), Mode.SHED),
+        (request(begun.mode, Mode.SHADOW), Mode.AUTO),
+    ):
+        with RunFolder(tmp_path / mode / given_back.requested, made) as folder:
+            folder.snapshot.keep(replace(begun, mode=given_back, time_ns=now_ns))
+            state = folder.taken_up(now_ns)
+        assert state is not None
+        assert state.mode.actual is mode
 
 
 def test_a_state_that_is_too_old_or_foreign_is_not_taken_up(tmp_path: Path) -> None:

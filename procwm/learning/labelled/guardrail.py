@@ -15,11 +15,12 @@ from procwm.errors import LogError, TrainingError
 from procwm.learning.dataset.moments import predicted, reachable, sampled, settled_leads
 from procwm.learning.dataset.tensors import LogTensors, log_tensors
 from procwm.learning.labelled.distillation import distilled
-from procwm.learning.labelled.guardrail_records import author, refuse_weaker, with_lineage
+from procwm.learning.labelled.guardrail_records import refuse_weaker, with_lineage
 from procwm.learning.labelled.head_margin import strangeness, with_margin
 from procwm.learning.labelled.label_regression import labels_everywhere
 from procwm.learning.labelled.labels import Labels
 from procwm.learning.labelled.quadratic_form import Quadratic, as_network
+from procwm.plant.account import account
 from procwm.world.conformal import least_count, margin
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
@@ -93,7 +94,7 @@ def learn_guardrail(
     learned = GuardHead(name=name, network=network, margin=wanted, coverage=coverage).double()
     if name in model.guard_names and not weaker:
         refuse_weaker(model, learned, log)
-    return with_lineage(model, learned, labels, author() if by is None else by)
+    return with_lineage(model, learned, labels, account() if by is None else by)
 
 
 def default_coverage(labels: Labels) -> float:

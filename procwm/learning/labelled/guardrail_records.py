@@ -1,6 +1,5 @@
 """Records of guardrails as they are learned; no weaker one takes the place of another unsaid."""
 
-import getpass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,14 +15,6 @@ from procwm.learning.labelled.labels import Labels
 from procwm.world.heads import GuardHead
 from procwm.world.lineage import LINEAGE, head_hash, lineage
 from procwm.world.model import WorldModel
-
-
-def author() -> str:
-    """Whoever is logged in."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def with_lineage(model: WorldModel, head: GuardHead, labels: Labels, by: str) -> WorldModel:
