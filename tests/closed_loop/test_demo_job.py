@@ -19,17 +19,21 @@ from procwm.comparison.closed_loop import WARM_UP, ClosedLoopRun, closed_loop
 from procwm.comparison.learned import Learned
 from procwm.comparison.operating import OperatingLog
 from procwm.comparison.pi import ProportionalIntegral
+from procwm.control.controller import Controller
+from procwm.control.modes import Mode
 from procwm.data.writer import LogWriter
 from procwm.demo import job
 from procwm.demo.comparators import compared
-from procwm.demo.live import control
+from procwm.demo.live import LiveRun, control
 from procwm.demo.result import live_run
 from procwm.errors import SpecError
 from procwm.learning.labelled.coverage import Coverage
 from procwm.plant.registry import scenario
 from procwm.plant.samples import Quality, Sample
+from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.testing import exact_model
+from procwm.world.fitness import Fitness, Verdict
 
 INTERVALS = 6
 
@@ -38,10 +42,13 @@ def crude(plant: PlantSpec, operated: OperatingLog, later: OperatingLog, **_: An
     """In place of learning: each level a lag of one pump, and guardrails far from anything."""
     level = (np.array([1.0, 0.0]), -50.0)
     arguments = {"state_matrix": 0.9 * np.eye(2), "input_matrix": 0.4 * np.eye(2)}
+    verdict = Verdict(fitness=Fitness.ADVICE, reason="it is crude", next="train it").as_dict()
     covered = Coverage(moments=10, share=1.0, unsafe=0, caught=None, by_lead={0: 1.0})
     return Learned(
         unguarded=exact_model(plant, **arguments),
-        guarded=exact_model(plant, **arguments, guards=dict.fromkeys(operated.guards, level)),
+        guarded=exact_model(plant, **arguments, guards=dict.fromkeys(operated.guards, level)).with_metrics(
+            verdict=verdict
+        ),
         train_s=1.0,
         labels={},
         coverage=dict.fromkeys(later.guards, covered),
@@ -71,11 +78,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     earlier = LogWriter(out / "log.parquet", scenario("quadruple_tank").plant)
     earlier.append([Sample("LT1.PV", 1.0, Quality.GOOD, 1_700_000_000_000_000_000)])
     earlier.close()
+
+    async def noted(scenario: Scenario, controller: Controller, **options: Any) -> LiveRun:
+        (out.parent / "mode.txt").write_text(controller.mode, encoding="utf-8")
+        return await control(scenario, controller, **options)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "LOG_HOURS", 1.5)
         patch.setattr(job, "LATER_HOURS", 0.7)
         patch.setattr(job, "INTERVALS", INTERVALS)
         patch.setattr(job, "learn", crude)
+        patch.setattr(job, "control", noted)
         patch.setattr(job, "compared", only_pi)
         patch.setattr(job, "ProcessPoolExecutor", OwnThread)
         job.Demo("quadruple_tank", out, seed=0, tell=lambda share, text: None).run()
@@ -98,6 +111,10 @@ def test_the_demo_leaves_a_summary_with_every_promised_number(made: Path) -> Non
 def test_the_demo_starts_its_log_anew(made: Path) -> None:
     summary = json.loads((made / "summary.json").read_text(encoding="utf-8"))
     assert math.isclose(summary["log_hours"], 1.5, abs_tol=0.01)
+
+
+def test_the_demo_lets_a_model_into_auto_whatever_its_verdict_is(made: Path) -> None:
+    assert (made.parent / "mode.txt").read_text(encoding="utf-8") == Mode.AUTO
 
 
 def test_the_demo_leaves_a_report_and_all_that_it_was_made_from(made: Path) -> None:
