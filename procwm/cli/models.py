@@ -10,9 +10,10 @@ from procwm.cli.evaluation_text import emit_evaluation
 from procwm.cli.output import emit_json, progress, say
 from procwm.cli.plants import PlantFile
 from procwm.cli.simulated_plants import Json, Seed
-from procwm.errors import ArtifactError, SpecError
+from procwm.errors import SpecError
 from procwm.plant.plantfile.specfile import load_plant
 from procwm.world.fitness import VERDICT, Fitness, kept_verdict
+from procwm.world.storage.artifact import check_writable
 
 if TYPE_CHECKING:
     from procwm.world.model import WorldModel
@@ -46,7 +47,7 @@ def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0, json
     from procwm.report import words
 
     plant = load_plant(plant_file)
-    _refuse_foreign(out)
+    check_writable(out)  # before a long training, not after it
     log = read_log(logs, plant)
     out.parent.mkdir(parents=True, exist_ok=True)
     with progress(f"learning {plant.name}") as advance:
@@ -96,12 +97,6 @@ def _exit_unfit(verdict: Mapping[str, Any]) -> None:
         raise typer.Exit(1)
 
 
-def _refuse_foreign(out: Path) -> None:
-    """Say before a long training, not after it, that its result could not be written."""
-    if out.exists() and not (out / "manifest.json").is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise ArtifactError(f"{out} exists and is not a model directory; it is left as it is")
-
-
 def guardrail(
     model_dir: ModelDir,
     labels_file: Annotated[
@@ -149,7 +144,7 @@ def guardrail(
         suggest_labels(model, history, suggest, labels_file)
         say(f"{labels_file}: {suggest} moments to judge; fill them in, then call again without --suggest")
         return
-    _refuse_foreign(out)
+    check_writable(out)
     judged = read_labels(labels_file)
     learn_guardrail(
         model, history, judged, name=name, coverage=coverage, replace=replace, weaker=weaker, by=by
@@ -200,7 +195,7 @@ def soft_sensor(
 
     model = load_model(model_dir)
     history = read_log(_logs_of(model, model_dir, log), model.plant)
-    _refuse_foreign(out)
+    check_writable(out)
     known = read_labels(labels_file)
     learned = learn_soft_sensor(model, history, known, name=name, coverage=coverage)
     learned.save(out)

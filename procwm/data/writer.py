@@ -16,13 +16,11 @@ import pyarrow.parquet as pq
 from procwm.data.files import replacing
 from procwm.data.segments import Segment, parts_of, segments
 from procwm.data.series import QUALITIES, Log
+from procwm.data.tabular.headers import UNITS_KEY
 from procwm.data.tabular.spreadsheets import INERT, inert
 from procwm.errors import LogError
 from procwm.plant.samples import Quality, Sample, readable
 from procwm.plant.tags import PlantSpec
-
-UNITS_KEY = b"procwm.units"
-"""Key of a Parquet file's metadata under which the unit of every tag stands, as a JSON object."""
 
 SEGMENT_SCHEMA = pa.schema(
     [

@@ -61,7 +61,6 @@ class SteadyState:
         mv: engineering units.
         limit_missed: what each output's limits give way by, with its sign; 0 where they are kept.
         goal_missed: likewise of its setpoint or zone.
-        adrift: outputs whose rate could not be brought to 0.
         place: where an output that integrates costs least; NaN for all others, which rest where MVs do.
         adrift: outputs whose rate could not be brought to 0.
         unsafe: guardrails that cannot be kept at rest.

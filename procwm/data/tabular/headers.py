@@ -8,6 +8,8 @@ from pathlib import Path
 
 from procwm.errors import LogError
 
+UNITS_KEY = b"procwm.units"
+"""Key of a Parquet file's metadata under which the unit of every tag stands, as a JSON object."""
 _UNIT = re.compile(r"^(?P<name>.+?)\s*\[(?P<unit>[^\[\]]*)\]$")
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64, Int64
 
 from procwm.data.tabular.csv_tables import NOT_UTF8, csv_header, read_csv
-from procwm.data.tabular.headers import Header
+from procwm.data.tabular.headers import UNITS_KEY, Header
 from procwm.data.tabular.number_format import (
     Misread,
     NumberFormat,
@@ -279,7 +279,7 @@ def _parquet_header(path: Path) -> Header:
         for field in schema
         if field.metadata and b"unit" in field.metadata
     }
-    return Header(path, False, tuple(schema.names), units, (schema.metadata or {}).get(b"procwm.units"))
+    return Header(path, False, tuple(schema.names), units, (schema.metadata or {}).get(UNITS_KEY))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from procwm.data.files import write_text
+from procwm.data.files import write_json
 from procwm.errors import ArtifactError, SpecError
 from procwm.plant.tags import PlantSpec
 from procwm.world.storage.artifact import listed_hashes
@@ -87,7 +87,7 @@ def approve(path: str | Path, key: str | Path, *, by: str) -> Approval:
     public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
     approval = Approval(model=model_hash(path), by=by, at=at, key=public, signature="")
     signature = base64.b64encode(private.sign(approval.message)).decode()
-    write_text(Path(path) / APPROVAL, json.dumps(vars(approval) | {"signature": signature}, indent=1) + "\n")
+    write_json(Path(path) / APPROVAL, vars(approval) | {"signature": signature})
     return read_approval(path)
 
 

@@ -29,10 +29,7 @@ def write_artifact(path: Path, files: Mapping[str, bytes], facts: Mapping[str, s
     Raises:
         ArtifactError: `path` exists and is no artifact, or cannot be written.
     """
-    if path.is_symlink():
-        raise ArtifactError(f"{path} is a link to another place; name that place")
-    if path.exists() and not (path / MANIFEST).is_file() and not _is_empty_directory(path):
-        raise ArtifactError(f"{path} exists and is not a model directory; it is left as it is")
+    check_writable(path)
     manifest = {
         "format": _FORMAT,
         "facts": dict(facts),
@@ -52,6 +49,14 @@ def write_artifact(path: Path, files: Mapping[str, bytes], facts: Mapping[str, s
             shutil.rmtree(new, ignore_errors=True)
     except OSError as error:
         raise ArtifactError(f"{path}: the model cannot be written: {error.strerror}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise `ArtifactError` where `path` is taken by something else than an artifact, or is a link."""
+    if path.is_symlink():
+        raise ArtifactError(f"{path} is a link to another place; name that place")
+    if path.exists() and not (path / MANIFEST).is_file() and not _is_empty_directory(path):
+        raise ArtifactError(f"{path} exists and is not a model directory; it is left as it is")
 
 
 def read_artifact(path: Path) -> dict[str, bytes]:

@@ -48,7 +48,7 @@ def test_refusals_are_told_some_a_minute_and_the_others_counted(caplog: pytest.L
     watch = LoginWatch(clock)
     for number in range(30):
         watch.refused(f"user\x1b{number}", "BadUserAccessDenied")
-    assert caplog.messages[0] == "user?0 was refused: BadUserAccessDenied"
+    assert caplog.messages[0] == r"user\x1b0 was refused: BadUserAccessDenied"
     assert len(caplog.messages) == 10
     clock.now += 61.0
     watch.refused("last", "BadUserAccessDenied")

@@ -119,7 +119,7 @@ def test_a_trusted_certificate_must_be_in_date_of_that_application_and_strong(ke
     for wrong in (curve, weak):
         assert "no RSA key of 2048 to 4096 bits" in refusal(store, wrong)
     said = refusal(store, fine, "urn:another\x1b[2J")
-    assert "calls itself urn:another?[2J; it needs a certificate of its own" in said
+    assert r"calls itself urn:another\x1b[2J; it needs a certificate of its own" in said
 
 
 def test_strangers_cannot_fill_the_disk(key, tmp_path, monkeypatch):

@@ -32,6 +32,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from procwm.errors import LinkError, SpecError
 from procwm.plant.certificates import CertificateFacts, Trust
+from procwm.plant.texts import shown
 from procwm_adapters.opcua.security.revocation import revoked_by
 from procwm_adapters.opcua.security.secrets import PASSPHRASE, read_private, write_private
 
@@ -141,7 +142,7 @@ class CertificateFolder:
         if application is not None and application != facts.application:
             raise LinkError(
                 f"{name} belongs to the application {facts.application or '(none)'}, and the other side "
-                f"calls itself {_printable(application)}; it needs a certificate of its own"
+                f"calls itself {shown(application)}; it needs a certificate of its own"
             )
 
     def _trusts(self, certificate: x509.Certificate) -> bool:
@@ -254,14 +255,9 @@ def _facts(trust: Trust, path: Path, certificate: x509.Certificate) -> Certifica
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return CertificateFacts(
         trust=trust,
-        name=_printable(str(names[0].value)) if names else "(no name)",
-        application=_printable(application_uri(certificate)),
+        name=shown(str(names[0].value)) if names else "(no name)",
+        application=shown(application_uri(certificate)),
         thumbprint=thumbprint(certificate),
         valid_until=certificate.not_valid_after_utc,
         path=path,
     )
-
-
-def _printable(text: str) -> str:
-    """What a stranger has chosen, as it may be shown on a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -5,6 +5,8 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from procwm.plant.texts import shown
+
 _log = logging.getLogger(__name__)
 
 _FREE = 5
@@ -56,4 +58,4 @@ class LoginWatch:
         self._told.append(now)
         more = f" ({self._untold} more since the last one)" if self._untold else ""
         self._untold = 0
-        _log.warning("%s%s", "".join(c if c.isprintable() else "?" for c in sentence), more)
+        _log.warning("%s%s", shown(sentence), more)
