@@ -176,7 +176,9 @@ def number(value: float) -> float | None:
 def _layout(height: int, top_px: int = _TOP_PX) -> dict[str, Any]:
     return {
         "height": height,
-        "margin": {"l": 62, "r": 16, "t": top_px, "b": _BOTTOM_PX},
+        "margin": {"l": 62, "r": 40, "t": top_px, "b": _BOTTOM_PX},
+        # In the margin: in a row at the top they would lie on the last names of the legend.
+        "modebar": {"orientation": "v"},
         "font": {"family": "system-ui, Segoe UI, Roboto, Arial, sans-serif", "size": 12.5, "color": INK},
         "paper_bgcolor": "#fff",
         "plot_bgcolor": "#fff",
