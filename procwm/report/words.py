@@ -19,7 +19,7 @@ SHORT = {
     "procwm_unguarded": "procwm unguarded",
     "pi": "PI",
     "linear_mpc": "linear MPC",
-    "oracle_nmpc": "oracle NMPC",
+    "oracle_nmpc": "NMPC",
 }
 """The same, short enough for a legend."""
 

@@ -50,7 +50,7 @@ def test_every_axis_names_its_unit(document: str) -> None:
 
 def test_every_controller_is_drawn_and_listed(document: str) -> None:
     names = {trace["name"] for trace in figures(document)[0]["data"]}
-    assert {"procwm", "PI", "oracle NMPC", "measured", "setpoint"} <= names
+    assert {"procwm", "PI", "NMPC", "measured", "setpoint"} <= names
     for name in SUMMARY["controllers"]:
         assert words.CONTROLLERS[name] in document
 
