@@ -44,9 +44,8 @@ def replayed(
         f"Log: {words.duration(log.hours)}, {', '.join(path.name for path in logs)}.",
         f"Model: {scores.verdict.sentence}.",
     ]
-    if (sentence := words.seen_before(scores.seen)) is not None:
-        how.append(sentence)
-    write_text(out / "report.html", build_replay_report(plant, result, scores=texts, how=how))
+    page = build_replay_report(plant, result, scores=texts, seen=scores.seen, how=how)
+    write_text(out / "report.html", page)
     facts = {
         "plant": plant.name,
         "rows": len(result.grid),

@@ -26,11 +26,18 @@ from procwm.world.conformal import BAND_COVERAGE
 Scores = Mapping[str, Mapping[str, float]]
 """nRMSE by model and horizon, as in `summary.json`."""
 
+_OTHERS = {"linear": "the linear model", "persistence": "persistence"}
+
 _LEAD_COLOURS = (SKY, GREY, ORANGE, BLUE)
 
 
 def build_replay_report(
-    plant: PlantSpec, result: ReplayResult, *, scores: Scores, how: Sequence[str] = ()
+    plant: PlantSpec,
+    result: ReplayResult,
+    *,
+    scores: Scores,
+    seen: float | None = None,
+    how: Sequence[str] = (),
 ) -> str:
     """One self-contained HTML document.
 
@@ -38,6 +45,7 @@ def build_replay_report(
         plant: whose targets the controller had.
         result: of `procwm.runtime.replay.replay`.
         scores: of the model on this log.
+        seen: share of this log that the model was learned from; `None` where that is not known.
         how: sentences on how the figures came about.
     """
     time_ns = result.grid.time_ns
@@ -48,9 +56,7 @@ def build_replay_report(
             title=f"procwm replay of {plant.name}",
             kicker=f"{plant.name} · replay of {words.duration(hours)} of log ({len(time_ns)} intervals)",
             headline=_headline(scores),
-            lead="Nothing was written to a plant: the controller saw the log as if it were live, and what it "
-            "would have written is shown beside what was in force. What the plant would then have done, a "
-            "log cannot tell.",
+            lead=_lead(seen),
             tiles=[
                 (f"{len(time_ns)}", f"control intervals of {plant.interval_s:g} s"),
                 (f"{len(result.decisions)}", "decisions made, evenly spread"),
@@ -66,10 +72,20 @@ def build_replay_report(
     )
 
 
+def _lead(seen: float | None) -> str:
+    sentences = (
+        words.seen_before(seen),
+        "Nothing was written to a plant: the controller saw the log as if it were live, and what it would "
+        "have written is shown beside what was in force.",
+        "What the plant would then have done, a log cannot tell.",
+    )
+    return " ".join(filter(None, sentences))
+
+
 def _headline(scores: Scores) -> str:
     own = scores["nrmse"]
     far = max(own, key=int)
-    others = {words.MODELS[name]: curve[far] for name, curve in scores.items() if name != "nrmse"}
+    others = {_OTHERS[name]: curve[far] for name, curve in scores.items() if name != "nrmse"}
     ahead = [name for name, value in others.items() if own[far] < value]
     behind = [name for name, value in others.items() if own[far] >= value]
     parts = [f"The model foresaw the CVs {far} intervals ahead with an nRMSE of {own[far]:.2f}"]

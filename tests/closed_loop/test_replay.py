@@ -146,6 +146,14 @@ def test_a_surprise_of_every_second_row_is_drawn_as_a_line_that_ends_at_a_pause(
     assert lines[0]["y"] == [0.5] * 10 + [None] + [0.5] * 10
 
 
+def test_the_report_of_a_log_that_taught_the_model_says_so_before_anything_else(result: ReplayResult) -> None:
+    scores = {"nrmse": {"1": 0.1}, "linear": {"1": 0.2}}
+    document = build_replay_report(plant_spec(), result, scores=scores, seen=1.0)
+    assert document.index("This log is what the model was learned from") < document.index(
+        "Nothing was written"
+    )
+
+
 def test_progress_reaches_one() -> None:
     shares: list[float] = []
     replay(model_of(plant_spec()), operated(30), decisions=2, on_progress=shares.append)
