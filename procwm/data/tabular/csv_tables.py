@@ -71,11 +71,16 @@ def read_csv(header: Header, columns: Sequence[str]) -> pa.Table:
     return data
 
 
+def first_line(error: Exception) -> str:
+    """What Arrow says of a file, as far as it is for people."""
+    return str(error).splitlines()[0].rstrip(".")
+
+
 def _mistake(header: Header, cut: Sequence[arrow_csv.InvalidRow], error: pa.ArrowException) -> str:
     if not cut:
         if "Empty CSV" in str(error):
             return "the file has a header and no rows"
-        return str(error).splitlines()[0].rstrip(".")
+        return first_line(error)
     row = cut[0]
     line = "" if row.number is None else f"{header.place(row.number - 2)}: "
     missing = row.actual_columns < row.expected_columns

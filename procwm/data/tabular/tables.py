@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64, Int64
 
-from procwm.data.tabular.csv_tables import NOT_UTF8, csv_header, read_csv
+from procwm.data.tabular.csv_tables import NOT_UTF8, csv_header, first_line, read_csv
 from procwm.data.tabular.headers import UNITS_KEY, Header
 from procwm.data.tabular.number_format import (
     Misread,
@@ -254,7 +254,7 @@ def read_columns(header: Header, columns: Sequence[str]) -> Table:
     try:
         data = pq.read_table(header.path, columns=list(columns))
     except (pa.ArrowException, OSError) as error:
-        raise LogError(f"{header.path}: damaged or cut short: {_first_line(error)}") from None
+        raise LogError(f"{header.path}: damaged or cut short: {first_line(error)}") from None
     if not data.num_rows:
         raise LogError(f"{header.path}: the file has columns and no rows")
     return Table(header, data)
@@ -273,7 +273,7 @@ def _parquet_header(path: Path) -> Header:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise LogError(f"{path}: damaged or cut short: {_first_line(error)}") from None
+        raise LogError(f"{path}: damaged or cut short: {first_line(error)}") from None
     units = {
         field.name: field.metadata[b"unit"].decode(errors="replace")
         for field in schema
@@ -288,10 +288,6 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _shown(name: str | bytes) -> str:
     return (name if isinstance(name, str) else name.decode(errors="replace")).strip()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")
 
 
 def _nanoseconds(values: pa.ChunkedArray) -> Int64[np.ndarray, " row"]:
