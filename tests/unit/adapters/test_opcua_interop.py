@@ -24,6 +24,7 @@ from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import PlantSpec
 from procwm_adapters.opcua.link.history_read import read_raw
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink
+from procwm_adapters.opcua.link.source_times import SourceTimes
 from procwm_adapters.opcua.security.certificate_folder import CertificateFolder
 from procwm_adapters.opcua.simulation.simulation_server import SimulationServer
 
@@ -162,9 +163,11 @@ async def test_a_server_of_another_stack_is_read_and_written(ports, pki, policy,
         assert await link.write({PUMP.name: 4.5}) == {PUMP.name: 4.5}
         level = [n for n in link._nodes if n.name == LEVEL.name]
         newest_ns = seen[LEVEL.name].source_ns
+        start_ns, end_ns = newest_ns - 10**10, newest_ns + 10**10
+        times = SourceTimes(f"opc.tcp://127.0.0.1:{port}", interval_s=1.0)
         history = [
             sample
-            async for portion in read_raw(link.client, level, newest_ns - 10**10, newest_ns + 10**10)
+            async for portion in read_raw(link.client, level, start_ns, end_ns, times)
             for sample in portion
         ]
     assert (seen[FLOW.name].value, seen[STEADY.name].value) == (2.5, 20.0)
