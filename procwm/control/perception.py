@@ -15,6 +15,7 @@ from procwm.control.disturbance import Disturbance, DisturbanceEstimator
 from procwm.control.measurement import Measurements, measurements
 from procwm.control.modes import Mode
 from procwm.control.pace import Pace, aligned
+from procwm.control.spikes import settled
 from procwm.control.state import ControllerState
 from procwm.data.window import Window
 from procwm.plant.samples import Sample
@@ -79,13 +80,16 @@ class Perception:
 
         The first look lives through the samples from before it, so that it knows what the model gets wrong.
         """
-        arrived, steady, doubts = admitted((*state.unseen, *samples), self._plant, state.steady, now_ns)
-        state = replace(state, unseen=(), steady=steady)
+        believed, steady, doubts = admitted((*state.unseen, *samples), self._plant, state.steady, now_ns)
+        arrived, recent, withheld, leaps = settled(
+            believed, self._plant, self._model.rule, state.recent, state.withheld, now_ns
+        )
+        state = replace(state, unseen=(), steady=steady, recent=recent, withheld=withheld)
         if state.time_ns is None:
             state = self._caught_up(state, arrived, now_ns)
         missed = self._missed(state, now_ns)
         state, seen = self._tick(state, arrived, now_ns)
-        return state, replace(seen, doubts=(*missed, *doubts))
+        return state, replace(seen, doubts=(*missed, *doubts, *leaps))
 
     def _caught_up(self, state: ControllerState, samples: Sequence[Sample], now_ns: int) -> ControllerState:
         """`state` one interval before the first step, having lived through the samples from before."""

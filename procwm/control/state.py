@@ -12,6 +12,7 @@ from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import ModeState
 from procwm.control.pace import Pace
+from procwm.control.spikes import NONE_RECENT, NONE_WITHHELD, Recent, Withheld
 from procwm.control.stepping import StepTest
 from procwm.control.swinging import Swings
 from procwm.control.targets import Targets
@@ -48,6 +49,7 @@ class ControllerState:
         pace: when steps were taken; `None` before the first.
         unseen: samples given at the start, which the first cycle will see.
         test: the step test that goes on; `None` in every other mode.
+        recent, withheld: what tags read lately, and samples that wait for the next one; see `control.spikes`.
         swings: what MVs have done in AUTO since somebody asked for it.
         mistrust: control intervals that speak against the model; see `control.mistrust`.
     """
@@ -72,6 +74,8 @@ class ControllerState:
     travel: Travel = ()
     test: StepTest | None = None
     swings: Swings = field(default_factory=Swings)
+    recent: Recent = field(default_factory=lambda: NONE_RECENT)
+    withheld: Withheld = field(default_factory=lambda: NONE_WITHHELD)
     mistrust: int = 0
 
     def to_bytes(self) -> bytes:
