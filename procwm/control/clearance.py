@@ -8,6 +8,7 @@ from procwm.plant.tags import PlantSpec
 from procwm.world.contradictions import contradictions
 from procwm.world.fitness import Fitness, kept_verdict
 from procwm.world.model import WorldModel
+from procwm.world.storage.approval import APPROVED
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def unfit(model: WorldModel, plant: PlantSpec) -> str:
     One that was put together by hand has learned from nothing, and whoever made it answers for it. What
     `plant` knows of effects may have been written after the verdict.
     """
-    if not model.metrics:
+    if not model.metrics.keys() - {APPROVED}:
         return ""
     verdict = kept_verdict(model.metrics)
     if verdict is None:

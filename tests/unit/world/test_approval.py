@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from linear_loop import model_of, plant_spec
 
+from procwm.control.clearance import unfit
 from procwm.errors import ArtifactError, SpecError
 from procwm.plant.contract import ControlSettings
 from procwm.plant.tags import PlantSpec
@@ -120,6 +121,7 @@ def test_an_approval_changes_nothing_of_the_model_and_is_told_with_its_guardrail
     assert isinstance(approve(model, key(tmp_path / "ann.pem"), by="ann"), Approval)
     assert model_hash(model) == before
     read = load_model(model)
+    assert not unfit(read, plant_spec()), "who made it by hand answers for it still"
     assert guardrails_told(read)[0].endswith("; approved by ann")
     read.save(tmp_path / "copy")
     assert "approved by" not in guardrails_told(load_model(tmp_path / "copy"))[0]
