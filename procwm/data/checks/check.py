@@ -15,7 +15,7 @@ from procwm.data.checks.screening import Reason, Screening, screen
 from procwm.data.checks.shutdown import shutdown_sentences, without_shutdowns
 from procwm.data.series import Log, iso_utc
 from procwm.data.window import Grid, WindowRule, grid
-from procwm.plant.tags import PlantSpec, Role
+from procwm.plant.tags import PlantSpec, Role, Tag
 
 _BAD_SHARE = 0.05
 SHORTEST_INTERVALS = 500
@@ -50,8 +50,8 @@ class Finding:
 
 
 def check_plant(plant: PlantSpec) -> list[Finding]:
-    """What contradicts itself in a valid plant file: targets where limits do not let a CV be."""
-    found = []
+    """CVs of which a valid plant file asks nothing, and targets where limits do not let a CV be."""
+    found = [_aimless(tag) for tag in plant.cvs if _asks_nothing(tag)]
     for tag in plant.cvs:
         low, high = tag.bounds
         targets = {
@@ -65,6 +65,19 @@ def check_plant(plant: PlantSpec) -> list[Finding]:
                 )
                 found.append(Finding(severity=Severity.WARNING, tag=tag.name, sentence=sentence))
     return found
+
+
+def _asks_nothing(tag: Tag) -> bool:
+    asked = (tag.setpoint, tag.zone, tag.limits, tag.forecast_node, tag.setpoint_of)
+    return all(item is None for item in asked) and not (tag.price or tag.price_quadratic)
+
+
+def _aimless(tag: Tag) -> Finding:
+    sentence = (
+        f"{tag.name} has no setpoint, zone, limits or price: it is predicted, and held nowhere until a "
+        "setpoint or zone is given"
+    )
+    return Finding(severity=Severity.NOTE, tag=tag.name, sentence=sentence)
 
 
 def check_log(plant: PlantSpec, log: Log) -> list[Finding]:

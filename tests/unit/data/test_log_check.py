@@ -127,3 +127,11 @@ def test_a_target_where_limits_do_not_let_a_cv_be_is_told() -> None:
     assert told(setpoint=9.0) == ["y: setpoint 9 is outside limits [2, 8], which go first"]
     assert told(zone=(1.0, 8.0)) == ["y: zone from 1 is outside limits [2, 8], which go first"]
     assert told(setpoint=8.0, zone=(2.0, 3.0)) == []
+
+
+def test_a_cv_of_which_nothing_is_asked_is_told() -> None:
+    told = [finding.sentence for finding in check_plant(PLANT)]
+    assert told == [
+        "y has no setpoint, zone, limits or price: it is predicted, and held nowhere until a "
+        "setpoint or zone is given"
+    ]
