@@ -28,7 +28,7 @@ PLANT = PlantSpec(
     ),
 )
 HORIZON, ROWS = 20, 900
-LONGEST_SWINGING = 300
+LONGEST_SWINGING = 160
 """Control intervals after which a controller that was forced swings no more."""
 
 
@@ -167,7 +167,7 @@ def test_a_state_that_was_let_into_auto_lets_no_other_controller_of_a_wrong_mode
 @pytest.mark.parametrize("kind", ["dead time beyond the horizon", "wrong delay", "gain ten times too small"])
 def test_a_wrong_model_that_is_forced_does_not_swing_for_long(kind: str, unchecked) -> None:
     kiln, model = judged(WRONG[kind], 0)
-    controller, moves, _ = driven(kiln, model, LONGEST_SWINGING + 60, forced=True)
+    controller, moves, _ = driven(kiln, model, LONGEST_SWINGING + 100, forced=True)
     assert controller.mode is Mode.AUTO
     assert not swinging(moves[LONGEST_SWINGING:]), moves.round(1)
 
