@@ -11,6 +11,7 @@ from procwm.errors import LinkError, LinkTimeoutError, OutcomeUnknownError
 from procwm.plant.link import FullLink
 from procwm.plant.samples import Quality, Sample, Setpoints, read_number
 from procwm.plant.tags import Interval, Tag
+from procwm.plant.texts import shown
 from procwm.runtime.other_writer import OtherWriter
 from procwm.runtime.patience import within
 
@@ -239,7 +240,7 @@ class Delivery:
     def _refused(self, error: str) -> Delivered:
         self._failures += 1
         self._tell()
-        _log.warning("write %d in a row failed: %s", self._failures, error)
+        _log.warning("write %d in a row failed: %s", self._failures, shown(error))
         return Delivered(None, f"not written ({self._failures} in a row): {error}")
 
     def _compared(self, asked: Setpoints, accepted: Setpoints) -> Delivered:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, runtime_checkable
 
 from procwm.errors import LinkError
+from procwm.plant.texts import shown
 from procwm.runtime.patience import within
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Heartbeat:
             await within(within_s, self._send(self._count))
         except (LinkError, TimeoutError) as error:
             self.missed += 1
-            _log.warning("the heartbeat did not get through: %s", error or "no answer in time")
+            _log.warning("the heartbeat did not get through: %s", shown(str(error)) or "no answer in time")
         except Exception:
             self.missed += 1
             _log.exception("the heartbeat failed")

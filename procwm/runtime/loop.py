@@ -112,7 +112,7 @@ class _Run:
         try:
             return readable(self.link.drain()), ""
         except LinkError as error:
-            _log.warning("no samples: %s", error)
+            _log.warning("no samples: %s", shown(str(error)))
             fault = f"no samples: {error}"
         except Exception as error:
             _log.exception("the link failed")
@@ -128,7 +128,7 @@ class _Run:
         try:
             await self.reconnect()
         except LinkError as error:
-            _log.warning("the link stays closed: %s", error)
+            _log.warning("the link stays closed: %s", shown(str(error)))
 
     async def _decided(
         self, samples: tuple[Sample, ...], permits: Permits, time_ns: int

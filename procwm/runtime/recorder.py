@@ -28,6 +28,7 @@ from procwm.data.writer import LogWriter
 from procwm.errors import LogError
 from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec
+from procwm.plant.texts import shown
 from procwm.runtime.audit import AuditHead
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.decision_rows import DECISION_SCHEMA, decision_row
@@ -89,7 +90,9 @@ class Recorder:
             # It never will be: what waits behind it must not be lost with it.
             self._waiting.popleft()
             self.lost += 1
-            _log.warning("%s: a record is lost, as it cannot be written: %s", self.directory, error)
+            _log.warning(
+                "%s: a record is lost, as it cannot be written: %s", self.directory, shown(str(error))
+            )
 
     def _write(self) -> None:
         if self._segments is None:
