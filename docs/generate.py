@@ -46,6 +46,7 @@ def plant_file() -> str:
         ("[[tag]], one for every tag", "TagTable"),
         ("[opcua]", "OpcUaTable"),
         ("[control]", "ControlTable"),
+        ("[log]", "LogTable"),
     )
     parts = [
         "# Plant file",

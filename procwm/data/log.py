@@ -19,8 +19,10 @@ from procwm.data.local_hours import check_local_hours
 from procwm.data.series import CODES, QUALITIES, Log, TagSeries, iso_utc
 from procwm.data.tabular.headers import Header, split_unit
 from procwm.data.tabular.tables import Range, Table, read_columns, read_header, texts_of
+from procwm.data.tabular.times import has_zone, times
 from procwm.data.writer import LogWriter, recorded, write_log
 from procwm.errors import LogError
+from procwm.plant.log_settings import LogSettings
 from procwm.plant.samples import Quality
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.plant.units import canonical_unit
@@ -82,21 +84,30 @@ def _read_part(path: Path, plant: PlantSpec) -> LogPart:
     if unfinished is not None and unfinished.num_rows:
         header = Header(path, False, tuple(unfinished.column_names))
         note = f"{path}: the recording was not closed; it was read as far as it got"
-        return replace(_long(Table(header, unfinished), plant, "time"), notes=(note,))
+        return replace(_long(Table(header, unfinished), plant, "time", LogSettings()), notes=(note,))
     header = read_header(path)
     for name, stated in _stated_units(header).items():
         if name in plant.names:
             _check_unit(header.path, plant, name, stated)
-    time = header.named("time")
-    if time is None:
-        raise LogError(
-            f"{path}: no column time; its columns are {_listed(header.columns)}: "
-            "give the one with the times the heading time"
-        )
+    time, how = _time_column(header, plant)
     if header.named("tag") and header.named("value"):
         wanted = [column for name in _LONG if (column := header.named(name))]
-        return _long(read_columns(header, wanted), plant, time)
-    return _wide(header, plant, time)
+        return _long(read_columns(header, [time, *wanted]), plant, time, how)
+    return _wide(header, plant, time, how)
+
+
+def _time_column(header: Header, plant: PlantSpec) -> tuple[str, LogSettings]:
+    """The column with the times, and how they are written: as the plant file says, or as procwm does."""
+    named = header.named(plant.log.time_column)
+    if named is not None:
+        return named, plant.log
+    time = header.named(LogSettings().time_column)
+    if time is None:
+        raise LogError(
+            f"{header.path}: no column {plant.log.time_column}; its columns are {_listed(header.columns)}: "
+            "name the one with the times as time_column in [log] of the plant file"
+        )
+    return time, LogSettings()
 
 
 def _stated_units(header: Header) -> dict[str, str]:
@@ -110,10 +121,10 @@ def _stated_units(header: Header) -> dict[str, str]:
     return units
 
 
-_LONG = ("time", "tag", "value", "quality", "unit")
+_LONG = ("tag", "value", "quality", "unit")
 
 
-def _wide(header: Header, plant: PlantSpec, time: str) -> LogPart:
+def _wide(header: Header, plant: PlantSpec, time: str, how: LogSettings) -> LogPart:
     offered = tuple(column for column in header.columns if column != time)
     columns: dict[str, str] = {}
     for column in offered:
@@ -129,7 +140,7 @@ def _wide(header: Header, plant: PlantSpec, time: str) -> LogPart:
         if name not in columns:
             raise _missing(str(header.path), name, offered)
     table = read_columns(header, [time, *columns.values()])
-    time_ns = table.times(time)
+    time_ns = times(table, time, how)
     rows = np.arange(len(time_ns))
     values = table.numbers(
         list(columns.values()),
@@ -151,12 +162,12 @@ def _wide(header: Header, plant: PlantSpec, time: str) -> LogPart:
         used=frozenset(columns.values()),
         duplicates=duplicates,
     )
-    if not table.has_zone(time):
+    if not (how.tells_utc or has_zone(table, time)):
         check_local_hours(part)
     return part
 
 
-def _long(table: Table, plant: PlantSpec, time: str) -> LogPart:
+def _long(table: Table, plant: PlantSpec, time: str, how: LogSettings) -> LogPart:
     header = table.header
     whole = table.codes(_column(header, "tag"))
     if whole.blank is not None:
@@ -168,7 +179,7 @@ def _long(table: Table, plant: PlantSpec, time: str) -> LogPart:
     duplicates = 0
     if len(table):
         tag = table.codes(_column(header, "tag"))
-        time_ns = table.times(time)
+        time_ns = times(table, time, how)
         (value,) = table.numbers(
             [_column(header, "value")],
             ranges=[_range(plant, tag.names, tag.code)],
@@ -195,7 +206,7 @@ def _long(table: Table, plant: PlantSpec, time: str) -> LogPart:
         used=frozenset(series),
         duplicates=duplicates,
     )
-    if len(table) and not table.has_zone(time):
+    if len(table) and not (how.tells_utc or has_zone(table, time)):
         check_local_hours(part)
     return part
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from procwm.errors import SpecError
 from procwm.plant.contract import PLANT_HEARTBEAT, ControlSettings, OnLoss, Signal, cascade_signal
 from procwm.plant.known_effects import KNOWN_EFFECTS, KnownEffects, check_known_effects
+from procwm.plant.log_settings import LogSettings
 from procwm.plant.node_ids import TAG_NODES, check_node_ids
 from procwm.plant.roles import ABOVE_ZERO, ON_LOSS, TAKEN_BY
 from procwm.plant.roles import Interval as Interval
@@ -212,6 +213,7 @@ class PlantSpec:
     tags: tuple[Tag, ...]
     opcua: OpcUaSettings | None = None
     control: ControlSettings = field(default_factory=ControlSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:
         check_plain("[plant]: name", self.name)

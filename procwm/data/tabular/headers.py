@@ -35,7 +35,8 @@ class Header:
 
     def named(self, name: str) -> str | None:
         """The column called `name` (whatever its case and spacing), or `None`."""
-        return next((column for column in self.columns if column.strip().casefold() == name), None)
+        wanted = name.strip().casefold()
+        return next((column for column in self.columns if column.strip().casefold() == wanted), None)
 
     def check_once(self, column: str) -> None:
         """`LogError` where `column` stands there several times."""

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -30,7 +29,6 @@ from procwm.errors import LogError
 
 _NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "#N/A")
 """Texts that stand for no number."""
-_ZONED = r"\d[T ]\d.*([zZ]|[-+]\d{2}(:?\d{2})?)\s*$"
 _PARQUET_MAGIC = b"PAR1"
 _PACKED = {
     b"PK\x03\x04": "a workbook or a ZIP archive",
@@ -181,50 +179,6 @@ class Table:
             names = [meant(name) for name in names]
         return Codes(tuple(names), coded.indices.to_numpy().astype(np.int64))
 
-    def has_zone(self, column: str) -> bool:
-        """Whether any time of a column of times says how far it is from UTC."""
-        texts = self.texts(column)
-        if texts is None:
-            kind = self.data.column(column).type
-            return bool(pa.types.is_timestamp(kind) and kind.tz is not None)
-        return bool(pc.any(pc.match_substring_regex(texts, _ZONED)).as_py())
-
-    def times(self, column: str) -> Int64[np.ndarray, " row"]:
-        """A column of times, UTC nanoseconds; a time without a zone is taken as UTC."""
-        texts = self.texts(column)
-        values = self.data.column(column) if texts is None else texts
-        if values.null_count:
-            blank = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
-            raise self.error(blank, f"column {column} is blank where a time belongs")
-        if texts is not None:
-            return self._times_of_texts(column, values)
-        if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
-            raise self.error(
-                None, f"column {column} holds {values.type}; it must hold times, such as 2000-01-31T10:00:00Z"
-            )
-        zone = values.type.tz if pa.types.is_timestamp(values.type) else None
-        try:
-            return _nanoseconds(values.cast(pa.timestamp("ns", tz=zone)))
-        except pa.ArrowInvalid:
-            raise self.error(None, f"column {column} holds a time outside the years 1678 to 2261") from None
-
-    def _times_of_texts(self, column: str, values: Texts) -> Int64[np.ndarray, " row"]:
-        try:
-            return _nanoseconds(values.cast(pa.timestamp("ns", tz="UTC")))
-        except pa.ArrowInvalid:
-            parsed = pd.to_datetime(
-                pd.Series(values.to_pylist(), dtype=object), utc=True, format="ISO8601", errors="coerce"
-            )
-        wrong = np.flatnonzero(~parsed.dt.year.between(1678, 2261).to_numpy())
-        if len(wrong):
-            row = int(wrong[0])
-            raise self.error(
-                row,
-                f"column {column} is {values[row].as_py()!r}; "
-                "a time is written as 2000-01-31T10:00:00Z, between the years 1678 and 2261",
-            )
-        return parsed.dt.as_unit("ns").astype(np.int64).to_numpy()
-
 
 def read_header(path: Path) -> Header:
     """The columns of the CSV or Parquet file at `path`."""
@@ -288,8 +242,3 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _shown(name: str | bytes) -> str:
     return (name if isinstance(name, str) else name.decode(errors="replace")).strip()
-
-
-def _nanoseconds(values: pa.ChunkedArray) -> Int64[np.ndarray, " row"]:
-    times: Int64[np.ndarray, " row"] = values.cast(pa.int64()).to_numpy()
-    return times

@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from procwm.data.tabular.tables import Table, read_columns, read_header, texts_of
+from procwm.data.tabular.times import times
 from procwm.errors import LogError
 
 _WORDS = {
@@ -56,7 +57,7 @@ def read_labels(path: str | Path) -> Labels:
         raise LogError(f"{path}: labels need a column time and one of value and unsafe; it has {found}")
     table = read_columns(header, [time, column])
     values = _words(table, column) if column == unsafe else _numbers(table, column)
-    return labels(table.times(time), values, graded=column == value, source=str(path))
+    return labels(times(table, time), values, graded=column == value, source=str(path))
 
 
 def labels(

@@ -7,7 +7,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from procwm.plant.contract import OnLoss
-from procwm.plant.plantfile.plant_tables import ControlTable, OpcUaTable, PlantFile, PlantTable, TagTable
+from procwm.plant.plantfile.plant_tables import (
+    ControlTable,
+    LogTable,
+    OpcUaTable,
+    PlantFile,
+    PlantTable,
+    TagTable,
+)
 from procwm.plant.tags import Role
 
 
@@ -69,6 +76,8 @@ def _place(location: Sequence[int | str], table: Mapping[str, Any]) -> tuple[str
             return "[opcua]: ", key, OpcUaTable
         case ("control", str(key), *_):
             return "[control]: ", key, ControlTable
+        case ("log", str(key), *_):
+            return "[log]: ", key, LogTable
         case (str(key), *_):
             return "", {"plant": "[plant]", "tag": "[[tag]]"}.get(key, key), PlantFile
         case _:

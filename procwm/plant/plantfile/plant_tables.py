@@ -190,6 +190,20 @@ class ControlTable(_Table):
     )
 
 
+class LogTable(_Table):
+    """The table `[log]`."""
+
+    time_column: str = Field("time", description="heading of the column with the times")
+    time_format: str = Field(
+        "iso",
+        description="how they are written: `iso`, a pattern such as `%d.%m.%Y %H:%M:%S`, a number since 1970 "
+        "as `epoch s`, `epoch ms`, `epoch us` or `epoch ns`, or the days of spreadsheets as `excel`",
+    )
+    time_zone: str = Field(
+        "UTC", description="of times that do not say how far they are from UTC, such as `Europe/Berlin`"
+    )
+
+
 class PlantFile(_Table):
     """A whole plant file; `PlantFile.model_json_schema()` describes it to editors."""
 
@@ -197,3 +211,4 @@ class PlantFile(_Table):
     tag: list[TagTable]
     opcua: OpcUaTable | None = None
     control: ControlTable | None = None
+    log: LogTable | None = None

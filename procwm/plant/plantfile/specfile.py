@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from procwm.errors import SpecError
 from procwm.plant.contract import ControlSettings
+from procwm.plant.log_settings import LogSettings
 from procwm.plant.plantfile.plant_mistakes import mistake_sentence
 from procwm.plant.plantfile.plant_tables import PlantFile
 from procwm.plant.settings import OpcUaSettings
@@ -65,6 +66,7 @@ def _parsed(text: str, source: str) -> PlantSpec:
             tags=tuple(Tag(**dict(tag)) for tag in file.tag),
             opcua=None if file.opcua is None else OpcUaSettings(**dict(file.opcua)),
             control=ControlSettings(**dict(file.control or ())),
+            log=LogSettings(**dict(file.log or ())),
         )
     except SpecError as error:
         raise SpecError(f"{source}: {error}") from None
@@ -80,14 +82,15 @@ def dump_plant(plant: PlantSpec) -> str:
         settings = {"endpoint": plant.opcua.endpoint}
         placed = settings | {"folder": plant.opcua.folder}
         blocks.append("[opcua]\n" + _lines(settings | _departures(plant.opcua, placed)))
-    control = _departures(plant.control, {})
-    if control:
-        blocks.append("[control]\n" + _lines(control))
+    for heading, part in (("[control]", plant.control), ("[log]", plant.log)):
+        departures = _departures(part, {})
+        if departures:
+            blocks.append(f"{heading}\n" + _lines(departures))
     return "\n".join(blocks)
 
 
 def _departures(
-    part: Tag | OpcUaSettings | ControlSettings, given: Mapping[str, object]
+    part: Tag | OpcUaSettings | ControlSettings | LogSettings, given: Mapping[str, object]
 ) -> dict[str, object]:
     values = {f.name: (getattr(part, f.name), f.default) for f in fields(part) if f.name not in given}
     return {key: value for key, (value, default) in values.items() if value != default}
