@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from procwm.cli.output import emit_table, progress, say
-from procwm.cli.simulated_plants import Seed
+from procwm.cli.simulated_plants import Habits, Seed
 from procwm.errors import SpecError
 from procwm.plant.registry import shown_scenario
+from procwm.plant.scenario import OperatorHabits
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +27,7 @@ def demo(
             metavar="SCENARIO", help="Name, as `procwm scenarios` lists it; one of them is shown without it."
         ),
     ] = None,
+    habits: Habits = None,
     seed: Seed = 0,
 ) -> None:
     """Record, learn, control and compare a simulated plant over OPC UA, from nothing to a report."""
@@ -34,7 +36,7 @@ def demo(
 
     shown = scenario or shown_scenario()
     with progress(f"demo of {shown}") as advance:
-        summary = Demo(shown, out, seed=seed, tell=advance).run()
+        summary = Demo(shown, out, seed=seed, habits=habits, tell=advance).run()
     emit_table(*words.comparison(summary))
     for sentence in words.told(summary):
         say(sentence)
@@ -51,6 +53,10 @@ def bench(
     seed: Annotated[list[int] | None, typer.Option(help="Only this seed; repeat for more.", min=0)] = None,
     hours: Annotated[
         float | None, typer.Option(help="Length of the logs to learn from.", min=0.1, max=1e6)
+    ] = None,
+    habits: Annotated[
+        OperatorHabits | None,
+        typer.Option(help="Of the operators who made the logs, as for `procwm simulate`."),
     ] = None,
     logs: Annotated[
         Path | None,
@@ -70,7 +76,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure: the figures behind the benchmarks page. Needs a checkout of procwm."""
-    measure = _studies().study(name, logs=logs, plants=plants, minutes=minutes, tags=tags)
+    measure = _studies().study(name, habits=habits, logs=logs, plants=plants, minutes=minutes, tags=tags)
     with progress(f"bench {name}") as advance:
         written = measure(
             out,

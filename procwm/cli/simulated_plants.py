@@ -10,13 +10,17 @@ import typer
 
 from procwm.cli.output import emit_json, emit_table, progress, say
 from procwm.plant import registry
-from procwm.plant.scenario import Operation, Scenario
+from procwm.plant.scenario import Operation, OperatorHabits, Scenario
 from procwm.plant.tags import names_of
 
 ScenarioName = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="Name, as `procwm scenarios` lists it.")
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random; the same seed gives the same result.", min=0)]
+Habits = Annotated[
+    OperatorHabits | None,
+    typer.Option(help="How operators move MVs, as docs/reference/operators.md has it; lively without it."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -59,13 +63,16 @@ def simulate(
     hours: Annotated[float, typer.Option(help="Length of the log.", min=0.01, max=1e6)],
     out: Annotated[Path, typer.Option(help="Log to write; .parquet or .csv.")],
     operation: Annotated[Operated, typer.Option(help="Who moves the MVs.")] = Operated.ROUTINE,
+    habits: Habits = None,
     seed: Seed = 0,
 ) -> None:
     """Make an operating log of a simulated plant, in process."""
     from procwm.data.log import write_log
     from procwm.data.series import Log
 
-    plant = registry.scenario(scenario).simulate(seed=seed, operation=Operation(operation.value))
+    plant = registry.scenario(scenario, habits=habits).simulate(
+        seed=seed, operation=Operation(operation.value)
+    )
     samples = list(plant.drain())
     intervals = max(1, round(hours * 3600 / plant.spec.interval_s))
     with progress(f"simulating {scenario}") as advance:
@@ -85,6 +92,7 @@ def serve(
     operation: Annotated[
         Operation, typer.Option(help="Who moves the MVs: you, through OPC UA, or simulated operators.")
     ] = Operation.EXTERNAL,
+    habits: Habits = None,
     pki: Annotated[
         Path | None,
         typer.Option(help="Folder of certificates; with it, only secured connections are let in."),
@@ -99,7 +107,9 @@ def serve(
     server_of = registry.server("opcua")
     pace = "in real time" if speed == 1.0 else f"{speed:g} times real time"
     # A client on the wall clock would take samples of any other date for stale ones.
-    simulated = registry.scenario(scenario).simulate(seed=seed, operation=operation, start_ns=time.time_ns())
+    simulated = registry.scenario(scenario, habits=habits).simulate(
+        seed=seed, operation=operation, start_ns=time.time_ns()
+    )
 
     async def served() -> None:
         serving = server_of(simulated, endpoint=endpoint, speed=speed, pki=pki, users=users)

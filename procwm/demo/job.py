@@ -42,9 +42,14 @@ Tell = Callable[[float, str], None]
 class Demo:
     """One run of the demo; everything it makes is in one folder."""
 
-    def __init__(self, scenario_name: str, out: Path, *, seed: int, tell: Tell) -> None:
-        """Args: tell: told of every step of progress."""
-        self._scenario: Scenario = registry.scenario(scenario_name)
+    def __init__(
+        self, scenario_name: str, out: Path, *, seed: int, tell: Tell, habits: str | None = None
+    ) -> None:
+        """Args:
+        tell: told of every step of progress.
+        habits: of the operators whose log it is; the plant's own where `None`.
+        """
+        self._scenario: Scenario = registry.scenario(scenario_name, habits=habits)
         self._out, self._seed, self._tell = out, seed, tell
         self._log, self._later, self._model_dir = out / "log.parquet", out / "later.parquet", out / "model"
         self._unguarded_dir = out / "model-unguarded"

@@ -11,7 +11,7 @@ from procwm.comparison.key_figures import comparison
 from procwm.comparison.learned import LABELS, Learned
 from procwm.demo.live import LiveRun
 from procwm.learning.evaluation.evaluate import Evaluation
-from procwm.plant.scenario import Scenario
+from procwm.plant.scenario import Scenario, habits_name
 from procwm.plant.tags import PlantSpec
 from procwm.report import ControlReport, PlanTrace, Trajectory
 
@@ -71,6 +71,7 @@ def summary_of(outcome: DemoResult) -> dict[str, Any]:
     return {
         "scenario": outcome.scenario.name,
         "plant": outcome.scenario.plant.name,
+        "habits": habits_name(outcome.scenario),
         "seed": outcome.seed,
         "interval_s": outcome.scenario.plant.interval_s,
         "intervals": len(own.step_s),

@@ -20,7 +20,7 @@ from procwm.plant.certificates import CertificateStore
 from procwm.plant.front import FrontClient, FrontServer
 from procwm.plant.history import PlantHistory
 from procwm.plant.link import Clock, PlantLink
-from procwm.plant.scenario import Scenario
+from procwm.plant.scenario import OperatorHabits, Scenario, Staffed
 from procwm.plant.serving import PlantServer
 from procwm.plant.tags import PlantSpec
 
@@ -52,18 +52,31 @@ def open_link(name: str | PlantLink, plant: PlantSpec) -> AbstractAsyncContextMa
     return made if isinstance(made, AbstractAsyncContextManager) else nullcontext(made)
 
 
-def scenarios(names: Sequence[str] = ()) -> dict[str, Scenario]:
+def scenarios(names: Sequence[str] = (), *, habits: str | None = None) -> dict[str, Scenario]:
     """Scenarios by name: those of `names`, all that are installed where it is empty.
 
+    Args:
+        names: of scenarios.
+        habits: of their operators, as in `scenario`.
+
     Raises:
-        SpecError: one is not installed.
+        SpecError: one is not installed, or its operators have no such habits.
     """
-    return {name: scenario(name) for name in names or _entries(SCENARIOS)}
+    return {name: scenario(name, habits=habits) for name in names or _entries(SCENARIOS)}
 
 
-def scenario(name: str) -> Scenario:
-    """The scenario called `name`; `SpecError` where none is installed."""
-    return _scenario(_entry(SCENARIOS, "scenario", name))
+def scenario(name: str, *, habits: str | None = None) -> Scenario:
+    """The scenario called `name`.
+
+    Args:
+        name: of the entry point.
+        habits: of its operators: `lively`, `ordinary`, `quiet` or `cascade`; its own where `None`.
+
+    Raises:
+        SpecError: none of this name is installed, or its operators have no such habits.
+    """
+    found = _scenario(_entry(SCENARIOS, "scenario", name))
+    return found if habits is None else _staffed(found, habits)
 
 
 def shown_scenario() -> str:
@@ -134,3 +147,11 @@ def _scenario(entry: EntryPoint) -> Scenario:
         raise SpecError(f"{entry.group}: {entry.name} ({entry.value}) is not a scenario")
     made: Scenario = offered
     return made
+
+
+def _staffed(plant: Scenario, habits: str) -> Scenario:
+    if habits not in list(OperatorHabits):
+        raise SpecError(f"there are no habits {habits}; there are {', '.join(OperatorHabits)}")
+    if not isinstance(plant, Staffed):
+        raise SpecError(f"{plant.name}: its operators have habits of their own only, not {habits}")
+    return plant.with_habits(OperatorHabits(habits))

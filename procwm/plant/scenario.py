@@ -51,6 +51,19 @@ class Operation(StrEnum):
     """Routine operation with small designed moves added."""
 
 
+class OperatorHabits(StrEnum):
+    """How the operators of routine operation move MVs."""
+
+    LIVELY = "lively"
+    """Every MV anew every few minutes, as far as its limits allow."""
+    ORDINARY = "ordinary"
+    """Every MV anew every 1 to 3 hours, by at most an eighth of its limits."""
+    QUIET = "quiet"
+    """Another grade once a shift, small moves against what disturbs it, and most hours nothing."""
+    CASCADE = "cascade"
+    """An outer loop moves every MV; operators move that loop's setpoints."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TargetChange:
     """From control interval `tick` on, CV `tag` has setpoint `value` (engineering units)."""
@@ -150,6 +163,25 @@ class Scenario(Protocol):
     def program(self, *, seed: int, intervals: int) -> tuple[TargetChange, ...]:
         """The setpoint programme of a closed-loop benchmark run of that many intervals."""
         ...
+
+
+@runtime_checkable
+class Staffed(Scenario, Protocol):
+    """A scenario whose operators can have other habits; not every one is."""
+
+    @property
+    def kind(self) -> OperatorHabits:
+        """The habits of its operators."""
+        ...
+
+    def with_habits(self, habits: OperatorHabits) -> Scenario:
+        """The same plant with operators of these habits; `SpecError` where it has none such."""
+        ...
+
+
+def habits_name(scenario: Scenario) -> str:
+    """The habits of the operators of `scenario`, `own` where they have no others."""
+    return str(scenario.kind) if isinstance(scenario, Staffed) else "own"
 
 
 @runtime_checkable

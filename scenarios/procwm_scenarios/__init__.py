@@ -2,8 +2,9 @@
 
 from procwm_scenarios.base_control import PiLoop
 from procwm_scenarios.disturbances import DisturbanceModel
+from procwm_scenarios.habits import Habits
 from procwm_scenarios.instruments import Instrument, Stiction
-from procwm_scenarios.operators import Habits
+from procwm_scenarios.outer_loops import OuterLoop
 from procwm_scenarios.programme import Programme
 from procwm_scenarios.simulated_scenario import SimulatedScenario
 
@@ -11,6 +12,7 @@ __all__ = [
     "DisturbanceModel",
     "Habits",
     "Instrument",
+    "OuterLoop",
     "PiLoop",
     "Programme",
     "SimulatedScenario",

@@ -17,8 +17,9 @@ from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_scenarios.base_control import PiLoop
 from procwm_scenarios.disturbances import DisturbanceModel
 from procwm_scenarios.faults import LoadShifts, PlantWears, SensorDrifts, SensorSticks, ValveSticks
+from procwm_scenarios.habits import Habits
 from procwm_scenarios.instruments import Instrument
-from procwm_scenarios.operators import Habits
+from procwm_scenarios.outer_loops import OuterLoop
 from procwm_scenarios.programme import Programme
 from procwm_scenarios.simulated_scenario import SimulatedScenario
 
@@ -192,6 +193,8 @@ scenario = SimulatedScenario(
     habits=Habits(
         pause_s=(480.0, 1200.0), reach=0.5, portion=0.3, portion_s=30.0, campaign=0.5, home=0.15, digits=1
     ),
+    # Own tuning: SIMC, detuned by 2.
+    outer_loops=(OuterLoop(cv="AT1.PV", mv="TC1.SP", gain=-5.0, integral_s=100.0),),
     clearance=0.05,
     parts={
         "sensor_drifts": SensorDrifts(tag="AT1.PV", per_h=0.02),

@@ -3,43 +3,28 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
-from procwm.plant.tags import Interval, PlantSpec, Tag
+from procwm.plant.tags import PlantSpec, Tag
+from procwm_scenarios.habits import Habits
 from procwm_scenarios.region import OperatingRegion
+from procwm_scenarios.shifts import Shifts
 
 _ATTEMPTS = 60
 
 
-@dataclass(frozen=True, kw_only=True)
-class Habits:
-    """How operators move MVs. Shares are of the width of an MV's limits.
+@runtime_checkable
+class Crew(Protocol):
+    """Whoever holds the MVs of a simulated plant."""
 
-    Attributes:
-        pause_s: between two decisions about the same MV, drawn evenly from this interval.
-        reach: largest change of one MV decided at once, a campaign aside.
-        portion: largest change entered at once; the rest follows in portions.
-        portion_s: time between portions.
-        campaign: share of decisions that take all MVs to another operating point anywhere in the region.
-        home: share of decisions that go back towards the nominal value.
-        notice_s: a guardrail broken for so long is noticed, by walking past, and the MVs go home.
-        digits: decimal places of a value that an operator types.
-        test_move: amplitude of the moves added in a step test.
-        test_hold_s: shortest and longest hold of such a move.
-    """
-
-    pause_s: Interval = (600.0, 1800.0)
-    reach: float = 0.35
-    portion: float = 0.15
-    portion_s: float = 60.0
-    campaign: float = 0.2
-    home: float = 0.25
-    notice_s: float = 300.0
-    digits: int = 1
-    test_move: float = 0.05
-    test_hold_s: Interval = (60.0, 300.0)
+    def values(
+        self, time_s: float, readings: Mapping[str, float], guards: Mapping[str, float]
+    ) -> Float[np.ndarray, " mv"]:
+        """The MVs in force from `time_s` on, given the latest good readings; nothing measures `guards`."""
+        ...
 
 
 @dataclass
@@ -63,13 +48,16 @@ class Operators:
         *,
         nominal_mv: Sequence[float],
         rng: np.random.Generator,
+        shifts: Shifts | None = None,
     ) -> None:
+        """Args: shifts: what a crew does beside, where it works in shifts."""
         self._mvs = plant.mvs
         self._watched = plant.outputs
         self._region = region
         self._habits = habits
         self._nominal = np.asarray(nominal_mv, dtype=float)
         self._rng = rng
+        self._shifts = shifts
         self._safe_s = 0.0
         self._desks = [
             _Desk(value=value, wanted=value, decide_s=float(rng.uniform(0.0, habits.pause_s[1])))
@@ -87,6 +75,8 @@ class Operators:
             self._safe_s = time_s
         if self._alarmed(readings) or time_s - self._safe_s > self._habits.notice_s:
             self._go_home(time_s)
+        elif self._shifts is not None:
+            self._take(self._shifts.wishes(time_s, [desk.wanted for desk in self._desks], readings))
         for index, desk in enumerate(self._desks):
             if time_s >= desk.decide_s:
                 desk.decide_s = time_s + float(self._rng.uniform(*self._habits.pause_s))
@@ -118,9 +108,13 @@ class Operators:
         for _ in range(_ATTEMPTS):
             trial = self._anywhere() if campaign else self._changed(wanted, index)
             if self._region.contains(trial):
-                for desk, value in zip(self._desks, trial, strict=True):
-                    desk.wanted = float(value)
+                self._take(trial)
                 return
+
+    def _take(self, wanted: Float[np.ndarray, " mv"] | None) -> None:
+        if wanted is not None:
+            for desk, value in zip(self._desks, wanted, strict=True):
+                desk.wanted = float(value)
 
     def _anywhere(self) -> Float[np.ndarray, " mv"]:
         low, high = _limits(self._mvs)

@@ -16,8 +16,9 @@ from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 from procwm_scenarios.base_control import PiLoop
 from procwm_scenarios.disturbances import DisturbanceModel
 from procwm_scenarios.faults import LoadShifts, PlantWears, SensorDrifts, SensorSticks, ValveSticks
+from procwm_scenarios.habits import Habits
 from procwm_scenarios.instruments import Instrument
-from procwm_scenarios.operators import Habits
+from procwm_scenarios.outer_loops import OuterLoop
 from procwm_scenarios.programme import Programme
 from procwm_scenarios.simulated_scenario import SimulatedScenario
 
@@ -161,6 +162,11 @@ scenario = SimulatedScenario(
     disturbances={"inflow_1": _INFLOW, "inflow_2": _INFLOW},
     programme=Programme(smallest=0.06, largest=0.18, guard_clearance=0.35, digits=1),
     habits=Habits(digits=2, home=0.4),
+    outer_loops=(
+        # Own tuning: SIMC, detuned by 2.
+        OuterLoop(cv="LT1.PV", mv="P1.SP", gain=0.1, integral_s=125.0),
+        OuterLoop(cv="LT2.PV", mv="P2.SP", gain=0.16, integral_s=190.0),
+    ),
     parts={
         "sensor_drifts": SensorDrifts(tag="LT1.PV", per_h=0.5),
         "sensor_sticks": SensorSticks(tag="LT1.PV"),

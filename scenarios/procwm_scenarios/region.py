@@ -30,6 +30,10 @@ class OperatingRegion:
         room = clearance * (bounds[:, 1] - bounds[:, 0])
         self._low, self._high = bounds[:, 0] + room, bounds[:, 1] - room
 
+    def rest(self, mv: Float[np.ndarray, " mv"]) -> PlantState | None:
+        """The steady state at `mv`, inside the region or not; `None` where there is none."""
+        return self._steady.at(mv)
+
     def contains(self, mv: Float[np.ndarray, " mv"]) -> bool:
         """Whether the plant may be left at `mv`."""
         return self.steady(mv) is not None

@@ -15,7 +15,7 @@ from procwm.plant.tags import PlantSpec, Role
 from procwm_scenarios.disturbances import Load
 from procwm_scenarios.instruments import Stiction, Transmitter
 from procwm_scenarios.integration import Integrator, PlantState
-from procwm_scenarios.operators import Operators, TestMoves
+from procwm_scenarios.operators import Crew, TestMoves
 
 _ENTRY_NS = 1_000_000
 """A value entered at a tick is stamped this much later: it acts after the tick, not at it."""
@@ -37,7 +37,7 @@ class Simulation:
         transmitters: Mapping[str, Transmitter],
         loads: Sequence[Load],
         valves: Mapping[str, Stiction],
-        operators: Operators | None,
+        operators: Crew | None,
         test_moves: TestMoves | None,
         start_ns: int,
     ) -> None:
@@ -144,7 +144,7 @@ class Simulation:
         self._entries = 0
         self._report()
 
-    def _operate(self, operators: Operators, time_s: float) -> None:
+    def _operate(self, operators: Crew, time_s: float) -> None:
         wanted = operators.values(time_s, self._readings, self.truth.guards)
         if self._test_moves is not None:
             wanted = self._test_moves.around(wanted, time_s)

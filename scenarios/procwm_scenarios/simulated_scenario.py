@@ -8,15 +8,18 @@ from zlib import crc32
 import numpy as np
 
 from procwm.errors import SpecError
-from procwm.plant.scenario import Equations, LoadChange, Operation, TargetChange
+from procwm.plant.scenario import Equations, LoadChange, Operation, OperatorHabits, TargetChange
 from procwm.plant.tags import PlantSpec, Role
 from procwm_scenarios.disturbances import DisturbanceModel, Load
 from procwm_scenarios.faults import Fault
+from procwm_scenarios.habits import Habits, habits_of
 from procwm_scenarios.instruments import Instrument, Stiction, Transmitter
 from procwm_scenarios.integration import Integrator
-from procwm_scenarios.operators import Habits, Operators, TestMoves
+from procwm_scenarios.operators import Crew, Operators, TestMoves
+from procwm_scenarios.outer_loops import CascadeOperators, OuterLoop
 from procwm_scenarios.programme import Programme
 from procwm_scenarios.region import OperatingRegion
+from procwm_scenarios.shifts import Shifts
 from procwm_scenarios.simulated import Simulation
 
 START_NS = 1_767_571_200_000_000_000
@@ -38,7 +41,9 @@ class SimulatedScenario:
         instruments: by tag, of every tag but the MVs.
         disturbances: by name, in the order of the equations.
         programme: how closed-loop benchmark runs are drawn.
-        habits: of the operators.
+        habits: of the operators at their liveliest.
+        kind: of the operators' habits.
+        outer_loops: what moves the MVs where operators move setpoints above.
         clearance: share of CV and PV limits that operators keep free at either end, at rest.
         valves: by MV, where one sticks.
         parts: by name, what can break.
@@ -53,6 +58,8 @@ class SimulatedScenario:
     disturbances: Mapping[str, DisturbanceModel]
     programme: Programme
     habits: Habits = field(default_factory=Habits)
+    kind: OperatorHabits = OperatorHabits.LIVELY
+    outer_loops: tuple[OuterLoop, ...] = ()
     clearance: float = 0.1
     valves: Mapping[str, Stiction] = field(default_factory=dict)
     parts: Mapping[str, Fault] = field(default_factory=dict)
@@ -67,6 +74,12 @@ class SimulatedScenario:
         if fault not in self.parts:
             raise SpecError(f"{self.name} has no fault {fault}; its faults are {', '.join(self.parts)}")
         return replace(self, **self.parts[fault].changes(self, start_s))
+
+    def with_habits(self, habits: OperatorHabits) -> "SimulatedScenario":
+        """This plant with operators of these habits."""
+        if habits is OperatorHabits.CASCADE and not self.outer_loops:
+            raise SpecError(f"{self.name} has no outer loops for operators of habits cascade")
+        return replace(self, kind=habits)
 
     def simulate(
         self,
@@ -119,20 +132,26 @@ class SimulatedScenario:
                 )
             ],
             valves=self.valves,
-            operators=Operators(
-                self.plant,
-                self._region,
-                self.habits,
-                nominal_mv=self.equations.nominal_mv,
-                rng=stream("operators"),
-            )
-            if operated
-            else None,
+            operators=self._crew(stream("operators")) if operated else None,
             test_moves=TestMoves(self.plant.mvs, self.habits, rng=stream("test moves"))
             if operation is Operation.STEP_TEST
             else None,
             start_ns=START_NS if start_ns is None else start_ns,
         )
+
+    def _crew(self, rng: np.random.Generator) -> Crew:
+        habits, quiet = habits_of(self.kind, self.habits), self.kind is OperatorHabits.QUIET
+        operators = Operators(
+            self.plant,
+            self._region,
+            habits,
+            nominal_mv=self.equations.nominal_mv,
+            rng=rng,
+            shifts=Shifts(self.plant, self.equations, self._region, habits, rng) if quiet else None,
+        )
+        if self.kind is not OperatorHabits.CASCADE:
+            return operators
+        return CascadeOperators(self.plant, self.equations, self._region, self.outer_loops, operators)
 
     def program(self, *, seed: int, intervals: int) -> tuple[TargetChange, ...]:
         """The setpoint programme of a closed-loop benchmark run of that many intervals."""

@@ -38,6 +38,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "critic": "procwm_studies.planner.critic:run_critic",
         "encoders": "procwm_studies.model.encoders:run_encoders",
         "faults": "procwm_studies.faults.faults:run_faults",
+        "habits": "procwm_studies.control.crews:run_habits",
         "model": "procwm_studies.model.model:run_model",
         "objectives": "procwm_studies.model.objectives:run_objectives",
         "planner": "procwm_studies.planner.planner:run_planner",

@@ -26,6 +26,7 @@ def command_line(
     hours: float | None = None,
     logs: Path | None = None,
     plants: Path | None = None,
+    habits: str | None = None,
 ) -> str:
     """The command that measures this again."""
     words = [f"procwm bench {name} --out DIR"]
@@ -34,6 +35,7 @@ def command_line(
     words += [f"--hours {hours:g}"] if hours is not None else []
     words += ["--logs LOGS"] if logs is not None else []
     words += ["--plants PLANTS"] if plants is not None else []
+    words += [f"--habits {habits}"] if habits is not None else []
     return " ".join(words)
 
 

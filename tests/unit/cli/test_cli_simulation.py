@@ -74,3 +74,13 @@ def test_the_same_seed_gives_the_same_log(tmp_path: Path) -> None:
         assert run(["simulate", "quadruple_tank", "--hours", "0.1", "--seed", seed, "--out", str(out)]) == 0
     assert logs[0].read_bytes() == logs[1].read_bytes()
     assert logs[0].read_bytes() != logs[2].read_bytes()
+
+
+def test_a_log_of_ordinary_operators_has_fewer_moves(tmp_path: Path) -> None:
+    moves = []
+    for habits in ("lively", "ordinary"):
+        out = tmp_path / f"{habits}.csv"
+        assert run(["simulate", "cstr", "--hours", "3", "--habits", habits, "--out", str(out)]) == 0
+        setpoints = [line for line in out.read_text("utf-8").splitlines() if '"TC1.SP"' in line]
+        moves.append(len({line.split(",")[2] for line in setpoints}))
+    assert moves[1] < moves[0] / 2

@@ -1,9 +1,11 @@
 from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
 import pytest
 
 from procwm.errors import SpecError
 from procwm.plant import registry
+from procwm.plant.scenario import OperatorHabits
 from procwm_adapters.memory import MemoryLink
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink
 from procwm_adapters.opcua.simulation.lockstep import OpcUaLockstep, ServedTime
@@ -20,6 +22,23 @@ def test_the_built_in_scenarios_are_found_by_name():
     assert {"quadruple_tank", "cstr"} <= found.keys()
     assert all(scenario.name == name for name, scenario in found.items())
     assert registry.scenario("cstr") is found["cstr"]
+
+
+def test_a_scenario_is_found_with_the_habits_that_are_asked_for():
+    assert registry.scenario("cstr", habits="quiet").kind is OperatorHabits.QUIET
+    assert {one.kind for one in registry.scenarios(habits="ordinary").values()} == {OperatorHabits.ORDINARY}
+
+
+def test_habits_that_are_not_there_are_named(monkeypatch):
+    with pytest.raises(SpecError, match="no habits hasty; there are lively, ordinary, quiet, cascade"):
+        registry.scenario("cstr", habits="hasty")
+    found = registry.scenario("cstr")
+    names = ("name", "summary", "source", "plant", "equations", "simulate", "program")
+    alone = SimpleNamespace(**{name: getattr(found, name) for name in names} | {"name": "alone"})
+    monkeypatch.setattr(registry, "_load", lambda entry: alone)
+    assert registry.scenario("cstr") is alone
+    with pytest.raises(SpecError, match="alone: its operators have habits of their own only, not quiet"):
+        registry.scenario("cstr", habits="quiet")
 
 
 def test_the_built_in_server_and_its_clocks_are_found_by_name():

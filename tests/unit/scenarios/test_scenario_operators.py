@@ -1,13 +1,16 @@
 """What operators do, seen in a shift's log of every scenario."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
-from procwm.plant.scenario import Operation
+from procwm.errors import SpecError
+from procwm.plant.scenario import LoadChange, Operation, OperatorHabits
 from procwm_scenarios import cstr, quadruple_tank
-from procwm_scenarios.operators import Habits, Operators, TestMoves
+from procwm_scenarios.habits import Habits
+from procwm_scenarios.operators import Operators, TestMoves
 from procwm_scenarios.region import OperatingRegion
 from procwm_scenarios.simulated import Simulation
 from procwm_scenarios.simulated_scenario import SimulatedScenario
@@ -60,6 +63,63 @@ def test_a_step_test_moves_each_mv_more_often_by_small_amounts(name: str) -> Non
     tested = moves(logged(name, Operation.STEP_TEST, 1.5))
     routine = moves(logged(name))[: len(tested)]
     assert (np.count_nonzero(tested, axis=0) > 3 * np.count_nonzero(routine, axis=0)).all()
+
+
+def path(name: str, habits: OperatorHabits, hours: float = HOURS) -> tuple[np.ndarray, np.ndarray]:
+    """MVs, in shares of their limits, and CVs as instruments show them, tick by tick."""
+    plant = SCENARIOS[name].with_habits(habits).simulate(seed=3, operation=Operation.ROUTINE, noise=False)
+    for _ in range(round(hours * 3600.0 / plant.spec.interval_s)):
+        plant.advance()
+    low, high = np.array([tag.bounds for tag in plant.spec.mvs]).T
+    mvs = (np.array([row.mv for row in plant.history]) - low) / (high - low)
+    return mvs, np.array([[row.outputs[tag.name] for tag in plant.spec.cvs] for row in plant.history])
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_ordinary_operators_move_an_mv_every_few_hours_and_not_far(name: str) -> None:
+    mvs, _ = path(name, OperatorHabits.ORDINARY, 16.0)
+    moves = np.abs(np.diff(mvs, axis=0))
+    assert (np.count_nonzero(moves, axis=0) >= 4).all()
+    assert (np.count_nonzero(moves, axis=0) <= 20).all()
+    assert np.quantile(moves[moves > 0.0], 0.8) < 0.13
+    assert (np.ptp(mvs, axis=0) < 0.6).all()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_quiet_operators_leave_most_hours_alone(name: str) -> None:
+    mvs, _ = path(name, OperatorHabits.QUIET, 16.0)
+    per_hour = round(3600.0 / SCENARIOS[name].plant.interval_s)
+    moved = np.abs(np.diff(mvs, axis=0))[: 16 * per_hour].reshape(16, per_hour, -1).max(axis=(1, 2)) > 0.0
+    assert 2 <= moved.sum() <= 10
+    assert np.abs(np.diff(mvs, axis=0)).max() < 0.1
+
+
+def test_quiet_operators_answer_a_load_with_moves_that_take_it_back() -> None:
+    plant = quadruple_tank.scenario.with_habits(OperatorHabits.QUIET).simulate(
+        seed=5,
+        operation=Operation.ROUTINE,
+        unmeasured=False,
+        noise=False,
+        loads=[LoadChange(tick=0, disturbance="inflow_1", value=1.0)],
+    )
+    for _ in range(4 * 360):
+        plant.advance()
+    levels = [row.outputs["LT1.PV"] for row in plant.history]
+    assert plant.truth.mv[0] < 3.0
+    assert levels[-1] < levels[300] - 0.3
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_outer_loop_moves_its_mv_all_the_time_and_brings_the_cv_to_its_setpoint(name: str) -> None:
+    mvs, cvs = path(name, OperatorHabits.CASCADE)
+    assert (np.count_nonzero(np.diff(mvs, axis=0), axis=0) > 0.5 * len(mvs) * 0.4).all()
+    low, high = np.array([tag.bounds for tag in SCENARIOS[name].plant.cvs]).T
+    assert (np.median(np.abs(np.diff(cvs, axis=0)), axis=0) < 0.01 * (high - low)).all()
+
+
+def test_a_plant_without_outer_loops_has_no_cascade() -> None:
+    with pytest.raises(SpecError, match="no outer loops"):
+        replace(cstr.scenario, outer_loops=()).with_habits(OperatorHabits.CASCADE)
 
 
 def crew_away_from_home() -> tuple[Operators, float]:

@@ -22,7 +22,7 @@ from procwm.control.modes import Mode
 from procwm.data.cadence import default_hold_s
 from procwm.data.window import grid
 from procwm.plant.registry import scenarios as installed
-from procwm.plant.scenario import Scenario
+from procwm.plant.scenario import Scenario, habits_name
 from procwm.world.fitness import Fitness, kept_verdict
 from procwm_studies import Progress
 from procwm_studies.control.offset import Offset, choose_steps, offsets
@@ -41,6 +41,7 @@ def run_control(
     scenarios: Sequence[str] = (),
     seeds: Sequence[int] = (),
     hours: float | None = None,
+    habits: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Compare the controllers and write `out/control.json` and `out/control.md`.
@@ -54,10 +55,11 @@ def run_control(
         scenarios: by name; all installed ones where empty.
         seeds: `SEEDS` where empty.
         hours: of routine log; `HOURS` where `None`.
+        habits: of the operators who made the logs; each plant's own where `None`.
         progress: told what is being done.
     """
-    chosen = installed(scenarios)
-    command = command_line("control", scenarios, seeds, hours)
+    chosen = installed(scenarios, habits=habits)
+    command = command_line("control", scenarios, seeds, hours, habits=habits)
     say = progress or (lambda _: None)
     rows: list[Row] = []
     for scenario in chosen.values():
@@ -123,7 +125,8 @@ def study(
     for name, run in runs.items():
         row = comparison(run, pi=runs["pi"], oracle=runs["oracle_nmpc"])
         row |= {"scenario": scenario.name, "seed": seed, "controller": name}
-        row |= {"train_s": train_s.get(name, 0.0), "log_hours": hours}
+        row |= {"train_s": train_s.get(name, 0.0), "log_hours": hours, "hours": hours}
+        row |= {"habits": habits_name(scenario)}
         if verdict is not None:
             mode = Mode.AUTO if verdict.fitness is Fitness.CONTROL else Mode.ADVISORY
             row |= {"verdict": str(verdict.fitness), "mode": str(mode)}

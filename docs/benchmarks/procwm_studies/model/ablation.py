@@ -65,6 +65,7 @@ def run_ablation(
     hours: float | None = None,
     logs: Path | None = None,
     plants: Path | None = None,
+    habits: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Measure what each ingredient is worth and write `out/ablation.json` and `out/ablation.md`.
@@ -80,12 +81,13 @@ def run_ablation(
         hours: of routine log; `HOURS` where `None`.
         logs: folder of real logs, measured in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.
+        habits: of the operators who made the logs; each plant's own where `None`.
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    command = command_line("ablation", scenarios, seeds, hours, logs, plants)
+    command = command_line("ablation", scenarios, seeds, hours, logs, plants, habits)
     rows: list[Row] = []
-    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants):
+    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants, habits=habits):
         for without in TRAININGS:
             say(f"{case.name}, seed {case.seed}, without {without}")
             rows += _scored(case, without)

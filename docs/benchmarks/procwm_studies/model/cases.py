@@ -52,6 +52,7 @@ def cases(
     *,
     logs: Path | None = None,
     plants: Path | None = None,
+    habits: str | None = None,
 ) -> Iterator[Case]:
     """A case for every plant and seed.
 
@@ -61,6 +62,7 @@ def cases(
         hours: of routine log of a simulated plant to learn from.
         logs: folder of real logs, in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.
+        habits: of the operators of simulated plants; each plant's own where `None`.
 
     Raises:
         SpecError: there is no scenario, or no log, of a name.
@@ -77,7 +79,7 @@ def cases(
                     given=real.given,
                 )
         return
-    for name, scenario in scenarios(names).items():
+    for name, scenario in scenarios(names, habits=habits).items():
         for seed in seeds or SEEDS:
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
             yield Case(

@@ -33,6 +33,7 @@ def run_encoders(
     hours: float | None = None,
     logs: Path | None = None,
     plants: Path | None = None,
+    habits: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Measure what the encoder's network is worth and write `out/encoders.json` and `out/encoders.md`.
@@ -46,13 +47,14 @@ def run_encoders(
         hours: of routine log; `HOURS` where `None`.
         logs: folder of real logs, measured in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.
+        habits: of the operators who made the logs; each plant's own where `None`.
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    command = command_line("encoders", scenarios, seeds, hours, logs, plants)
+    command = command_line("encoders", scenarios, seeds, hours, logs, plants, habits)
     rows: list[Row] = []
     sizes: dict[str, TrainingConfig] = {}
-    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants):
+    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants, habits=habits):
         if case.name not in sizes:
             sizes[case.name] = SIMULATED if case.scenario is not None else _own_sizes(case)
         for kind in KINDS:

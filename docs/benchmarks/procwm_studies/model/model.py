@@ -29,6 +29,7 @@ def run_model(
     hours: float | None = None,
     logs: Path | None = None,
     plants: Path | None = None,
+    habits: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Measure prediction errors and write `out/model.json` and `out/model.md`.
@@ -45,12 +46,13 @@ def run_model(
         hours: of routine log; `HOURS` where `None`.
         logs: folder of real logs, measured in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.
+        habits: of the operators who made the logs; each plant's own where `None`.
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    command = command_line("model", scenarios, seeds, hours, logs, plants)
+    command = command_line("model", scenarios, seeds, hours, logs, plants, habits)
     rows: list[Row] = []
-    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants):
+    for case in cases(scenarios, seeds, hours or HOURS, logs=logs, plants=plants, habits=habits):
         say(f"{case.name}, seed {case.seed}: learning from {case.taught.hours:.2f} h")
         rows += measured(case)
         write_results(out, "model", rows, report(rows, command))

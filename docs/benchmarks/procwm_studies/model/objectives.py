@@ -68,6 +68,7 @@ def run_objectives(
     scenarios: Sequence[str] = (),
     seeds: Sequence[int] = (),
     hours: float | None = None,
+    habits: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Measure what objectives are worth and write `out/objectives.json` and `out/objectives.md`.
@@ -81,13 +82,14 @@ def run_objectives(
         scenarios: by name; all installed ones where empty.
         seeds: `procwm_studies.model.cases.SEEDS` where empty.
         hours: of routine log; `HOURS` where `None`.
+        habits: of the operators who made the logs; each plant's own where `None`.
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    command = command_line("objectives", scenarios, seeds, hours)
+    command = command_line("objectives", scenarios, seeds, hours, habits=habits)
     rows: list[Row] = []
     for seed in seeds or SEEDS:
-        for name, scenario in installed(scenarios).items():
+        for name, scenario in installed(scenarios, habits=habits).items():
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours or HOURS)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
             for found in collapse_rows(scenario, taught, test, seed, say):

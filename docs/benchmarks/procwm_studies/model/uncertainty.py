@@ -40,6 +40,7 @@ def run_uncertainty(
     hours: float | None = None,
     logs: Path | None = None,
     plants: Path | None = None,
+    habits: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Measure the bands' coverage and write `out/uncertainty.json` and `out/uncertainty.md`.
@@ -55,12 +56,13 @@ def run_uncertainty(
         hours: of routine log; those of `procwm bench model` where `None`.
         logs: folder of real logs, measured in place of simulated plants.
         plants: folder of their plant files, where they are not beside the logs.
+        habits: of the operators who made the logs; each plant's own where `None`.
         progress: told what is being done.
     """
     say = progress or (lambda _: None)
-    command = command_line("uncertainty", scenarios, seeds, hours, logs, plants)
+    command = command_line("uncertainty", scenarios, seeds, hours, logs, plants, habits)
     if logs is None:
-        cases = _simulated(scenarios, seeds or SEEDS, hours or HOURS)
+        cases = _simulated(scenarios, seeds or SEEDS, hours or HOURS, habits)
     else:
         found = real_logs(logs, plants, scenarios)
         cases = (
@@ -77,9 +79,9 @@ def run_uncertainty(
 
 
 def _simulated(
-    names: Sequence[str], seeds: Sequence[int], hours: float
+    names: Sequence[str], seeds: Sequence[int], hours: float, habits: str | None
 ) -> Iterator[tuple[str, int, PlantSpec, Log, dict[str, Log]]]:
-    for name, scenario in installed(names).items():
+    for name, scenario in installed(names, habits=habits).items():
         for seed in seeds:
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS)
