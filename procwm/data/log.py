@@ -86,7 +86,7 @@ def _read_part(path: Path, plant: PlantSpec) -> LogPart:
         note = f"{path}: the recording was not closed; it was read as far as it got"
         return replace(_long(Table(header, unfinished), plant, "time", LogSettings()), notes=(note,))
     header = read_header(path)
-    for name, stated in _stated_units(header).items():
+    for name, stated in stated_units(header).items():
         if name in plant.names:
             _check_unit(header.path, plant, name, stated)
     time, how = _time_column(header, plant)
@@ -110,7 +110,7 @@ def _time_column(header: Header, plant: PlantSpec) -> tuple[str, LogSettings]:
     return time, LogSettings()
 
 
-def _stated_units(header: Header) -> dict[str, str]:
+def stated_units(header: Header) -> dict[str, str]:
     """Units by tag, as a recording states them."""
     try:
         units = json.loads(header.tag_units or b"{}")

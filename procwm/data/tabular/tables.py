@@ -122,7 +122,7 @@ class Table:
 
     def _written(self, columns: Sequence[str], ranges: Sequence[Range]) -> list[Written]:
         return [
-            Written(column, without_blanks(texts, _NULLS), *bounds)
+            Written(column, no_blanks(texts), *bounds)
             for column, bounds in zip(columns, ranges or itertools.repeat((None, None)), strict=bool(ranges))
             if (texts := self.texts(column)) is not None
         ]
@@ -178,6 +178,11 @@ class Table:
         if self.header.is_csv:
             names = [meant(name) for name in names]
         return Codes(tuple(names), coded.indices.to_numpy().astype(np.int64))
+
+
+def no_blanks(texts: Texts) -> Texts:
+    """`texts`, null where one stands for no number."""
+    return without_blanks(texts, _NULLS)
 
 
 def read_header(path: Path) -> Header:

@@ -15,11 +15,14 @@ from procwm.errors import SpecError
 from procwm.plant.contract import ControlSettings
 from procwm.plant.log_settings import LogSettings
 from procwm.plant.plantfile.plant_mistakes import mistake_sentence
+from procwm.plant.plantfile.plant_notes import PlantNotes, comments
 from procwm.plant.plantfile.plant_tables import PlantFile
 from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import PlantSpec, Tag
 
 _log = logging.getLogger(__name__)
+
+_NO_NOTES = PlantNotes()
 
 _FORMER_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {"control": MappingProxyType({"trust_region": "data_region"})}
@@ -72,12 +75,15 @@ def _parsed(text: str, source: str) -> PlantSpec:
         raise SpecError(f"{source}: {error}") from None
 
 
-def dump_plant(plant: PlantSpec) -> str:
-    """`plant` as a TOML file; `parse_plant` reads the same plant back."""
-    blocks = ["[plant]\n" + _lines({"name": plant.name, "interval_s": plant.interval_s})]
+def dump_plant(plant: PlantSpec, notes: PlantNotes = _NO_NOTES) -> str:
+    """`plant` as a TOML file, with `notes` as comments; `parse_plant` reads the same plant back."""
+    about = {"name": plant.name, "interval_s": plant.interval_s}
+    blocks = ["[plant]\n" + _lines(about) + comments(notes.plant)]
     for tag in plant.tags:
         given = {"name": tag.name, "role": tag.role.value, "unit": tag.unit, "range": tag.range}
-        blocks.append("[[tag]]\n" + _lines(given | _departures(tag, given)))
+        blocks.append(
+            "[[tag]]\n" + _lines(given | _departures(tag, given)) + comments(notes.tags.get(tag.name, ()))
+        )
     if plant.opcua is not None:
         settings = {"endpoint": plant.opcua.endpoint}
         placed = settings | {"folder": plant.opcua.folder}
@@ -86,6 +92,8 @@ def dump_plant(plant: PlantSpec) -> str:
         departures = _departures(part, {})
         if departures:
             blocks.append(f"{heading}\n" + _lines(departures))
+    if notes.end:
+        blocks.append(comments(notes.end))
     return "\n".join(blocks)
 
 

@@ -10,8 +10,8 @@ from procwm.data.log import read_log
 from procwm.plant.plantfile.specfile import load_plant, parse_plant
 
 COMMANDS = (
-    "approve", "bench", "certificate", "check", "demo", "evaluate", "guardrail", "import", "plant", "record",
-    "replay", "run", "scenarios", "serve", "simulate", "soft-sensor", "train", "view",
+    "approve", "bench", "certificate", "check", "demo", "evaluate", "guardrail", "import", "init", "plant",
+    "record", "replay", "run", "scenarios", "serve", "simulate", "soft-sensor", "train", "view",
 )  # fmt: skip
 
 
