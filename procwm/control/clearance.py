@@ -8,7 +8,6 @@ from procwm.plant.tags import PlantSpec
 from procwm.world.contradictions import contradictions
 from procwm.world.fitness import Fitness, kept_verdict
 from procwm.world.model import WorldModel
-from procwm.world.storage.approval import APPROVED
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,18 @@ class Clearance:
         """The end of a sentence about `mode` for operators and the audit log, where the verdict matters."""
         if mode is Mode.AUTO and self.unfit:
             return f", despite its verdict: {self.unfit}"
+        if mode is Mode.TEST and self.unfit:
+            return f"; the model may forbid steps and chooses none: {self.unfit}"
         return f"; {self.refusal}" if mode is Mode.ADVISORY and self.refusal else ""
 
 
 def unfit(model: WorldModel, plant: PlantSpec) -> str:
     """Why `model` may not be in AUTO, as a sentence; empty where it may.
 
-    One that was put together by hand has learned from nothing, and whoever made it answers for it. What
-    `plant` knows of effects may have been written after the verdict.
+    One that was put together in this process has learned from nothing, and whoever made it answers for it;
+    files can come from anybody. What `plant` knows of effects may have been written after the verdict.
     """
-    if not model.metrics.keys() - {APPROVED}:
+    if not model.metrics:
         return ""
     verdict = kept_verdict(model.metrics)
     if verdict is None:

@@ -12,6 +12,7 @@ from procwm.errors import ArtifactError, SpecError
 from procwm.plant.plantfile.specfile import dump_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.model import WorldModel
+from procwm.world.storage.approval import check_approved
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,11 @@ def identity(plant: PlantSpec, model: WorldModel) -> Identity:
 
 
 def check_made_for(plant: PlantSpec, model: WorldModel) -> None:
-    """Raise `SpecError` where `model` was made for another plant; it names the first difference."""
+    """Raise `SpecError` where `model` was made for another plant; it names the first difference.
+
+    Where the plant file approves another model it is an `ArtifactError`.
+    """
+    check_approved(model.metrics, plant, "the model")
     made_for = model.plant
     if plant.names != made_for.names:
         raise SpecError(f"plant {plant.name}: the model was made for other tags: {', '.join(made_for.names)}")

@@ -16,6 +16,7 @@ from procwm.errors import SpecError
 from procwm.world.composition import Calibration, Dynamics, Heads, ModelParts
 from procwm.world.predictors.rollout import imagined
 from procwm.world.protocols import BandedHead, Encoder, ModelInput, PlannedHead, Predictor, Rollout
+from procwm.world.storage.approval import OF_FILES
 from procwm.world.storage.saving import save_parts
 
 DEFAULT_FEEDBACK = 0.4
@@ -264,7 +265,9 @@ class WorldModel(nn.Module):
         return self._with(metrics={**self.metrics, **more})
 
     def _with(self, **changes: Any) -> "WorldModel":
-        return WorldModel(copy.deepcopy(replace(self.parts, **changes))).finished()
+        parts = replace(self.parts, **changes)
+        metrics = {name: fact for name, fact in parts.metrics.items() if name not in OF_FILES}
+        return WorldModel(copy.deepcopy(replace(parts, metrics=metrics))).finished()
 
     def finished(self) -> "WorldModel":
         """This model in double precision, in evaluation mode, with nothing left to train."""

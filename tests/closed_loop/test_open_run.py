@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from judged import judged_fit
 from linear_loop import HISTORY, LinearPlant, model_of, plant_spec
 
 import procwm
@@ -49,7 +50,7 @@ def made(folder: Path, mode: procwm.Mode, plant: procwm.PlantSpec | None = None)
     """A controller as a host makes it: from a plant file and a model's folder."""
     plant = plant or plant_spec()
     if not folder.exists():
-        model_of(plant_spec()).save(folder)
+        judged_fit(model_of(plant_spec())).save(folder)
     return procwm.Controller(plant, procwm.load_model(folder, plant), mode=mode, deadline_s=20.0)
 
 

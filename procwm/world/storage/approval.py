@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +26,10 @@ from procwm.plant.tags import PlantSpec
 from procwm.world.storage.artifact import listed_hashes
 
 APPROVAL = "approval.json"
-APPROVED = "approved_by"
-"""Key of a read model's metrics: whoever approved it. No file of the model holds it."""
+APPROVED, MODEL_HASH, APPROVING_KEY = "approved_by", "model_hash", "approving_key"
+"""Keys of a read model's metrics: whoever approved it, its hash, and the key that signed it."""
+OF_FILES = frozenset({APPROVED, MODEL_HASH, APPROVING_KEY})
+"""What is known of a model by its files; none of them holds it, and no altered copy of the model has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,24 +115,32 @@ def read_approval(path: str | Path) -> Approval:
     return approval
 
 
-def approver(path: str | Path) -> str | None:
-    """Whoever approved the model in the directory `path`; `None` where nobody did, or for another model."""
+def known_of_files(path: str | Path) -> dict[str, str]:
+    """What is known of the model in the directory `path` by its files: its hash, and any valid approval."""
+    found = {MODEL_HASH: model_hash(path)}
     try:
-        return read_approval(path).by
+        approval = read_approval(path)
     except ArtifactError:
-        return None
+        return found
+    return {**found, APPROVED: approval.by, APPROVING_KEY: approval.key}
 
 
-def check_approved(path: str | Path, plant: PlantSpec) -> None:
-    """Raise `ArtifactError` where the plant file asks for another model, or for one that somebody signed."""
+def check_approved(known: Mapping[str, Any], plant: PlantSpec, model: str | Path) -> None:
+    """Raise `ArtifactError` where the plant file asks for another model, or for one that somebody signed.
+
+    Args:
+        known: a model's metrics, with what `known_of_files` found.
+        model: its directory, or what to call one that comes from nowhere.
+    """
     control = plant.control
-    if control.approved_model is not None and model_hash(path) != control.approved_model:
+    if control.approved_model is not None and known.get(MODEL_HASH) != control.approved_model:
         raise ArtifactError(
-            f"{path}: its hash is {model_hash(path)}, and the plant file's approved_model is "
-            f"{control.approved_model}: it is another model, or was altered"
+            f"{model}: its hash is {known.get(MODEL_HASH, 'not known')}, and the plant file's approved_model "
+            f"is {control.approved_model}: it is another model, or was altered since it was read"
         )
-    if control.approved_by is not None and (approval := read_approval(path)).key != control.approved_by:
+    if control.approved_by is not None and known.get(APPROVING_KEY) != control.approved_by:
         raise ArtifactError(
-            f"{path}: approved by {approval.by} with the key {approval.key}, and the plant file's "
-            f"approved_by is {control.approved_by}"
+            f"{model}: approved by {known.get(APPROVED, 'nobody')} with the key "
+            f"{known.get(APPROVING_KEY, 'of nobody')}, and the plant file's approved_by is "
+            f"{control.approved_by}"
         )

@@ -1,7 +1,7 @@
 """A world model from files, built as they say and filled with the weights."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from procwm.plant.plantfile.specfile import parse_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.cloud import Cloud
 from procwm.world.composition import Calibration, Dynamics, Heads, ModelParts
+from procwm.world.fitness import kept_verdict
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 from procwm.world.parts.specs import StepShape, WindowShape
 from procwm.world.scaler import Scaler
-from procwm.world.storage.approval import APPROVED, approver, check_approved
+from procwm.world.storage.approval import OF_FILES, check_approved, known_of_files, read_approval
 from procwm.world.storage.artifact import read_artifact
 from procwm.world.storage.catalogue import ENCODERS, HEADS, PREDICTORS
 from procwm.world.storage.model_config import ModelConfig, ScalerRow, scaler_of
@@ -44,17 +45,18 @@ def load_model(path: str | Path, plant: PlantSpec | None = None) -> WorldModel:
     """
     path = Path(path)
     files = read_artifact(path)
+    known = known_of_files(path)
     if plant is not None:
-        check_approved(path, plant)
+        if plant.control.approved_by is not None:
+            read_approval(path)
+        check_approved(known, plant, path)
     try:
         config = ModelConfig.model_validate(current_config(json.loads(files["config.json"])))
         rows = [ScalerRow.model_validate(row) for row in json.loads(files["scaler.json"])]
-        metrics: dict[str, Any] = json.loads(files["metrics.json"])
+        metrics = _metrics(json.loads(files["metrics.json"])) | known
         weights = current_weights(load(files["weights.safetensors"]))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise ArtifactError(f"{path} is no model that this version can read: {error}") from None
-    if (approved := approver(path)) is not None:
-        metrics[APPROVED] = approved
     trained_for = parse_plant(files["plant.toml"].decode(), source=str(path / "plant.toml"))
     if plant is not None and (difference := first_difference(trained_for, plant)) is not None:
         raise ArtifactError(f"{path} was trained for another plant: {difference}")
@@ -66,6 +68,12 @@ def load_model(path: str | Path, plant: PlantSpec | None = None) -> WorldModel:
     except RuntimeError as error:
         raise ArtifactError(f"{path}: the weights do not fit config.json: {error}") from None
     return model.finished()
+
+
+def _metrics(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file tells of a model; `TypeError`, `KeyError` or `ValueError` where its verdict is none."""
+    kept_verdict(found)
+    return {name: fact for name, fact in found.items() if name not in OF_FILES}
 
 
 def _parts(plant: PlantSpec, config: ModelConfig, scaler: Scaler, metrics: dict[str, Any]) -> ModelParts:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from procwm.plant.plantfile.specfile import dump_plant
 from procwm.world.composition import ModelParts
-from procwm.world.storage.approval import APPROVED
+from procwm.world.storage.approval import OF_FILES
 from procwm.world.storage.artifact import write_artifact
 from procwm.world.storage.model_config import config_of, rows_of
 
@@ -31,7 +31,7 @@ def save_parts(parts: ModelParts, weights: Mapping[str, Tensor], path: Path) -> 
         "config.json": _json(config_of(parts).model_dump(mode="json")),
         "plant.toml": dump_plant(parts.plant).encode(),
         "scaler.json": _json([row.model_dump() for row in rows_of(parts.scaler)]),
-        "metrics.json": _json({name: fact for name, fact in parts.metrics.items() if name != APPROVED}),
+        "metrics.json": _json({name: fact for name, fact in parts.metrics.items() if name not in OF_FILES}),
     }
     write_artifact(path, files, {name: version(name) for name in ("procwm", "torch")})
 

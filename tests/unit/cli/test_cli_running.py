@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from judged import judged_fit
 from waiting import PATIENCE_S
 
 from procwm.cli import run
@@ -56,11 +57,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A crude model of the quadruple tank: each level a lag of the pump that fills it."""
     plant = registry.scenario("quadruple_tank").plant
     path = tmp_path_factory.mktemp("model") / "model"
-    exact_model(
+    made = exact_model(
         plant,
         state_matrix=0.9 * np.eye(2),
         input_matrix=0.4 * np.eye(2),
-    ).save(path)
+    )
+    judged_fit(made).save(path)
     return path
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from linear_loop import model_of, plant_spec
 
 from procwm.control.clearance import unfit
+from procwm.control.controller import Controller
 from procwm.errors import ArtifactError, SpecError
 from procwm.plant.contract import ControlSettings
 from procwm.plant.tags import PlantSpec
@@ -52,6 +53,41 @@ def test_only_the_pinned_model_is_read(model: Path) -> None:
     assert load_model(model, plant_spec()).guard_heads[0].margin == -1000.0, "without a pin nobody can tell"
     with pytest.raises(ArtifactError, match="it is another model, or was altered"):
         load_model(model, pinned)
+
+
+def test_a_controller_takes_the_model_that_the_plant_file_approves_and_no_other(
+    model: Path, tmp_path: Path
+) -> None:
+    signed = approve(model, key(tmp_path / "ann.pem"), by="ann")
+    pinned, asked = asking(approved_model=model_hash(model)), asking(approved_by=signed.key)
+    read = load_model(model)
+    for plant in (pinned, asked):
+        assert Controller(plant, read).guard_names == ("high level",)
+        for other in (
+            model_of(plant_spec()),
+            read.with_metrics(note="x"),
+            read.with_guard(read.guard_heads[0]),
+        ):
+            with pytest.raises(ArtifactError, match=r"^the model: "):
+                Controller(plant, other)
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"seed": 0}', '{"verdict": 0}', '{"verdict": {}}', "0", "[]", "null"]
+)
+def test_a_model_from_files_without_a_verdict_is_not_let_into_auto(model: Path, content: str) -> None:
+    with_mended_hashes(model, "metrics.json", (model / "metrics.json").read_bytes(), content.encode())
+    if content in ("{}", '{"seed": 0}', '{"verdict": 0}'):
+        assert "nobody has judged the model" in unfit(load_model(model), plant_spec())
+    else:
+        with pytest.raises(ArtifactError, match="no model that this version can read"):
+            load_model(model)
+
+
+def test_what_is_known_by_files_is_not_taken_from_them(model: Path) -> None:
+    forged = json.dumps({"approved_by": "ann", "approving_key": "x", "model_hash": "y"}).encode()
+    with_mended_hashes(model, "metrics.json", (model / "metrics.json").read_bytes(), forged)
+    assert load_model(model).metrics == {"model_hash": model_hash(model)}
 
 
 @pytest.mark.parametrize("file", ["metrics.json", "scaler.json", "plant.toml", "weights.safetensors"])
@@ -121,7 +157,6 @@ def test_an_approval_changes_nothing_of_the_model_and_is_told_with_its_guardrail
     assert isinstance(approve(model, key(tmp_path / "ann.pem"), by="ann"), Approval)
     assert model_hash(model) == before
     read = load_model(model)
-    assert not unfit(read, plant_spec()), "who made it by hand answers for it still"
     assert guardrails_told(read)[0].endswith("; approved by ann")
     read.save(tmp_path / "copy")
     assert "approved by" not in guardrails_told(load_model(tmp_path / "copy"))[0]

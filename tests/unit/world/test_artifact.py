@@ -12,6 +12,7 @@ from procwm.plant.tags import PlantSpec
 from procwm.testing import exact_model
 from procwm.world.model import WorldModel
 from procwm.world.storage import artifact
+from procwm.world.storage.approval import MODEL_HASH, model_hash
 from procwm.world.storage.model_files import load_model
 
 FILES = ("config.json", "metrics.json", "plant.toml", "scaler.json", "weights.safetensors")
@@ -42,7 +43,7 @@ def test_a_loaded_model_predicts_exactly_what_the_saved_one_did(saved: Path) -> 
     loaded = load_model(saved, PLANT)
     assert torch.equal(_rollout(loaded), _rollout(trained()))
     assert loaded.rule == trained().rule
-    assert loaded.metrics == json.loads(json.dumps(trained().metrics))
+    assert loaded.metrics == json.loads(json.dumps(trained().metrics)) | {MODEL_HASH: model_hash(saved)}
     np.testing.assert_array_equal(loaded.scaler.center, trained().scaler.center)
 
 
