@@ -19,7 +19,7 @@ from procwm.control.modes import Mode
 from procwm.control.perception import Seen
 from procwm.control.posing import pose
 from procwm.control.state import ControllerState
-from procwm.control.stepping import StepTest, stepped, trajectories
+from procwm.control.stepping import WAY_BACK, StepTest, stepped, trajectories
 from procwm.control.swinging import calmed, watched
 from procwm.control.travel import remaining, travelled
 from procwm.planning.prediction import Evaluator
@@ -104,11 +104,11 @@ class Deciding:
         problem = self._problem(state, fit, latent, forecast)
         predict = Evaluator(self.model, problem).predict
         if state.swings.swung:
-            problem = calmed(problem, predict)
+            problem = calmed(problem, predict, state.swings.slowed)
         if state.test is None:
             plan, refusal = self._plan(problem, state)
         else:
-            plan, refusal = self._stepped(problem, predict, state, state.test)
+            plan, refusal = self._stepped(problem, predict, state, state.test, measured.output)
         if plan is not None and refusal is None:
             prediction = predict(plan.mv[None])
             refusal = self.gate.prediction_refusal(prediction)
@@ -203,12 +203,20 @@ class Deciding:
         )
 
     def _stepped(
-        self, problem: ControlProblem, predict: Predict, state: ControllerState, test: StepTest
+        self,
+        problem: ControlProblem,
+        predict: Predict,
+        state: ControllerState,
+        test: StepTest,
+        output: Float[np.ndarray, " output"],
     ) -> tuple[Plan | None, str | None]:
-        """The step that a step test makes, and why there is none."""
+        """The step that a step test makes, and why there is none; none while an `output` breaks a limit."""
         assert state.time_ns is not None, "a problem is posed after the present has been looked at"
-        target = test.target(self.plant, problem.horizon, state.time_ns)
-        plan = stepped(predict(trajectories(target, np.array(test.base), problem)), problem)
+        base, broken = np.array(test.base), ((output < problem.low) | (output > problem.high)).any()
+        target = base if broken else test.target(self.plant, problem.horizon, state.time_ns)
+        plan = stepped(predict(trajectories(target, base, problem)), problem)
+        if plan is not None and broken:
+            plan = replace(plan, note=WAY_BACK)
         if plan is None:
             return None, "the step test waits: neither the step nor the way back is predicted safe"
         return plan, self.gate.refusal(plan, problem)

@@ -3,7 +3,7 @@
 Each MV goes up or down from where it was when the test began and stays for a while, at random and apart from
 the others: a generalised binary noise signal (Tulleken, Automatica 26 (1990) 37-49) with a least time
 between switches. Limits and largest moves hold, and a step that is predicted to break a limit or a guardrail
-is not made.
+is not made. The model may forbid steps and chooses none, so a test can go on with one that is not fit.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ _SHARE = 0.05
 _BLOCK = 1.0 / 3.0
 """Of the horizon: the least time between two switches of an MV."""
 _TOLERANCE = 1e-9
+WAY_BACK = "step test: a limit is broken; going back to where it began"
 _WAYS = (
     (0, "step test"),
     (1, "step test: the step that is due is not predicted safe; going back to where it began"),

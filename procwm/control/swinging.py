@@ -55,6 +55,7 @@ class Swings:
         crossed: of each output, when it last came to the other side, the last few times.
         surprised: share of the last control intervals in which the model was.
         swung: MVs that were found swinging.
+        slowed: control intervals that feedback is to take since then; 0 before.
         middle: of each MV, where it is held; NaN where it is not.
     """
 
@@ -67,6 +68,7 @@ class Swings:
     crossed: tuple[tuple[int, ...], ...] = ()
     surprised: float = 0.0
     swung: tuple[int, ...] = ()
+    slowed: float = 0.0
     middle: tuple[float, ...] = ()
 
     def held(self, mvs: int) -> Float[np.ndarray, " mv"]:
@@ -116,11 +118,12 @@ def watched(
     return swings
 
 
-def calmed(problem: ControlProblem, predict: Predict) -> ControlProblem:
-    """`problem` with moves so dear that feedback takes about as long as the horizon.
+def calmed(problem: ControlProblem, predict: Predict, slowed: float) -> ControlProblem:
+    """`problem` with moves so dear that feedback takes about `slowed` intervals.
 
     Moves cost what they would if the model's step responses were known to no better than themselves, times
-    the rows of the horizon: an error is then made up for by a share of `1 / horizon` in each interval.
+    `slowed^2 / horizon`: where the horizon's rows pay for an error, it is then made up for by a share of
+    about `1 / slowed` in each interval.
     """
     step = _PROBED * problem.mv_span
     still = hold(problem)
@@ -128,7 +131,7 @@ def calmed(problem: ControlProblem, predict: Predict) -> ControlProblem:
     response = np.moveaxis((cv[1:] - cv[:1]) / step[:, None, None], 0, 1)
     dearer = caution(response, problem.weight, problem.span, problem.mv_span)
     known = np.where(np.isfinite(dearer), dearer, 0.0)
-    return replace(problem, move_weight=problem.move_weight + problem.horizon * known)
+    return replace(problem, move_weight=problem.move_weight + slowed**2 / problem.horizon * known)
 
 
 def _goals(plant: PlantSpec, targets: Targets) -> list[Interval]:
@@ -183,7 +186,7 @@ def _moved(swings: Swings, index: int, value: float, width: float, horizon: int)
     swings = _with(swings, index, value, -way, turns)
     needed = MORE_SWINGS if swings.swung else SWINGS
     return (
-        _found(swings, index, turns[-needed - 1 :])
+        _found(swings, index, turns[-needed - 1 :], horizon)
         if _cycle(swings, turns, needed, width, horizon)
         else swings
     )
@@ -216,11 +219,13 @@ def _cycle(swings: Swings, turns: tuple[Turn, ...], needed: int, width: float, h
     return swings.surprised > _MOSTLY or bool(hasty or (alike and crossings >= needed - 1))
 
 
-def _found(swings: Swings, index: int, turns: tuple[Turn, ...]) -> Swings:
+def _found(swings: Swings, index: int, turns: tuple[Turn, ...], horizon: int) -> Swings:
     """`swings` counted anew, with MV number `index` told of; held where moves were dear already."""
+    length = (turns[-1][0] - turns[0][0]) / (len(turns) - 1)
     middle = list(swings.middle)
     if swings.swung:
         middle[index] = float(np.mean([value for _, value in turns]))
     swung = tuple(sorted({*swings.swung, index}))
-    found = replace(swings, swung=swung, middle=tuple(middle))
+    slowed = max(swings.slowed, float(horizon), length)
+    found = replace(swings, swung=swung, slowed=slowed, middle=tuple(middle))
     return _anew(found, swings.extreme, swings.aim, len(swings.side))

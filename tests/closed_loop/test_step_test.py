@@ -11,12 +11,13 @@ from stub_planners import StubPlanner, stepping
 
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
-from procwm.control.stepping import StepTest
+from procwm.control.stepping import WAY_BACK, StepTest
 from procwm.plant.request import Request
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.loop import run
 from procwm.runtime.operator import Operator
+from procwm.world.fitness import VERDICT, Fitness, Verdict
 
 INTERVALS = 36
 
@@ -125,3 +126,25 @@ async def test_a_test_that_is_shed_does_not_begin_again_by_itself() -> None:
     hook.remove()
     assert {cycle.decision.mode for cycle in cycles[16:]} == {Mode.SHED}
     assert {cycle.decision.setpoints for cycle in cycles[16:]} == {None}
+
+
+async def test_while_a_limit_is_broken_every_mv_is_where_the_test_began() -> None:
+    spec = plant_spec(limits=(40.0, 60.0))
+    plant = LinearPlant(spec, load=lambda tick: (2.0, 0.0) if tick >= 15 else (0.0, 0.0))
+    cycles: list[Cycle] = []
+    await run(plant, plant, stepping_about(spec), intervals=INTERVALS, on_cycle=cycles.append)
+    broken = [at for at, levels in enumerate(plant.levels) if levels[0] > 60.0]
+    assert cycles[broken[0]].decision.reason == WAY_BACK
+    np.testing.assert_allclose(np.array(plant.moves)[broken[0] + 1 : INTERVALS], 50.0)
+
+
+def test_a_model_that_is_not_fit_may_be_in_test_and_the_reason_of_the_mode_says_so() -> None:
+    verdict = Verdict(fitness=Fitness.NOTHING, reason="it ignores the MVs", next="train again")
+    spec = plant_spec()
+    unfit = model_of(spec).with_metrics(**{VERDICT: verdict.as_dict()})
+    state = Controller(spec, unfit, mode=Mode.TEST, clock=HandClock()).start({"V1": 50.0, "V2": 50.0})
+    assert state.mode.actual is Mode.TEST
+    assert state.mode.reason == (
+        "started in test; the model may forbid steps and chooses none: the model is not fit: it ignores the "
+        "MVs; train again"
+    )
