@@ -18,6 +18,11 @@ from procwm.world.scaler import Scaler
 from procwm.world.surprise import Surprise
 from procwm.world.uncertainty import Uncertainty
 
+APPROVED, MODEL_HASH, APPROVING_KEY = "approved_by", "model_hash", "approving_key"
+"""Keys of a read model's metrics: whoever approved it, its hash, and the key that signed it."""
+OF_FILES = frozenset({APPROVED, MODEL_HASH, APPROVING_KEY})
+"""What is known of a model by its files; none of them holds it, and no altered copy of the model has it."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dynamics:

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from procwm.world.composition import APPROVED
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
 from procwm.world.protocols import Head
-from procwm.world.storage.approval import APPROVED
 
 LINEAGE = "guardrails"
 """Key of a model's metrics: one record for every guardrail that it has or had, oldest first."""

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from procwm.data.window import Window
 from procwm.errors import SpecError
-from procwm.world.composition import Calibration, Dynamics, Heads, ModelParts
+from procwm.world.composition import OF_FILES, Calibration, Dynamics, Heads, ModelParts
 from procwm.world.predictors.rollout import imagined
 from procwm.world.protocols import BandedHead, Encoder, ModelInput, PlannedHead, Predictor, Rollout
-from procwm.world.storage.approval import OF_FILES
 from procwm.world.storage.saving import save_parts
 
 DEFAULT_FEEDBACK = 0.4

@@ -23,13 +23,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from procwm.data.files import write_json
 from procwm.errors import ArtifactError, SpecError
 from procwm.plant.tags import PlantSpec
+from procwm.world.composition import APPROVED, APPROVING_KEY, MODEL_HASH
 from procwm.world.storage.artifact import listed_hashes
 
 APPROVAL = "approval.json"
-APPROVED, MODEL_HASH, APPROVING_KEY = "approved_by", "model_hash", "approving_key"
-"""Keys of a read model's metrics: whoever approved it, its hash, and the key that signed it."""
-OF_FILES = frozenset({APPROVED, MODEL_HASH, APPROVING_KEY})
-"""What is known of a model by its files; none of them holds it, and no altered copy of the model has it."""
 
 
 @dataclass(frozen=True, kw_only=True)

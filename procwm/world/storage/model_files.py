@@ -15,13 +15,13 @@ from procwm.plant.plantfile.plant_fingerprint import first_difference
 from procwm.plant.plantfile.specfile import parse_plant
 from procwm.plant.tags import PlantSpec
 from procwm.world.cloud import Cloud
-from procwm.world.composition import Calibration, Dynamics, Heads, ModelParts
+from procwm.world.composition import OF_FILES, Calibration, Dynamics, Heads, ModelParts
 from procwm.world.fitness import kept_verdict
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
 from procwm.world.parts.specs import StepShape, WindowShape
 from procwm.world.scaler import Scaler
-from procwm.world.storage.approval import OF_FILES, check_approved, known_of_files, read_approval
+from procwm.world.storage.approval import check_approved, known_of_files, read_approval
 from procwm.world.storage.artifact import read_artifact
 from procwm.world.storage.catalogue import ENCODERS, HEADS, PREDICTORS
 from procwm.world.storage.model_config import ModelConfig, ScalerRow, scaler_of

@@ -9,8 +9,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from procwm.plant.plantfile.specfile import dump_plant
-from procwm.world.composition import ModelParts
-from procwm.world.storage.approval import OF_FILES
+from procwm.world.composition import OF_FILES, ModelParts
 from procwm.world.storage.artifact import write_artifact
 from procwm.world.storage.model_config import config_of, rows_of
 

@@ -10,9 +10,10 @@ from learning_cases import PLANT, trained
 from procwm.errors import ArtifactError
 from procwm.plant.tags import PlantSpec
 from procwm.testing import exact_model
+from procwm.world.composition import MODEL_HASH
 from procwm.world.model import WorldModel
 from procwm.world.storage import artifact
-from procwm.world.storage.approval import MODEL_HASH, model_hash
+from procwm.world.storage.approval import model_hash
 from procwm.world.storage.model_files import load_model
 
 FILES = ("config.json", "metrics.json", "plant.toml", "scaler.json", "weights.safetensors")
