@@ -1,8 +1,8 @@
 """What a plant's server offers, before any plant file names it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, TypeAlias
 
 from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import Interval
@@ -40,9 +40,5 @@ class Offered:
     left_out: Mapping[str, str]
 
 
-class PlantBrowser(Protocol):
-    """Looks through a server; raises only `LinkError` and `SpecError`."""
-
-    async def __call__(self, settings: OpcUaSettings) -> Offered:
-        """What the server at `settings` offers."""
-        ...
+PlantBrowser: TypeAlias = Callable[[OpcUaSettings], Coroutine[Any, Any, Offered]]
+"""Looks through the server at an address; raises only `LinkError` and `SpecError`."""

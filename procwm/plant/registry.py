@@ -3,7 +3,8 @@
 A package adds a link with the entry-point group `procwm.plants` (a class or function that takes a
 `PlantSpec`), a scenario with `procwm.scenarios` (a `Scenario`), a server of simulated plants with
 `procwm.servers` (takes a `SimulatedPlant`), a clock that follows one with `procwm.clocks` (takes a link),
-a reader of a plant's historian with `procwm.histories` (takes a `PlantSpec`) and the certificates of a
+a reader of a plant's historian with `procwm.histories` (takes a `PlantSpec`), what looks through a server
+with `procwm.browsers` (takes `OpcUaSettings`) and the certificates of a
 link with `procwm.certificates` (takes a folder), a server of the controller with `procwm.front_servers`
 (takes a `Desk`) and a client of one with `procwm.front_clients` (takes `OpcUaSettings`). A scenario offered
 to `procwm.demo`, too, is shown where none is asked for.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from procwm.errors import SpecError
+from procwm.plant.browsing import PlantBrowser
 from procwm.plant.certificates import CertificateStore
 from procwm.plant.front import FrontClient, FrontServer
 from procwm.plant.history import PlantHistory
@@ -30,6 +32,7 @@ DEMO = "procwm.demo"
 SERVERS = "procwm.servers"
 CLOCKS = "procwm.clocks"
 HISTORIES = "procwm.histories"
+BROWSERS = "procwm.browsers"
 CERTIFICATES = "procwm.certificates"
 FRONT_SERVERS = "procwm.front_servers"
 FRONT_CLIENTS = "procwm.front_clients"
@@ -101,6 +104,12 @@ def clock(name: str) -> Callable[..., Clock]:
 def history(name: str) -> Callable[[PlantSpec], PlantHistory]:
     """The reader of historians called `name`; `SpecError` where none is installed."""
     made: Callable[[PlantSpec], PlantHistory] = _load(_entry(HISTORIES, "history", name))
+    return made
+
+
+def browser(name: str) -> PlantBrowser:
+    """What looks through a server, called `name`; `SpecError` where none is installed."""
+    made: PlantBrowser = _load(_entry(BROWSERS, "browser", name))
     return made
 
 

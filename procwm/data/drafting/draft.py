@@ -20,6 +20,7 @@ from procwm.plant.browsing import ServedTag
 from procwm.plant.plantfile.plant_notes import DECIDE, PlantNotes
 from procwm.plant.tags import OpcUaSettings, PlantSpec, Role, Tag
 
+READ_ONLY = "read_only in [opcua]: nothing is written to the plant; take it out once you mean to"
 _NO_TAGS: Mapping[str, ServedTag] = {}
 
 
@@ -64,7 +65,15 @@ def drafted(
         [answer for one in roles.values() if one.role is Role.CV for answer in one.answers.values()],
     )
     drafts = [
-        _tag(tag, one, rows, survey.log.series[tag].usable.value, units[tag], served.get(tag))
+        _tag(
+            tag,
+            one,
+            rows,
+            survey.log.series[tag].usable.value,
+            units[tag],
+            served.get(tag),
+            opcua is not None,
+        )
         for tag, one in sorted(roles.items(), key=lambda item: list(Role).index(item[1].role))
     ]
     tags = tuple(tag for tag, _ in drafts)
@@ -79,7 +88,10 @@ def drafted(
         notes=PlantNotes(
             plant=(f"interval_s: {why}", *_of_instruments(tags)),
             tags={tag.name: tuple(lines) for tag, lines in drafts},
-            end=_left_out({tag: why for tag, why in left_out.items() if tag not in kept}),
+            end=(
+                *(() if opcua is None else (READ_ONLY,)),
+                *(f"left out: {tag}: {why}" for tag, why in left_out.items() if tag not in kept),
+            ),
         ),
     )
 
@@ -96,6 +108,7 @@ def _tag(
     value: Float64[np.ndarray, " sample"],
     unit: str,
     served: ServedTag | None,
+    server: bool,
 ) -> tuple[Tag, list[str]]:
     """A tag as drafted, and the comments below it."""
     lines = [one.reason]
@@ -121,15 +134,25 @@ def _tag(
         setpoint_of=one.setpoint_of if unit else None,
         node=None if served is None else served.node,
     )
-    return tag, lines + [DECIDE + question for question in _questions(one, value, unit)]
+    return tag, lines + [DECIDE + question for question in _questions(one, value, unit, served, server)]
 
 
-def _questions(one: LikelyRole, value: Float64[np.ndarray, " sample"], unit: str) -> Sequence[str]:
+def _questions(
+    one: LikelyRole,
+    value: Float64[np.ndarray, " sample"],
+    unit: str,
+    served: ServedTag | None,
+    server: bool,
+) -> Sequence[str]:
     found = [one.question] if one.question else []
     if one.role is Role.CV:
         found.append(
             f"setpoint, zone or limits, if it is to be held; its median in the log is {np.median(value):.4g}"
         )
+    if server and served is None:
+        found.append("node: the server has no variable of this name")
+    elif served is not None and one.role is Role.MV and not served.writable:
+        found.append("the server does not let this user write it: is there another node?")
     if one.setpoint_of is not None and not unit:
         found.append(
             f'is it the setpoint of {one.setpoint_of}\'s loop? then setpoint_of = "{one.setpoint_of}"'
@@ -144,7 +167,3 @@ def _of_instruments(tags: Sequence[Tag]) -> tuple[str, ...]:
         return ()
     of = "all tags" if len(bare) == len(tags) else ", ".join(bare[:4]) + (", ..." if len(bare) > 4 else "")
     return (f"{DECIDE}unit and range of {of}, as the instruments have them",)
-
-
-def _left_out(reasons: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"left out: {tag}: {why}" for tag, why in reasons.items())

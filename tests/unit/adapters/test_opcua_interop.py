@@ -18,10 +18,12 @@ import pytest_asyncio
 from opcua_doubles import FLOW, LEVEL, PUMP, STEADY, FakePlant
 from waiting import PATIENCE_S, until
 
+from procwm.data.drafting.server_draft import drafted_from_server
 from procwm.errors import LinkError
 from procwm.plant.samples import Quality
 from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import PlantSpec
+from procwm_adapters.opcua.link.browse import browse
 from procwm_adapters.opcua.link.history_read import read_raw
 from procwm_adapters.opcua.link.opcua_link import OpcUaLink
 from procwm_adapters.opcua.link.source_times import SourceTimes
@@ -175,6 +177,17 @@ async def test_a_server_of_another_stack_is_read_and_written(ports, pki, policy,
     assert [node.history for node in level] == [True]
     assert len(history) >= 1
     assert all(10.0 <= sample.value <= 10.5 for sample in history)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_server_of_another_stack_is_looked_through(ports, pki):
+    offered = await browse(OpcUaSettings(endpoint=f"opc.tcp://127.0.0.1:{ports[1]}", read_only=True))
+    known = {tag.name: tag for tag in offered.tags}
+    assert {"LT1.PV", "FT1.PV", "TT1.PV", "P1.SP"} <= set(known)
+    assert (known["LT1.PV"].unit, known["LT1.PV"].range) == ("cm", (0.0, 20.0))
+    assert known["LT1.PV"].node.startswith(PLANT)
+    assert known["P1.SP"].writable
+    assert drafted_from_server("other", offered, OpcUaSettings(endpoint="opc.tcp://127.0.0.1:1")).plant.mvs
 
 
 async def test_a_server_of_another_stack_refuses_a_wrong_password_and_a_stranger_with_a_sentence(

@@ -59,9 +59,9 @@ async def examine(client: Client, spec: PlantSpec, before: Sequence[PlantNode] =
     for position, (node, node_id) in enumerate(nodes):
         value, data_type, *levels = answers[position * len(_EXAMINED) : (position + 1) * len(_EXAMINED)]
         _check_readable(node, value)
-        kind = await _kind(client, value, data_type, kinds)
+        kind = await kind_of(client, value, data_type, kinds)
         check_number(node, value, kind)
-        access, user_access = (_level(level) for level in levels)
+        access, user_access = (access_level(level) for level in levels)
         if node.written:
             _check_writable(node, spec, access, user_access)
             check_fits(node, spec, kind)
@@ -116,7 +116,7 @@ def _check_readable(node: PlantNode, value: Any) -> None:
         raise LinkError(f"{node.name}: the server does not let this user read node {node.node}")
 
 
-def _level(value: Any) -> int:
+def access_level(value: Any) -> int:
     """The bits of an AccessLevel (Part 3, 8.57); all of them where the server does not tell."""
     told = value.Value is not None and isinstance(value.Value.Value, int)
     return int(value.Value.Value) if told else 0xFF
@@ -137,7 +137,7 @@ def _check_writable(node: PlantNode, spec: PlantSpec, access: int, user_access: 
         )
 
 
-async def _kind(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any]) -> Any:
+async def kind_of(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any]) -> Any:
     """The built-in type that the node's values have, and that a write must have."""
     held = ua.VariantType.Null if value.Value is None else value.Value.VariantType
     if data_type.Value is None or not isinstance(data_type.Value.Value, ua.NodeId):
@@ -157,7 +157,9 @@ async def _kind(client: Client, value: Any, data_type: Any, kinds: dict[Any, Any
 
 async def _check_units(client: Client, nodes: Sequence[PlantNode]) -> None:
     measured = [node for node in nodes if node.unit is not None]
-    for node, information in zip(measured, await _properties(client, measured, UNIT), strict=True):
+    for node, information in zip(
+        measured, await properties(client, [node.id for node in measured], UNIT), strict=True
+    ):
         theirs = getattr(getattr(information, "DisplayName", None), "Text", None) or ""
         if not same_unit(node.unit or "", theirs):
             raise SpecError(
@@ -169,7 +171,9 @@ async def _check_units(client: Client, nodes: Sequence[PlantNode]) -> None:
 async def _compare_ranges(client: Client, nodes: Sequence[PlantNode]) -> None:
     """Warn where the server tells another range: one of the two scales costs and limits wrongly."""
     measured = [node for node in nodes if node.range is not None]
-    for node, theirs in zip(measured, await _properties(client, measured, RANGE), strict=True):
+    for node, theirs in zip(
+        measured, await properties(client, [node.id for node in measured], RANGE), strict=True
+    ):
         if node.range is None or not isinstance(theirs, ua.Range) or theirs.Low >= theirs.High:
             continue
         low, high = node.range
@@ -180,9 +184,9 @@ async def _compare_ranges(client: Client, nodes: Sequence[PlantNode]) -> None:
             )
 
 
-async def _properties(client: Client, nodes: Sequence[PlantNode], name: str) -> list[Any]:
-    """A property of each node, such as EUInformation (Part 8, 5.6.3); `None` where the server offers none."""
-    paths = [ua.BrowsePath(node.id, ua.RelativePath([_property(name)])) for node in nodes]
+async def properties(client: Client, nodes: Sequence[Any], name: str) -> list[Any]:
+    """A property of each node, by its id, as EUInformation (Part 8, 5.6.3); `None` where there is none."""
+    paths = [ua.BrowsePath(node, ua.RelativePath([_property(name)])) for node in nodes]
     try:
         found = await in_batches(client.uaclient.translate_browsepaths_to_nodeids, paths)
     except ua.UaStatusCodeError:
