@@ -5,7 +5,9 @@ import asyncio
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.linalg import eigvals
 
+from procwm.comparison.linearise import linearise
 from procwm.plant.scenario import LoadChange
 from procwm_scenarios import quadruple_tank as tank
 from procwm_scenarios.integration import SteadyStates
@@ -115,3 +117,21 @@ def test_an_unmeasured_inflow_moves_the_level_it_enters() -> None:
     first, last = plant.history[0].outputs, plant.truth.outputs
     assert last["LT2.PV"] - first["LT2.PV"] > 1.0
     assert last["LT1.PV"] == pytest.approx(first["LT1.PV"], abs=1e-4)
+
+
+def test_the_other_setting_answers_crosswise_and_the_wrong_way_first() -> None:
+    whole = linearise(tank.inverse.equations)
+    gains = whole.steady_gain[:2]
+    assert gains[0, 1] > gains[0, 0] > 0.0
+    assert gains[1, 0] > gains[1, 1] > 0.0
+    # Johansson 2000, section IV: a zero at 0.013 1/s.
+    zeros = transmission_zeros(whole.A, whole.B, whole.C[:2])
+    assert max(zero.real for zero in zeros) == pytest.approx(0.013, abs=0.001)
+
+
+def transmission_zeros(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
+    count = B.shape[1]
+    system = np.block([[A, B], [C, np.zeros((len(C), count))]])
+    shift = np.block([[np.eye(len(A)), np.zeros_like(B)], [np.zeros((len(C), len(A) + count))]])
+    found = eigvals(system, shift)
+    return found[np.isfinite(found) & (np.abs(found) < 1.0)]
