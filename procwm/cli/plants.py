@@ -122,6 +122,10 @@ def run(
         ),
     ] = StartMode.SHADOW,
     out: Annotated[Path | None, typer.Option(help="Folder that keeps samples, decisions and plans.")] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Log that goes on until now, to begin with; --out or the server may have one too."),
+    ] = None,
     setpoint: Annotated[
         list[str] | None, typer.Option(help="TAG=VALUE, in place of the plant file's; repeat for more.")
     ] = None,
@@ -164,7 +168,7 @@ def run(
     intervals = None if hours is None else max(1, round(hours * 3600.0 / plant.interval_s))
     served = registry.clock(link) if clock is Time.SERVED else None
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(running.run(link, served, intervals, folder=plant_file.parent))
+        asyncio.run(running.run(link, served, intervals, folder=plant_file.parent, history=history))
     say(running.outcome, err=True)
 
 

@@ -68,6 +68,7 @@ class Running:
         intervals: int | None,
         *,
         folder: Path = Path(),
+        history: Path | None = None,
     ) -> None:
         """Run until `intervals` are over, or until cancelled.
 
@@ -76,11 +77,18 @@ class Running:
             clock: as `open_run` takes it.
             intervals: control cycles to run; `None` is for ever.
             folder: that of the plant file, which its paths are relative to.
+            history: a log that goes on until now, to begin with.
         """
         if self._controller.clearance.unfit:
             _announced(f"{self._controller.mode}{self._controller.clearance.told(self._controller.mode)}")
         opening = open_run(
-            self._controller, link, clock=clock, out=self._out, folder=folder, announce=_announced
+            self._controller,
+            link,
+            clock=clock,
+            out=self._out,
+            folder=folder,
+            history=history,
+            announce=_announced,
         )
         async with opening as live:
             await live.run(intervals, setpoints=self._setpoints, on_cycle=self._tell)

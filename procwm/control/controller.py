@@ -93,7 +93,7 @@ class Controller:
         )
         self._unknown, self._perception = unknown_mvs(model, plant), Perception(plant, model)
         self.identity = identity(plant, model)
-        self.rule, self.guard_names = model.rule, model.guard_names
+        self.rule, self.guard_names, self.memory = model.rule, model.guard_names, self._perception.memory
         self.guardrails = guardrails_told(model)
         self._one_at_a_time = threading.Lock()
 

@@ -110,7 +110,12 @@ class Measurements:
     @property
     def wanted(self) -> int:
         """Rows that are still to come until there is enough."""
-        return max(0, math.ceil(_FILLED_SHARE * self.history) - self.filled)
+        return max(0, rows_wanted(self.history) - self.filled)
+
+
+def rows_wanted(history: int) -> int:
+    """Rows with a measured output that a window of `history` rows must have before anything is planned."""
+    return math.ceil(_FILLED_SHARE * history)
 
 
 def measurements(

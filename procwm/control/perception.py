@@ -1,6 +1,7 @@
 """From samples to what is known at a tick: measurements, the latent state, the disturbance."""
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -60,6 +61,9 @@ class Perception:
     Args:
         plant: whose samples come.
         model: that encodes them.
+
+    Attributes:
+        memory: rows of the past that the first look lives through at most.
     """
 
     def __init__(self, plant: PlantSpec, model: WorldModel) -> None:
@@ -68,6 +72,7 @@ class Perception:
         axes = {"mv": plant.mvs, "dv": plant.dvs, "cv": plant.outputs}
         self._columns = {axis: [columns[tag.name] for tag in tags] for axis, tags in axes.items()}
         self._estimator = DisturbanceEstimator(model)
+        self.memory = model.rule.history + 2 * model.horizon
 
     def start(self) -> Disturbance:
         """The disturbance estimate before the first tick."""
@@ -80,13 +85,15 @@ class Perception:
 
         The first look lives through the samples from before it, so that it knows what the model gets wrong.
         """
+        before = [sample for sample in state.unseen if sample.source_ns < now_ns]
         believed, steady, doubts = admitted((*state.unseen, *samples), self._plant, state.steady, now_ns)
         arrived, recent, withheld, leaps = settled(
             believed, self._plant, self._model.rule, state.recent, state.withheld, now_ns
         )
         state = replace(state, unseen=(), steady=steady, recent=recent, withheld=withheld)
         if state.time_ns is None:
-            state = self._caught_up(state, arrived, now_ns)
+            past = self._caught_up(state, arrived, now_ns)
+            state = past.in_force_again(self._plant.mvs, state.in_force, before)
         missed = self._missed(state, now_ns)
         state, seen = self._tick(state, arrived, now_ns)
         return state, replace(seen, doubts=(*missed, *doubts, *leaps))
@@ -94,13 +101,15 @@ class Perception:
     def _caught_up(self, state: ControllerState, samples: Sequence[Sample], now_ns: int) -> ControllerState:
         """`state` one interval before the first step, having lived through the samples from before."""
         interval_ns = self._model.rule.interval_ns
-        longest = self._model.rule.history + 2 * self._model.horizon
         measured = [sample for sample in samples if self._plant.tag(sample.tag) not in self._plant.mvs]
         first_ns = aligned(now_ns, measured, interval_ns)
-        oldest_ns = min((sample.source_ns for sample in samples), default=now_ns)
-        for back in range(min((first_ns - oldest_ns) // interval_ns, longest), 0, -1):
+        coming = deque(sorted(samples, key=lambda sample: sample.source_ns))
+        oldest_ns = coming[0].source_ns if coming else now_ns
+        for back in range(min((first_ns - oldest_ns) // interval_ns, self.memory), 0, -1):
             then_ns = first_ns - back * interval_ns
-            past = [sample for sample in samples if sample.source_ns <= then_ns]
+            past = []
+            while coming and coming[0].source_ns <= then_ns:
+                past.append(coming.popleft())
             state, _ = self._tick(state, past, then_ns)
         return state
 

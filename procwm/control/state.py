@@ -122,6 +122,18 @@ class ControllerState:
             lost_ns=tuple(lost_ns),
         )
 
+    def in_force_again(
+        self, mvs: Sequence[Tag], in_force: tuple[float, ...], past: Sequence[Sample]
+    ) -> "ControllerState":
+        """This state with the MVs `in_force`, as read back; nothing that is as old as `past` counts more."""
+        newest = {sample.tag: sample.source_ns for sample in sorted(past, key=lambda one: one.source_ns)}
+        return replace(
+            self,
+            in_force=in_force,
+            reported_ns=tuple(newest.get(tag.name, -1) for tag in mvs),
+            lost_ns=(-1,) * len(mvs),
+        )
+
 
 def _usable(sample: Sample) -> bool:
     return sample.quality is Quality.GOOD and bool(np.isfinite(sample.value))

@@ -50,8 +50,13 @@ class SteerableController(SteppedController, Protocol):
         """Each in a few words: margin, labels, whoever answers for them, and hash."""
         ...
 
-    def start(self, last_mv: Mapping[str, float]) -> ControllerState:
-        """The state before the first step, given the MVs in force."""
+    @property
+    def memory(self) -> int:
+        """Rows of the past that the first step lives through at most."""
+        ...
+
+    def start(self, last_mv: Mapping[str, float], *, history: Sequence[Sample] = ()) -> ControllerState:
+        """The state before the first step, given the MVs in force and samples from before."""
         ...
 
     def restore(self, data: bytes) -> ControllerState:

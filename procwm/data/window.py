@@ -19,6 +19,7 @@ from procwm.errors import LogError, SpecError
 _NS = 1_000_000_000
 _FOREVER_NS = np.iinfo(np.int64).max
 _PHASE_SAMPLES = 100_000
+_GAP_SHARE, _GAP_INTERVALS = 0.2, 2
 _SLACK_SHARE = 0.1
 """Of a window's length; a clock that is off by more than half of that is followed with jumps."""
 
@@ -72,6 +73,11 @@ class WindowRule:
     def slack_ns(self) -> int:
         """By how much the first row may be earlier where steps come late, one after the other."""
         return round(_SLACK_SHARE * self.span_ns) + self.interval_ns
+
+    @cached_property
+    def longest_gap_ns(self) -> int:
+        """The longest time without samples that leaves enough of a window to encode."""
+        return round(max(_GAP_INTERVALS, _GAP_SHARE * self.history) * self.interval_ns)
 
     def row_times(self, end_ns: int, past: Sequence[int] = ()) -> Int64[np.ndarray, " history"]:
         """Row times of the window that ends at `end_ns`.

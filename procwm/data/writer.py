@@ -136,6 +136,31 @@ class LogWriter:
                 )
 
 
+def recorded_between(path: Path, plant: PlantSpec, start_ns: int, end_ns: int) -> list[Sample]:
+    """Samples of `plant` in the recording `path`, closed or not, with `start_ns <= time < end_ns`.
+
+    `LogError` where the file is no recording.
+    """
+    bounds = [pa.scalar(time_ns, SEGMENT_SCHEMA.field("time").type) for time_ns in (start_ns, end_ns)]
+    within = (pc.field("time") >= bounds[0]) & (pc.field("time") < bounds[1])
+    try:
+        tables = [pq.read_table(path, filters=within).cast(SEGMENT_SCHEMA)] if path.exists() else []
+    except (pa.ArrowException, ValueError, OSError):
+        raise LogError(f"{path}: not a recording, or damaged") from None
+    if parts_of(path).is_dir():
+        tables += [table.filter(within) for table in segments(path)]
+    table = pa.concat_tables([SEGMENT_SCHEMA.empty_table(), *tables])
+    columns = (
+        table["tag"].to_pylist(),
+        table["value"].to_pylist(),
+        table["quality"].to_pylist(),
+        table["time"].cast(pa.int64()).to_pylist(),
+    )
+    rows = zip(*columns, strict=True)
+    known = (Sample(tag, value, Quality(told), time_ns) for tag, value, told, time_ns in rows)
+    return [sample for sample in known if sample.tag in plant.names]
+
+
 def recorded(path: Path) -> pa.Table | None:
     """Everything in the recording `path` that is not closed, by time and tag; `None` where there is none.
 

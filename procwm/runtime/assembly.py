@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from procwm.control.state import ControllerState
@@ -21,6 +21,7 @@ from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
 from procwm.runtime.fronts import FrontEnds
 from procwm.runtime.heartbeat import BeatingLink, Heartbeat
+from procwm.runtime.past_reading import LoggedPast, PastReading, PastSource, RecordedPast, ServedPast
 from procwm.runtime.tally import RunSummary
 
 _log = logging.getLogger(__name__)
@@ -41,9 +42,10 @@ class OpenRun:
         clock: Clock,
         folder: RunFolder | None,
         fronts: FrontEnds,
+        past: Callable[[], PastReading | None],
     ) -> None:
-        """Args: clock: gives the ticks. folder: keeps the run. fronts: show it, and ask."""
-        self.controller, self.link = controller, link
+        """Args: clock: gives the ticks. folder: keeps the run. fronts: show it, and ask. past: before it."""
+        self.controller, self.link, self._past = controller, link, past
         self._clock, self._folder, self._fronts = clock, folder, fronts
         self._heartbeat = _heartbeat(link, controller.plant)
         self._state: ControllerState | None = None
@@ -99,6 +101,7 @@ class OpenRun:
             heartbeat=self._heartbeat,
             snapshot=None if self._folder is None else self._folder.snapshot,
             operator=self._fronts.desk,
+            past=self._past() if self._state is None else None,
             on_cycle=tell,
         )
         self._state = summary.state
@@ -113,6 +116,7 @@ async def open_run(
     clock: Callable[[PlantLink], Clock] | None = None,
     out: str | Path | None = None,
     folder: str | Path = ".",
+    history: str | Path | None = None,
     announce: Callable[[str], None] = _log.info,
 ) -> AsyncIterator[OpenRun]:
     """Connect a controller to its plant: `async with open_run(controller) as live: await live.run()`.
@@ -126,7 +130,10 @@ async def open_run(
         clock: makes what gives the ticks, from the open link; wall time where `None`.
         out: folder that keeps samples, decisions, plans and the audit log; nothing is kept where `None`.
         folder: that paths in the plant file are relative to.
-        announce: told where front ends can reach the controller, in a sentence.
+        history: a log that goes on until now. A controller that is started anew begins with what `out`, this
+            log, or the historian behind a link called by its name has from before; the first that fills the
+            window counts.
+        announce: told where front ends can reach the controller, and what is known from before, in sentences.
 
     Raises:
         SpecError: no such link is installed, or the link cannot do what the plant file asks for.
@@ -139,7 +146,27 @@ async def open_run(
         kept = None if out is None else RunFolder(out, controller)
         with kept or nullcontext():
             ticking = WallClock() if clock is None else clock(opened)
-            yield OpenRun(controller, opened, ticking, kept, fronts)
+            sources = _sources(link, controller.plant, kept, history)
+
+            def past() -> PastReading | None:
+                return PastReading(sources, controller, announce) if sources else None
+
+            yield OpenRun(controller, opened, ticking, kept, fronts, past)
+
+
+def _sources(
+    link: str | PlantLink, plant: PlantSpec, folder: RunFolder | None, log: str | Path | None
+) -> list[PastSource]:
+    """Where samples from before a run may be, the nearest first."""
+    sources: list[PastSource] = []
+    if folder is not None:
+        sources.append(RecordedPast(str(folder.samples), folder.recorded))
+    if log is not None:
+        sources.append(LoggedPast(log, plant))
+    with suppress(SpecError):
+        if isinstance(link, str):
+            sources.append(ServedPast(registry.history(link), plant))
+    return sources
 
 
 def _heartbeat(link: PlantLink, plant: PlantSpec) -> Heartbeat | None:

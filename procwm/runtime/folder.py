@@ -17,6 +17,7 @@ from procwm.control.modes import WRITING, Mode
 from procwm.control.state import ControllerState
 from procwm.control.steerable import SteerableController
 from procwm.data.files import write_json
+from procwm.data.writer import recorded_between
 from procwm.errors import LogError, SpecError
 from procwm.plant.account import account
 from procwm.plant.samples import Sample
@@ -72,6 +73,15 @@ class RunFolder:
         if state is not None and not given_back and state.mode.requested is not self._controller.mode:
             state = self._controller.request(state, self._controller.mode, reason="started in another mode")
         return state
+
+    def recorded(self, start_ns: int, end_ns: int) -> list[Sample]:
+        """Samples with `start_ns <= time < end_ns` that this and earlier runs have kept."""
+        return recorded_between(self.samples, self._controller.plant, start_ns, end_ns)
+
+    @property
+    def samples(self) -> Path:
+        """The file of the samples."""
+        return self.directory / "samples.parquet"
 
     def receive(self, samples: tuple[Sample, ...]) -> None:
         """Keep samples before anything is decided on them."""

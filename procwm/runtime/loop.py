@@ -22,6 +22,7 @@ from procwm.runtime.forecast_check import ForecastCheck
 from procwm.runtime.heartbeat import Heartbeat
 from procwm.runtime.keeping import Keeping
 from procwm.runtime.operator import Operator
+from procwm.runtime.past_reading import PastReading
 from procwm.runtime.snapshot import Snapshot
 from procwm.runtime.steering import PlainSteering, steering
 from procwm.runtime.tally import RunSummary, Tally
@@ -44,6 +45,7 @@ class _Run:
     reconnect: Callable[[], Awaitable[None]] | None
     operator: Operator | None
     recorder: CycleSink | None
+    past: PastReading | None
     waiting: list[Sample] = field(default_factory=list)
     asked: dict[str, float] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
@@ -148,7 +150,14 @@ class _Run:
             self.waits = True
             return self.steering.no_step(back, time_ns), None
         self.waits = False
-        self.steering.begin(self.delivery.in_force)
+        past: tuple[Sample, ...] = ()
+        if self.past is not None and self.steering.state is None:
+            found = await self.past.found(time_ns, self.waiting, self.delivery.in_force)
+            if found is None:
+                return self.steering.no_step("reading what was before", time_ns), None
+            self.events.append(found.told)
+            past = found.samples
+        self.steering.begin(self.delivery.in_force, past)
         inputs = self._inputs(permits, time_ns)
         self.waiting, self.asked, self.requests, self.last_ns = [], {}, [], time_ns
         try:
@@ -214,6 +223,7 @@ async def run(
     heartbeat: Heartbeat | None = None,
     reconnect: Callable[[], Awaitable[None]] | None = None,
     operator: Operator | None = None,
+    past: PastReading | None = None,
     snapshot: Snapshot | None = None,
     on_cycle: Callable[[Cycle], None] | None = None,
 ) -> RunSummary:
@@ -233,16 +243,17 @@ async def run(
         heartbeat: beats in every cycle after which the link is healthy.
         reconnect: opens the link again; awaited once a cycle while the link cannot be drained.
         operator: asks for modes, targets, limits and switches while the run goes on.
+        past: finds samples from before, for a controller that is started; `None` where there are none.
         snapshot: keeps the state of every cycle, for a run that goes on after a kill.
         on_cycle: called after every cycle.
     """
     full = FullLink(link)
     delivery = Delivery(full)
-    going = _Run(full, steering(controller, state), delivery, targets, reconnect, operator, recorder)
+    going = _Run(full, steering(controller, state), delivery, targets, reconnect, operator, recorder, past)
     if intervals == 0:
         return going.summary
     ticks = clock.ticks(link.spec.interval_s)
-    async with _closing(ticks):
+    async with _closing(ticks), _closing(past):
         async for time_ns in ticks:
             cycle = await going.cycle(time_ns)
             going.keeping.append(cycle)
@@ -259,5 +270,5 @@ async def run(
     return going.summary
 
 
-def _closing(ticks: AsyncIterator[int]) -> AbstractAsyncContextManager[Any]:
-    return aclosing(ticks) if hasattr(ticks, "aclose") else nullcontext()
+def _closing(used: AsyncIterator[int] | PastReading | None) -> AbstractAsyncContextManager[Any]:
+    return aclosing(used) if hasattr(used, "aclose") else nullcontext()

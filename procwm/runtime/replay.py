@@ -185,7 +185,7 @@ def _decide(
     if count < 1 or not len(ready):
         return {}
     chosen = ready[np.unique(np.linspace(0, len(ready) - 1, min(count, len(ready))).round().astype(int))]
-    memory = controller.model.rule.history + 2 * controller.model.horizon
+    memory = controller.memory
     made: dict[int, Decision] = {}
     state: ControllerState | None = None
     reached = -1

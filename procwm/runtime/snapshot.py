@@ -11,10 +11,6 @@ from procwm.errors import ArtifactError
 
 _log = logging.getLogger(__name__)
 
-_FRESH_SHARE = 0.2
-"""Of a window: a longer gap leaves too little to encode."""
-_FRESH_INTERVALS = 2
-
 
 class Snapshot:
     """One file that holds the state after the last cycle: the old one or the new one, never half of one."""
@@ -53,8 +49,7 @@ class Snapshot:
             return None, f"started anew: {self.path}: {error}"
         if state.time_ns is None:
             return None, f"started anew: {self.path} is from before the first cycle"
-        rule = controller.rule
-        longest_ns = round(max(_FRESH_INTERVALS, _FRESH_SHARE * rule.history) * rule.interval_ns)
+        longest_ns = controller.rule.longest_gap_ns
         age_ns = now_ns - state.time_ns
         if not 0 <= age_ns <= longest_ns:
             return (

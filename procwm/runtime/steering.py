@@ -9,7 +9,7 @@ from procwm.control.state import ControllerState
 from procwm.control.steerable import SteerableController
 from procwm.errors import SpecError
 from procwm.plant.request import Request
-from procwm.plant.samples import Setpoints
+from procwm.plant.samples import Sample, Setpoints
 from procwm.runtime.cycle import Inputs, told_of
 
 
@@ -29,8 +29,8 @@ class PlainSteering:
         """The state, where it is one that can be kept and looked into."""
         return None
 
-    def begin(self, in_force: Setpoints) -> None:
-        """Be ready for the next step; the first one counts from `in_force`."""
+    def begin(self, in_force: Setpoints, past: Sequence[Sample] = ()) -> None:
+        """Be ready for the next step; the first one counts from `in_force`, and may know of the `past`."""
         if self.state is None:
             self.state = self._controller.start(in_force)
 
@@ -79,11 +79,12 @@ class FullSteering(PlainSteering):
         state: ControllerState | None = self.state
         return state
 
-    def begin(self, in_force: Setpoints) -> None:
+    def begin(self, in_force: Setpoints, past: Sequence[Sample] = ()) -> None:
         """Be ready for the next step; the first one of this run counts from `in_force`."""
-        if self._fresh and self.state is not None:
+        if self.state is None:
+            self.state = self._steered.start(in_force, history=past)
+        elif self._fresh:
             self.state = self._steered.taken_up(self.state, in_force)
-        super().begin(in_force)
         self._fresh = False
 
     def admitted(self, requests: Sequence[Request]) -> tuple[tuple[Request, ...], list[str]]:
