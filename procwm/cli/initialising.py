@@ -67,8 +67,12 @@ def draft_plant(
 
     if out.exists() and not force:
         raise SpecError(f"{out} is there already; choose another --out, or --force to write over it")
-    said = {"time_column": time_column, "time_format": time_format, "time_zone": time_zone}
-    how = LogSettings(**{key: value for key, value in said.items() if value is not None})
+    usual = LogSettings()
+    how = LogSettings(
+        time_column=time_column or usual.time_column,
+        time_format=time_format or usual.time_format,
+        time_zone=time_zone,
+    )
     logs = [Path(source) for source in sources if not source.startswith(_SERVER)]
     server = _servers(sources, policy, pki, user)
     looked = {"column": time_column is None, "form": time_format is None}

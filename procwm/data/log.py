@@ -7,7 +7,7 @@ are separated by commas, semicolons or tabs; numbers are written in one of the w
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,11 @@ import numpy as np
 from jaxtyping import Float64, Int8, Int64
 
 from procwm.data.joining import LogPart, contradicted, joined, without_repetitions
-from procwm.data.local_hours import check_local_hours
+from procwm.data.local_hours import local_checked
+from procwm.data.log_folders import files_of
 from procwm.data.series import CODES, QUALITIES, Log, TagSeries, iso_utc
 from procwm.data.tabular.headers import Header, split_unit
+from procwm.data.tabular.qualities import qualities
 from procwm.data.tabular.tables import Range, Table, read_columns, read_header, texts_of
 from procwm.data.tabular.times import has_zone, times
 from procwm.data.writer import LogWriter, recorded, write_log
@@ -28,8 +30,6 @@ from procwm.plant.tags import PlantSpec, names_of
 from procwm.plant.units import canonical_unit
 
 __all__ = ["Log", "LogWriter", "TagSeries", "read_log", "write_log"]
-
-_QUALITY_CODES = {quality.value.casefold(): code for quality, code in CODES.items()}
 
 
 def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
@@ -45,10 +45,10 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
             time, has two values for one time or text for a number, or has no Good sample of a tag; where
             files hold different samples of one stretch of time.
     """
-    paths = [Path(path)] if isinstance(path, str | Path) else [Path(item) for item in path]
-    if not paths:
+    named = [Path(path)] if isinstance(path, str | Path) else [Path(item) for item in path]
+    if not named:
         raise LogError("no log file was named")
-    parts = sorted((_read_part(item, plant) for item in paths), key=lambda part: part.start_ns)
+    parts = sorted((_read_part(item, plant) for item in files_of(named)), key=lambda part: part.start_ns)
     files = ", ".join(str(part.path) for part in parts)
     found = tuple(dict.fromkeys(name for part in parts for name in part.found))
     whole = {name: joined(name, parts) for name in plant.names}
@@ -56,9 +56,10 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
         if tag.use_uncertain:
             series, dropped = whole[tag.name]
             whole[tag.name] = (series.uncertain_believed, dropped)
+    absent = [name for name, (series, _) in whole.items() if not len(series)]
+    if absent:
+        raise _missing(files, absent, found)
     for name, (series, _) in whole.items():
-        if not len(series):
-            raise _missing(files, name, found)
         if not len(series.usable):
             counts = ", ".join(
                 f"{count} {quality}"
@@ -75,8 +76,16 @@ def read_log(path: str | Path | Sequence[str | Path], plant: PlantSpec) -> Log:
         mv_names=names_of(plant.mvs),
         ignored=tuple(name for name in found if name not in used),
         duplicates=sum(part.duplicates for part in parts) + sum(dropped for _, dropped in whole.values()),
-        notes=tuple(note for part in parts for note in part.notes),
+        notes=(*(note for part in parts for note in part.notes), *_lacking(parts, plant)),
     )
+
+
+def _lacking(parts: Sequence[LogPart], plant: PlantSpec) -> Iterator[str]:
+    """What some of several files have no samples of."""
+    for name in plant.names:
+        without = [part.path.name for part in parts if name not in part.series]
+        if without:
+            yield f"{name} is not in {len(without)} of {len(parts)} files: {_listed(without)}"
 
 
 def _read_part(path: Path, plant: PlantSpec) -> LogPart:
@@ -136,9 +145,6 @@ def _wide(header: Header, plant: PlantSpec, time: str, how: LogSettings) -> LogP
             raise LogError(f"{header.path}: {columns[name]!r} and {column!r} are both the tag {name}")
         columns[name] = column
         _check_unit(header.path, plant, name, header.units.get(column, unit))
-    for name in plant.names:
-        if name not in columns:
-            raise _missing(str(header.path), name, offered)
     table = read_columns(header, [time, *columns.values()])
     time_ns = times(table, time, how)
     rows = np.arange(len(time_ns))
@@ -146,6 +152,7 @@ def _wide(header: Header, plant: PlantSpec, time: str, how: LogSettings) -> LogP
         list(columns.values()),
         ranges=[_range(plant, [name], np.zeros(len(rows), dtype=np.int64)) for name in columns],
         others=lambda: texts_of(header, [column for column in offered if column not in columns.values()]),
+        blanks=how.blank_texts,
     )
     series: dict[str, TagSeries] = {}
     duplicates = 0
@@ -162,9 +169,7 @@ def _wide(header: Header, plant: PlantSpec, time: str, how: LogSettings) -> LogP
         used=frozenset(columns.values()),
         duplicates=duplicates,
     )
-    if not (how.tells_utc or has_zone(table, time)):
-        check_local_hours(part)
-    return part
+    return part if how.tells_utc or has_zone(table, time) else local_checked(part)
 
 
 def _long(table: Table, plant: PlantSpec, time: str, how: LogSettings) -> LogPart:
@@ -179,15 +184,17 @@ def _long(table: Table, plant: PlantSpec, time: str, how: LogSettings) -> LogPar
     duplicates = 0
     if len(table):
         tag = table.codes(_column(header, "tag"))
-        time_ns = times(table, time, how)
+        time_ns, quality = times(table, time, how), _qualities(table)
         (value,) = table.numbers(
             [_column(header, "value")],
             ranges=[_range(plant, tag.names, tag.code)],
             others=lambda: [
                 texts for texts in [foreign.texts(_column(header, "value"))] if texts is not None
             ],
+            blanks=how.blank_texts,
+            # What stands in a row that is Bad anyway is no number as often as not.
+            unread=quality == CODES[Quality.BAD],
         )
-        quality = _qualities(table, value)
         unit = header.named("unit")
         units = None if unit is None else table.codes(unit)
         order = np.argsort(tag.code, kind="stable")
@@ -206,9 +213,8 @@ def _long(table: Table, plant: PlantSpec, time: str, how: LogSettings) -> LogPar
         used=frozenset(series),
         duplicates=duplicates,
     )
-    if len(table) and not (how.tells_utc or has_zone(table, time)):
-        check_local_hours(part)
-    return part
+    told = not len(table) or how.tells_utc or has_zone(table, time)
+    return part if told else local_checked(part)
 
 
 def _range(plant: PlantSpec, names: Sequence[str], code: Int64[np.ndarray, " row"]) -> Range:
@@ -217,20 +223,10 @@ def _range(plant: PlantSpec, names: Sequence[str], code: Int64[np.ndarray, " row
     return low[code], high[code]
 
 
-def _qualities(table: Table, value: Float64[np.ndarray, " row"]) -> Int8[np.ndarray, " row"]:
+def _qualities(table: Table) -> Int8[np.ndarray, " row"]:
     """Quality codes; without a column `quality` every sample with a value is Good."""
     column = table.header.named("quality")
-    if column is None:
-        return np.zeros(len(value), dtype=np.int8)
-    texts = table.codes(column)
-    if texts.blank is not None:
-        raise table.error(texts.blank, f"column {column} is blank")
-    for text in texts.names:
-        if text.casefold() not in _QUALITY_CODES:
-            raise table.error(texts.first(text), f"quality is {text!r}; it must be Good, Uncertain or Bad")
-    codes = [_QUALITY_CODES[text.casefold()] for text in texts.names]
-    quality: Int8[np.ndarray, " row"] = np.array(codes, dtype=np.int8)[texts.code]
-    return quality
+    return np.zeros(len(table), dtype=np.int8) if column is None else qualities(table, column, QUALITIES)
 
 
 def _checked(
@@ -266,14 +262,17 @@ def _check_unit(path: Path, plant: PlantSpec, name: str, stated: str | None) -> 
         )
 
 
-def _missing(files: str, name: str, found: Sequence[str]) -> LogError:
+def _missing(files: str, absent: Sequence[str], found: Sequence[str]) -> LogError:
+    """What to say of tags without a sample, all of them at once."""
+    name = absent[0]
+    others = f"; nor of {_listed(absent[1:])}" if len(absent) > 1 else ""
     if name in found or name in {split_unit(column)[0] for column in found}:
-        return LogError(f"{files}: {name} is blank in every row; mend the log or drop the tag")
+        return LogError(f"{files}: {name} is blank in every row; mend the log or drop the tag{others}")
     alike = {text.strip().casefold(): text for text in found}
     folded = difflib.get_close_matches(name.casefold(), alike, n=3, cutoff=0.5)
     near = [alike[text] for text in folded]
     hint = f"nearest are {_listed(near)}" if near else f"it has {_listed(found)}"
-    return LogError(f"{files}: no samples of the tag {name}; {hint}")
+    return LogError(f"{files}: no samples of the tag {name}; {hint}{others}")
 
 
 def _listed(names: Sequence[str]) -> str:

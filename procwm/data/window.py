@@ -213,7 +213,7 @@ def grid(log: Log, rule: WindowRule) -> Grid:
     holds = dict(zip(rule.tags, rule.hold_s, strict=True))
     phase_ns = phase(list(heard.values()), rule.interval_ns)
     rows = [np.zeros(0, dtype=np.int64)]
-    for start_ns, end_ns in _heard(heard, holds):
+    for start_ns, end_ns in heard_stretches(heard, holds):
         first = -((phase_ns - start_ns) // rule.interval_ns)
         last = (min(end_ns, log.end_ns) - phase_ns) // rule.interval_ns
         rows.append(phase_ns + rule.interval_ns * np.arange(first, last + 1, dtype=np.int64))
@@ -266,7 +266,7 @@ def phase(heard: Sequence[TagSeries], interval_ns: int) -> int:
     return int(phases[np.argmin(phases / interval_ns + later)])
 
 
-def _heard(heard: Mapping[str, TagSeries], hold_s: Mapping[str, float]) -> list[tuple[int, int]]:
+def heard_stretches(heard: Mapping[str, TagSeries], hold_s: Mapping[str, float]) -> list[tuple[int, int]]:
     """The stretches of time in which at least one tag has a value, in order, none touching the next."""
     starts: list[np.ndarray] = []
     ends: list[np.ndarray] = []

@@ -22,11 +22,13 @@ class LogSettings:
         time_format: `iso`; a pattern such as `%d.%m.%Y %H:%M:%S`; `epoch s`, `epoch ms`, `epoch us` or
             `epoch ns`; or `excel`, the days that spreadsheets count.
         time_zone: of times that do not say how far they are from UTC, such as `Europe/Berlin`.
+        blank_texts: what stands where no number was had, such as `I/O Timeout`; no sample then.
     """
 
     time_column: str = "time"
     time_format: str = ISO
     time_zone: str = UTC
+    blank_texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_plain("[log]: time_column", self.time_column)

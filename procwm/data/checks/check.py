@@ -13,6 +13,7 @@ from procwm.data.checks.excitation import ExcitationVerdict, excitation
 from procwm.data.checks.feedback_moves import feedback_moves
 from procwm.data.checks.screening import Reason, Screening, screen
 from procwm.data.checks.shutdown import shutdown_sentences, without_shutdowns
+from procwm.data.checks.silence import silence_sentences
 from procwm.data.series import Log, iso_utc
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.plant.tags import PlantSpec, Role, Tag
@@ -94,6 +95,7 @@ def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
         *_screened(screen(log, plant), plant),
         *_shutdowns(rows, plant),
         *_gaps(rows, plant),
+        *_silences(log, plant),
         *_sampling(log, plant),
         *_file(log),
     ]
@@ -183,6 +185,11 @@ def _gaps(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
                 tag=tag.name,
                 sentence=f"{tag.name} has no fresh Good sample in {missing:.1%} of the control intervals",
             )
+
+
+def _silences(log: Log, plant: PlantSpec) -> Iterator[Finding]:
+    for sentence in silence_sentences(log, plant):
+        yield Finding(severity=Severity.NOTE, tag=None, sentence=sentence)
 
 
 def _sampling(log: Log, plant: PlantSpec) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """How the numbers of a file are written: one decimal mark, perhaps one between thousands, for all of it."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -90,10 +91,11 @@ class Written:
 
 @dataclass(frozen=True)
 class Misread:
-    """Why the numbers of a file cannot be told: a sentence about the text in one row."""
+    """Why the numbers of a file cannot be told: a sentence about the text in one row, one about others."""
 
     row: int
     sentence: str
+    others: str = ""
 
 
 def number_format(
@@ -132,7 +134,7 @@ def trimmed(texts: Texts) -> Texts:
 
 def without_blanks(texts: Texts, blanks: Sequence[str]) -> Texts:
     """`texts`, null where they are one of `blanks`."""
-    return pc.if_else(pc.is_in(texts, pa.array(blanks)), pa.scalar(None, pa.string()), texts)
+    return pc.if_else(pc.is_in(texts, pa.array(blanks, pa.string())), pa.scalar(None, pa.string()), texts)
 
 
 def _family(decimal: str, written: Sequence[Written]) -> NumberFormat | None:
@@ -184,10 +186,28 @@ def _no_format(written: Sequence[Written]) -> Misread:
                 sentence += (
                     f": above it stands {marked!r}, and a file has one way to write them; mend the others"
                 )
-            return Misread(row, sentence)
+            return Misread(row, sentence, "" if fit.any() else _counted(fits, texts))
         still &= fit
         marked = text if text and not fit.all() else marked
     raise AssertionError("some text fits no format")
+
+
+def _counted(fits: Bool[np.ndarray, "column format row"], texts: Sequence[Sequence[str | None]]) -> str:
+    """How many texts are numbers in no format, and which."""
+    counts = Counter(
+        text
+        for column, none in zip(texts, np.logical_not(fits.any(axis=1)), strict=True)
+        for text, wrong in zip(column, none.tolist(), strict=True)
+        if wrong
+    )
+    if counts.total() == 1:
+        return ""
+    listed = ", ".join(f"{text!r} {count} times" for text, count in counts.most_common(6))
+    more = f" and {len(counts) - 6} others" if len(counts) > 6 else ""
+    return (
+        f"; {counts.total()} texts are no numbers: {listed}{more}; mend them, or name those that mean no "
+        "value as blank_texts in [log] of the plant file"
+    )
 
 
 def _unsure(written: Sequence[Written]) -> Misread:

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -97,10 +97,27 @@ class Table:
         return Table(self.header, self.data.filter(pa.array(kept)), rows[kept])
 
     def numbers(
-        self, columns: Sequence[str], *, ranges: Sequence[Range] = (), others: Others = tuple
+        self,
+        columns: Sequence[str],
+        *,
+        ranges: Sequence[Range] = (),
+        others: Others = tuple,
+        blanks: Sequence[str] = (),
+        unread: Bool[np.ndarray, " row"] | None = None,
     ) -> list[Float64[np.ndarray, " row"]]:
-        """Columns of numbers, NaN where blank; the arguments are those of `number_format`."""
-        written = self._written(columns, ranges)
+        """Columns of numbers, NaN where blank.
+
+        Args:
+            columns: their names.
+            ranges: as in `number_format`.
+            others: likewise.
+            blanks: further texts that stand for no number.
+            unread: rows in which a text that is no number is none.
+        """
+        written = [
+            replace(column, texts=_readable(without_blanks(column.texts, blanks), unread))
+            for column in self._written(columns, ranges)
+        ]
         found = self._format(written, others)
         texts = {column.column: column.texts for column in written}
         return [
@@ -135,7 +152,7 @@ class Table:
             others=others,
         )
         if isinstance(found, Misread):
-            raise self.error(found.row, found.sentence)
+            raise self.error(found.row, found.sentence + found.others)
         return found
 
     def _plain_numbers(self, column: str) -> Float64[np.ndarray, " row"]:
@@ -239,6 +256,14 @@ def _parquet_header(path: Path) -> Header:
         if field.metadata and b"unit" in field.metadata
     }
     return Header(path, False, tuple(schema.names), units, (schema.metadata or {}).get(UNITS_KEY))
+
+
+def _readable(texts: Texts, unread: Bool[np.ndarray, " row"] | None) -> Texts:
+    """`texts`, null in rows that are `unread` and hold anything but a digit, a sign or a mark."""
+    if unread is None or not unread.any():
+        return texts
+    wrong = pc.fill_null(pc.invert(pc.match_substring_regex(texts, r"^[-+0-9.,eE'\s]*$")), False)
+    return pc.if_else(pc.and_(wrong, pa.array(unread)), pa.scalar(None, pa.string()), texts)
 
 
 def _is_text(kind: pa.DataType) -> bool:

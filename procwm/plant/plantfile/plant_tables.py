@@ -202,6 +202,9 @@ class LogTable(_Table):
     time_zone: str = Field(
         "UTC", description="of times that do not say how far they are from UTC, such as `Europe/Berlin`"
     )
+    blank_texts: tuple[str, ...] = Field(
+        (), description="texts in place of numbers that mean that there is none, such as `I/O Timeout`"
+    )
 
 
 class PlantFile(_Table):

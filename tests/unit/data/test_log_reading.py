@@ -217,7 +217,7 @@ def test_a_wrong_unit_is_refused_wherever_it_is_stated(tmp_path: Path) -> None:
             WIDE.replace("00:00:01Z", "00:00:00Z"),
             "line 3: TC1.PV has two samples at 2000-01-01T00:00:00Z: 20.5 and 21.5",
         ),
-        (LONG.replace("Uncertain", "192"), "line 4: quality is '192'; it must be Good, Uncertain or Bad"),
+        (LONG.replace("Uncertain", "192?"), "line 4: quality is '192?' (1 times); it must begin with Good"),
         (LONG.replace(",Uncertain", ","), "line 4: column quality is blank"),
         (LONG.replace("20.5,Good", "20.5,Bad"), "TC1.PV has no Good sample (1 Uncertain, 2 Bad)"),
         (LONG.replace("20.5,Good", "inf,Good"), "TC1.PV has no Good sample"),
@@ -281,7 +281,7 @@ def test_a_parquet_file_cut_short_is_refused(tmp_path: Path, share: float) -> No
 def test_a_missing_file_and_no_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="cannot be read: no such file"):
         read_log(tmp_path / "nowhere.parquet", PLANT)
-    with pytest.raises(LogError, match="cannot be read: is a directory"):
+    with pytest.raises(LogError, match="the folder holds no file"):
         read_log("", PLANT)
     with pytest.raises(LogError, match="no log file was named"):
         read_log([], PLANT)
