@@ -17,6 +17,8 @@ LEAST_STRETCHES = 6
 """Of the log, each a horizon long: fewer show nothing about an effect."""
 _MOST_STRETCHES = 20
 _CONFIDENCE = 0.99
+_EARLY = 0.25
+"""Of the horizon: how an answer comes shows there, and how large it gets at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Gain:
         share: what the log's own moves of the MV do to the output by `logged`, as a share of the output's
             standard deviation.
         known: "+" or "-" where the plant file says that the MV raises or lowers the output, else `None`.
+        early_s: seconds, a quarter of the horizon, after which the same is asked again.
+        early_foreseen, early_logged, early_error: then; per unit likewise.
     """
 
     mv: str
@@ -48,6 +52,10 @@ class Gain:
     error: float
     share: float
     known: str | None
+    early_s: float = math.nan
+    early_foreseen: float = math.nan
+    early_logged: float = math.nan
+    early_error: float = math.nan
 
     @property
     def told(self) -> bool:
@@ -73,28 +81,27 @@ def gains(
     held = log.mv[moments][:, None].expand(-1, horizon, -1)
     still = log.dv[moments][:, None].expand(-1, horizon, -1)
     stepped = _stepped(model, latent, held, still)
-    without = model.readout(model.imagine(latent, held, future.dv)[:, -1])
-    foreseen = model.readout(model.imagine(latent, future.mv, future.dv)[:, -1]) - without
-    happened = future.outputs[:, -1] - without
-    known = future.outputs_valid[:, -1]
-    moved = (future.mv - held).mean(dim=1)
+    without = model.readout(model.imagine(latent, held, future.dv))
+    foreseen = model.readout(model.imagine(latent, future.mv, future.dv)) - without
+    happened, away = future.outputs - without, future.mv - held
     # Operators move an MV back from where it is: without the present, what the model has wrong of that would
     # be taken for an effect of the moves.
     present = torch.cat((log.mv, log.dv, log.values[:, log.output_columns]), dim=1)[moments]
-    inputs = torch.cat((moved, present), dim=1)
-    fitted = [
-        _slopes(
-            inputs, torch.stack((foreseen[:, row], happened[:, row]), dim=1), known[:, row], moments, horizon
-        )
-        for row in range(len(model.output_names))
-    ]
+
+    def fitted(rows: int, row: int) -> tuple[Float[Tensor, "input 2"], Float[Tensor, " input"]]:
+        inputs = torch.cat((away[:, :rows].mean(dim=1), present), dim=1)
+        targets = torch.stack((foreseen[:, rows - 1, row], happened[:, rows - 1, row]), dim=1)
+        return _slopes(inputs, targets, future.outputs_valid[:, rows - 1, row], moments, horizon)
+
+    early, moved = max(1, round(_EARLY * horizon)), away.mean(dim=1)
+    by_row = [(fitted(horizon, row), fitted(early, row)) for row in range(len(model.output_names))]
     _, output_width = model.scaler.part(model.output_names)
     _, mv_width = model.scaler.part(names_of(plant.mvs))
     found = []
     for column, tag in enumerate(plant.mvs):
         for row, output in enumerate(model.output_names):
             unit = float(output_width[row]) / float(mv_width[column])
-            slopes, error = fitted[row]
+            (slopes, error), (early_slopes, early_error) = by_row[row]
             share = abs(float(slopes[column, 1])) * float(moved[:, column].std()) / float(spread[row])
             found.append(
                 Gain(
@@ -104,13 +111,21 @@ def gains(
                     dead_s=rows_until(ANSWERED, stepped[column][:, :, row].mean(dim=0)) * plant.interval_s,
                     positive=float((stepped[column][:, -1, row] > 0).double().mean()),
                     foreseen=float(slopes[column, 0]) * unit,
-                    logged=float(slopes[column, 1]) * unit if math.isfinite(error[column]) else math.nan,
+                    logged=_if_finite(float(slopes[column, 1]) * unit, error[column]),
                     error=float(error[column]) * unit,
                     share=share,
                     known=tag.known_sign(output),
+                    early_s=early * plant.interval_s,
+                    early_foreseen=float(early_slopes[column, 0]) * unit,
+                    early_logged=_if_finite(float(early_slopes[column, 1]) * unit, early_error[column]),
+                    early_error=float(early_error[column]) * unit,
                 )
             )
     return tuple(found)
+
+
+def _if_finite(value: float, error: Float[Tensor, ""]) -> float:
+    return value if math.isfinite(error) else math.nan
 
 
 def _stepped(

@@ -22,6 +22,8 @@ _FELT = 0.1
 """Share of an output's standard deviation that an MV moves in the log: less is not judged."""
 _TIMES = 2.0
 """A gain may be wrong by this factor; feedback bears it."""
+_UNTIMELY = 0.15
+"""Share of an effect by which it may be wrong early in the horizon: later it is made up for."""
 _SURE = 0.95
 """Share of moments at which a known sign has to be right."""
 _COLOURED, _SIGNIFICANT = 0.5, 0.01
@@ -136,11 +138,23 @@ def _of_gain(gain: Gain) -> Iterator[Objection]:
     elif not least / _TIMES <= abs(gain.foreseen) <= most * _TIMES:
         reason = f"{gain.mv} moves {gain.output} {figures}"
         yield Objection(fitness=Fitness.ADVICE, reason=reason, remedy=remedy)
+    elif _untimely(gain):
+        reason = (
+            f"within {gain.early_s:g} s {gain.mv} moves {gain.output} by {gain.early_foreseen:+.3g} per "
+            f"unit, in the log by {gain.early_logged:+.3g} ± {gain.early_error:.2g}"
+        )
+        yield Objection(fitness=Fitness.ADVICE, reason=reason, remedy=remedy)
 
 
 def _matters(gain: Gain) -> bool:
     """Whether the log shows an effect that matters in it."""
     return gain.told and gain.share > _FELT
+
+
+def _untimely(gain: Gain) -> bool:
+    """Whether an effect that matters comes much later, or sooner, in the model than in the log."""
+    off = abs(gain.early_foreseen - gain.early_logged) - gain.early_error
+    return _matters(gain) and off > _UNTIMELY * abs(gain.logged)
 
 
 def _claims(gain: Gain) -> bool:

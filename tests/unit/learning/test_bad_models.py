@@ -100,6 +100,17 @@ def test_a_gain_of_the_wrong_size_is_fit_for_advice_only() -> None:
     assert "feed moves level by +" in found.verdict.reason
 
 
+def test_an_effect_that_comes_too_late_or_too_soon_is_fit_for_advice_only() -> None:
+    at_rest = np.linalg.solve(np.eye(2) - STATE, INPUT @ [5.0, 5.0] + [0.0, -0.3])
+    for pace in (4.0, 0.25):
+        state = STATE**pace
+        gains = (np.eye(2) - state) @ np.linalg.solve(np.eye(2) - STATE, INPUT)
+        offset = at_rest - state @ at_rest - gains @ [5.0, 5.0]
+        found = verdict(exact_model(plant(), state_matrix=state, input_matrix=gains, offset=offset))
+        assert found.verdict.fitness is Fitness.ADVICE
+        assert "within 5 s steam moves" in found.verdict.reason, found.verdict.reason
+
+
 def test_mvs_that_move_only_together_are_fit_for_advice_only() -> None:
     found = evaluate(model(), log(tied=True))
     assert found.verdict.fitness is Fitness.ADVICE
