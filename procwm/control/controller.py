@@ -165,7 +165,7 @@ class Controller:
     ) -> ControllerState:
         """`state` in another mode; `SpecError` where it cannot be reached from the one in force."""
         requested = self.clearance.requested(state.mode, mode, reason)
-        return replace(state, mode=requested, last_good=None, swings=Swings(), mistrust=0)
+        return replace(state, mode=requested, last_good=None, swings=Swings(), mistrust=0.0)
 
     def given_back(self, state: ControllerState, reason: str) -> ControllerState:
         """`state` in mode SHED for `reason`, where the mode in force writes."""

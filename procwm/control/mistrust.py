@@ -16,25 +16,32 @@ MISTRUSTED = (
 )
 _SHARE, _FEWEST = 0.5, 5
 """Of the horizon, and control intervals at the least, that this lasts before the plant is given back."""
+_SURPRISED = 0.25
+"""What an interval within limits speaks for a model that is surprised in it: a swing goes beyond and back."""
 
 
 def mistrust(
-    count: int, surprise: float, output: Float[np.ndarray, " output"], plant: PlantSpec, targets: Targets
-) -> int:
+    count: float, surprise: float, output: Float[np.ndarray, " output"], plant: PlantSpec, targets: Targets
+) -> float:
     """Control intervals that speak against the model, less those that speak for it.
 
     Args:
         count: the same one interval ago.
         surprise: of the present; above 1 is more than ordinary operation brings; NaN where unknown.
-        output: as measured, NaN where it is not.
+        output: as measured, NaN where it is not; then the others speak for the model no more than it does.
         plant: whose limits count.
         targets: with limits in force.
     """
     limits = np.array([targets.soft_limits(tag) for tag in plant.outputs])
     broken = bool(((output < limits[:, 0]) | (output > limits[:, 1])).any())
-    return count + 1 if broken and surprise > 1.0 else max(count - 1, 0)
+    if broken and surprise > 1.0:
+        return count + 1.0
+    # An instrument at its end says nothing, and a tank that runs over is where it does so.
+    if np.isnan(output).any() and not broken:
+        return count
+    return max(count - (_SURPRISED if surprise > 1.0 else 1.0), 0.0)
 
 
-def mistrusted(count: int, horizon: int) -> bool:
+def mistrusted(count: float, horizon: int) -> bool:
     """Whether `count` is enough to give the plant back, with a model of that horizon."""
     return count >= max(_FEWEST, round(_SHARE * horizon))

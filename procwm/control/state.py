@@ -76,7 +76,7 @@ class ControllerState:
     swings: Swings = field(default_factory=Swings)
     recent: Recent = field(default_factory=lambda: NONE_RECENT)
     withheld: Withheld = field(default_factory=lambda: NONE_WITHHELD)
-    mistrust: int = 0
+    mistrust: float = 0.0
 
     def to_bytes(self) -> bytes:
         """This state as bytes that `from_bytes` reads back to the last bit, in any process."""

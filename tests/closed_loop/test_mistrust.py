@@ -1,32 +1,47 @@
 """A model whose MVs act the other way round gives the plant back, and may not take it again by itself."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from linear_loop import HISTORY, Loop, loop, plant_spec
 from stub_planners import StubPlanner, stepping
 
+from procwm.comparison.closed_loop import closed_loop
+from procwm.comparison.operating import operate
+from procwm.control.controller import Controller
+from procwm.control.decision import Decision
 from procwm.control.mistrust import MISTRUSTED, mistrust, mistrusted
 from procwm.control.modes import Mode
 from procwm.control.swinging import Swings
 from procwm.control.targets import Targets
+from procwm.data.series import Log
+from procwm.data.window import grid
+from procwm.learning.calibration.feedback import arriving_errors, chosen_feedback
+from procwm.learning.calibration.surprise_limits import learned_surprise
+from procwm.plant.registry import scenario
 from procwm.plant.request import Request
+from procwm.plant.tags import names_of
+from procwm.testing import exact_model
+from procwm.world.model import WorldModel
 
 SPEC = plant_spec(limits=(40.0, 60.0))
 PATIENCE = 5
 
 
-def count(surprise: float, level: float, before: int = 3) -> int:
+def count(surprise: float, level: float, before: float = 3.0) -> float:
     return mistrust(before, surprise, np.array([level, 50.0]), SPEC, Targets())
 
 
 def test_what_counts_is_a_surprise_together_with_a_broken_limit() -> None:
     assert count(1.1, 61.0) == count(1.1, 39.0) == 4
-    assert count(0.9, 61.0) == count(1.1, 59.0) == count(float("nan"), 61.0) == count(1.1, float("nan")) == 2
-    assert count(0.9, 61.0, before=0) == 0
-    assert not mistrusted(PATIENCE - 1, horizon=10)
-    assert mistrusted(PATIENCE, horizon=10)
-    assert not mistrusted(29, horizon=60)
+    assert count(0.9, 61.0) == count(0.9, 59.0) == count(float("nan"), 61.0) == 2
+    assert count(1.1, float("nan")) == 3, "an instrument at its end says nothing"
+    assert count(0.9, 61.0, before=0.0) == 0.0
+    assert count(1.1, 59.0) == 2.75, "who is surprised within limits says little for the model"
+    assert not mistrusted(PATIENCE - 0.25, horizon=10)
+    assert mistrusted(float(PATIENCE), horizon=10)
+    assert not mistrusted(29.0, horizon=60)
 
 
 def mirrored() -> Loop:
@@ -55,6 +70,62 @@ def test_a_model_that_is_surprised_at_a_broken_limit_gives_the_plant_back_for_go
     run.state = run.controller.checked(run.state, Request(mode="auto"))
     assert run.state.mode.actual is Mode.AUTO
     assert run.state.mistrust == 0
+
+
+TANKS, TANKS_HORIZON = scenario("quadruple_tank"), 30
+
+
+def tanks_model(*, mirrored: bool) -> WorldModel:
+    """Two lags by least squares on a log, in which the pumps' names may be the wrong way round."""
+    log = operate(TANKS, hours=8.0, seed=3).log
+    if mirrored:
+        swapped = {"P1.SP": log.series["P2.SP"], "P2.SP": log.series["P1.SP"]}
+        log = Log(series={**log.series, **swapped}, mv_names=log.mv_names)
+    start = exact_model(TANKS.plant, state_matrix=np.eye(2), input_matrix=np.eye(2), horizon=TANKS_HORIZON)
+    rows = grid(log, start.rule)
+    level, pump = (
+        rows.values[:, rows.columns(names_of(tags))] for tags in (TANKS.plant.cvs, TANKS.plant.mvs)
+    )
+    inputs = np.hstack((level[:-1], pump[1:], np.ones((len(level) - 1, 1))))
+    fitted = np.linalg.lstsq(inputs, level[1:], rcond=None)[0].T
+    model = exact_model(
+        TANKS.plant,
+        state_matrix=fitted[:, :2],
+        input_matrix=fitted[:, 2:4],
+        offset=fitted[:, 4],
+        horizon=TANKS_HORIZON,
+    )
+    model = model.with_calibration(feedback=chosen_feedback(arriving_errors(model, rows)))
+    return model.with_calibration(surprise=learned_surprise(model, rows, rows, model, rows))
+
+
+def tanks_run(model: WorldModel, intervals: int) -> tuple[list[Decision], np.ndarray]:
+    """Decisions of a controller of the tanks, and their true levels."""
+    told: list[Decision] = []
+
+    class Told(Controller):
+        def step(self, *given: Any, **named: Any) -> Any:
+            decision, state = super().step(*given, **named)
+            told.append(decision)
+            return decision, state
+
+    made = Told(TANKS.plant, model, deadline_s=60.0)
+    run = closed_loop(TANKS, lambda _: made, seed=0, intervals=intervals, program=[])
+    return told, run.cv[:, :2]
+
+
+def test_mirrored_pumps_give_the_tanks_back_soon_after_a_limit_is_broken(unchecked: None) -> None:
+    decisions, levels = tanks_run(tanks_model(mirrored=True), 4 * TANKS_HORIZON)
+    first = next(at for at, row in enumerate(levels) if ((row < 1.0) | (row > 19.0)).any())
+    shed = next(at for at, decision in enumerate(decisions) if decision.mode is Mode.SHED)
+    assert decisions[shed].reason == MISTRUSTED
+    assert shed - first <= 2 * TANKS_HORIZON
+    assert all(decision.setpoints is None for decision in decisions[shed:])
+
+
+def test_the_same_tanks_are_kept_where_the_pumps_have_their_own_names(unchecked: None) -> None:
+    decisions, _ = tanks_run(tanks_model(mirrored=False), 2 * TANKS_HORIZON)
+    assert {decision.mode for decision in decisions} == {Mode.AUTO}
 
 
 def test_an_mv_that_swung_on_is_brought_to_the_middle_and_held_until_somebody_asks_for_a_mode() -> None:
