@@ -48,6 +48,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "search": "procwm_studies.planner.search:run_search",
         "surprise": "procwm_studies.model.surprise:run_surprise",
         "uncertainty": "procwm_studies.model.uncertainty:run_uncertainty",
+        "wrongmodels": "procwm_studies.control.wrong_models:run_wrong_models",
     }
 )
 """Where each study is, imported only when asked for: studies need every library there is."""
