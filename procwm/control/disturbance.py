@@ -99,6 +99,48 @@ class DisturbanceEstimator:
             state = self._tick(state, latent, mv, dv, output)
         return Disturbance(state.latent, state.bias, state.spread, np.minimum(state.count, 1.0))
 
+    def taken_in(
+        self,
+        state: Disturbance,
+        *,
+        before: tuple[Float[np.ndarray, " latent"], Float[np.ndarray, " dv"]],
+        now: tuple[Float[np.ndarray, " latent"], Float[np.ndarray, " dv"]],
+        mv: Float[np.ndarray, " mv"],
+        output: Float[np.ndarray, " output"],
+    ) -> Disturbance:
+        """The estimate when the model is shown a tag that it had not heard before.
+
+        What is foreseen with the MVs held stays as it was: the change of the model's mind goes into the bias,
+        and what comes of it is learned from then on.
+
+        Args:
+            state: that belongs to the view `before`.
+            before, now: latent and DVs without and with that tag.
+            mv: in force.
+            output: measured where the output is heard for the first time, and taken to be at rest; else NaN.
+        """
+        old, new = self._held(*before, mv), self._held(*now, mv)
+        first = np.isfinite(output)
+        return Disturbance(
+            now[0][None],
+            np.where(first, output - new, state.bias + old - new),
+            np.where(first, 0.0, state.spread),
+            np.where(first, 1.0, state.count),
+        )
+
+    def _held(
+        self,
+        latent: Float[np.ndarray, " latent"],
+        dv: Float[np.ndarray, " dv"],
+        mv: Float[np.ndarray, " mv"],
+    ) -> Float[np.ndarray, "horizon output"]:
+        """What the model foresees from `latent` on while nothing moves."""
+        origin, foreseen = latent[None], []
+        for _ in range(self._horizon):
+            origin, predicted = self._advance(origin, mv, dv)
+            foreseen.append(predicted[0])
+        return np.array(foreseen)
+
     def restart(self, state: Disturbance) -> Disturbance:
         """Forget the latents under way, after a gap in time; what was learned about the plant stays."""
         return Disturbance(state.latent[:0], state.bias, state.spread, state.count)

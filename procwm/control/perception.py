@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from procwm.control.admission import admitted
 from procwm.control.decision import NOTHING
 from procwm.control.disturbance import Disturbance, DisturbanceEstimator
+from procwm.control.first_heard import at_rest_before, first_heard, without
 from procwm.control.measurement import Measurements, measurements
 from procwm.control.modes import Mode
 from procwm.control.pace import Pace, aligned
@@ -123,17 +124,20 @@ class Perception:
         measured = measurements(window, self._plant, self._model.rule.tags, last_dv=np.array(state.dv))
         if passed == 0:
             return state, Seen(now_ns, measured, None)
-        begins = passed < len(window.values) and _begins(window, pace)
         state = replace(self._foreseen(state, measured, passed), pace=pace)
         overdue = state.buffer.overdue(now_ns, pace.rows[:-1])
-        filled = self._filled(state, _at_rest_before(window), overdue)
+        latent, sensed = self._encoded(state, window, overdue)
         window = replace(window, measured=window.measured & ~overdue)
-        with torch.inference_mode():
-            encoded = self._model.encode(self._model.model_input([filled]))
-            sensed = self._model.sense(encoded)[0].tolist()
-        latent = encoded[0].cpu().numpy().astype(np.float64)
-        if begins:
+        news = first_heard(window)
+        more = 1 < len(window.values) > passed and bool(news.any())
+        if more and len(pace.rows) < len(window.values):
             state = self._begun(state, measured, latent, now_ns)
+        elif more:
+            known = without(window, news)
+            earlier = measurements(known, self._plant, self._model.rule.tags, last_dv=np.array(state.dv))
+            blind, _ = self._encoded(state, known, overdue)
+            state = self._learned(state, known, earlier, blind, now_ns, passed)
+            state = self._taken_in(state, (blind, earlier.dv), (latent, measured), news)
         else:
             state = self._learned(state, window, measured, latent, now_ns, passed)
         surprise, surprised = self._surprise(state, window, measured)
@@ -147,6 +151,34 @@ class Perception:
             surprised=surprised,
             sensed=MappingProxyType(readings),
         )
+
+    def _encoded(
+        self, state: ControllerState, window: Window, overdue: Bool[np.ndarray, "history tag"]
+    ) -> tuple[Float[np.ndarray, " latent"], list[float]]:
+        """The latent of a window, and what the soft sensors read."""
+        filled = self._filled(state, at_rest_before(window), overdue)
+        with torch.inference_mode():
+            encoded = self._model.encode(self._model.model_input([filled]))
+            sensed: list[float] = self._model.sense(encoded)[0].tolist()
+        return encoded[0].cpu().numpy().astype(np.float64), sensed
+
+    def _taken_in(
+        self,
+        state: ControllerState,
+        before: tuple[Float[np.ndarray, " latent"], Float[np.ndarray, " dv"]],
+        now: tuple[Float[np.ndarray, " latent"], Measurements],
+        news: Bool[np.ndarray, " tag"],
+    ) -> ControllerState:
+        """`state` once tags that are `news` count: what is foreseen of the other outputs stays as it was."""
+        latent, measured = now
+        taken_in = self._estimator.taken_in(
+            state.disturbance,
+            before=before,
+            now=(latent, measured.dv),
+            mv=np.array(state.in_force),
+            output=np.where(news[self._columns["cv"]], measured.output, np.nan),
+        )
+        return replace(state, disturbance=taken_in, dv=tuple(measured.dv.tolist()))
 
     def _begun(
         self,
@@ -261,20 +293,3 @@ class Perception:
             output=np.where(measured_now, output, np.nan),
         )
         return replace(moved, disturbance=disturbance)
-
-
-def _begins(window: Window, pace: Pace) -> bool:
-    """Whether some tag has its first value now, while steps do not fill the window."""
-    news = window.valid[-1] & ~window.valid[:-1].any(axis=0)
-    return len(pace.rows) < len(window.values) and bool(news.any())
-
-
-def _at_rest_before(window: Window) -> Window:
-    """`window` with rows before the first value of each tag as that value.
-
-    An encoder that is shown nothing there takes what follows for a change, and the first plan would undo it.
-    """
-    first = window.valid.argmax(axis=0)
-    rows = (np.arange(len(window.values))[:, None] < first) & window.valid.any(axis=0)
-    held = window.values[first, np.arange(len(first))]
-    return replace(window, values=np.where(rows, held, window.values), valid=window.valid | rows)

@@ -23,6 +23,9 @@ LOST = {
     "a level at first": lambda tick: ("L2",) if tick < 2 else (),
     "a DV at first": lambda tick: ("F1",) if tick < 3 else (),
     "a DV": lambda tick: ("F1",),
+    "a level until long after the first plan": lambda tick: ("L2",) if tick < 4 * HISTORY + 4 else (),
+    "a DV until long after the first plan": lambda tick: ("F1",) if tick < 4 * HISTORY + 4 else (),
+    "both until just after the first plan": lambda tick: ("L2", "F1") if tick < HISTORY + 1 else (),
     "now and then": lambda tick: ("L1",) if tick % 4 == 3 else (),
 }
 CYCLES = HISTORY + 12
@@ -95,3 +98,22 @@ def test_what_comes_after_the_start_soon_counts_more_than_that_the_plant_was_at_
     rested = controller.observe(samples(place, 0), begun, time=utc(START_NS))
     assert state.disturbance.bias[0, 0] - rested.disturbance.bias[0, 0] > 2.0
     assert rested.disturbance.count.max() == 1.0
+
+
+def test_a_tag_that_is_first_heard_on_the_way_to_a_setpoint_does_not_move_the_mvs_at_once() -> None:
+    place, heard = PLACES[0], HISTORY + 9
+    spec = free(place)
+    moves = []
+    for first in (heard, 99):
+        controller = Controller(spec, looking_back(spec), clock=HandClock())
+        state = controller.start({"V1": 20.0, "V2": 80.0})
+        for tick in range(heard + 1):
+            now = samples(place, tick, frozenset(("F1",) if tick < first else ()))
+            setpoints = {"L1": 36.0} if tick >= HISTORY + 6 else None
+            decision, state = controller.step(
+                now, state, time=utc(START_NS + tick * INTERVAL_NS), setpoints=setpoints
+            )
+        assert decision.setpoints is not None
+        moves.append([decision.setpoints["V1"], decision.setpoints["V2"]])
+    assert abs(moves[1][0] - 20.0) > 1.0, "a setpoint is on its way"
+    np.testing.assert_allclose(moves[0], moves[1], atol=1e-3)
