@@ -10,9 +10,10 @@ import pandas as pd
 
 from procwm.control.controller import Controller
 from procwm.control.modes import Mode
+from procwm.data.checks.check import instrument_findings
 from procwm.data.files import replacing, write_json, write_text
 from procwm.data.log import read_log
-from procwm.data.series import Log
+from procwm.data.series import Log, iso_utc
 from procwm.data.tabular.spreadsheets import inert
 from procwm.learning.evaluation.evaluate import evaluate
 from procwm.learning.labelled.soft_sensor import sensed
@@ -44,7 +45,10 @@ def replayed(
         f"Log: {words.duration(log.hours)}, {', '.join(path.name for path in logs)}.",
         f"Model: {scores.verdict.sentence}.",
     ]
-    page = build_replay_report(plant, result, scores=texts, seen=scores.seen, how=how)
+    instruments = [finding.sentence for finding in instrument_findings(log, plant)]
+    page = build_replay_report(
+        plant, result, scores=texts, seen=scores.seen, how=how, instruments=instruments
+    )
     write_text(out / "report.html", page)
     facts = {
         "plant": plant.name,
@@ -57,6 +61,16 @@ def replayed(
         "decisions": len(result.decisions),
         "without_move": dict(result.reasons),
         "surprised": result.surprised,
+        "surprises": [
+            {
+                "from": iso_utc(stretch.start_ns),
+                "to": iso_utc(stretch.end_ns),
+                "peak": stretch.peak,
+                "tag": stretch.tag,
+            }
+            for stretch in result.surprised_stretches
+        ],
+        "watched": list(result.watched),
         "model": texts,
     }
     write_json(out / "replay.json", facts)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from procwm.errors import ArtifactError, SpecError
+from procwm.plant.log_settings import LogSettings
 from procwm.plant.plantfile.specfile import dump_plant
-from procwm.plant.tags import PlantSpec
+from procwm.plant.tags import PlantSpec, Tag
+from procwm.plant.units import canonical_unit
 from procwm.world.model import WorldModel
 from procwm.world.storage.approval import check_approved
 
@@ -21,7 +23,7 @@ class Identity:
 
     Attributes:
         model: SHA-256 of the model's weights, scaling, windowing rule and guardrails.
-        plant: SHA-256 of the plant file, without how the plant and the controller are reached.
+        plant: SHA-256 of the plant file, without how plant, controller and logs are reached.
     """
 
     model: str
@@ -46,8 +48,22 @@ def identity(plant: PlantSpec, model: WorldModel) -> Identity:
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    text = dump_plant(replace(plant, opcua=None, control=plant.control.without_front_ends))
+    text = dump_plant(replace(plant, opcua=None, log=LogSettings(), control=plant.control.without_front_ends))
     return Identity(digest.hexdigest(), hashlib.sha256(text.encode()).hexdigest())
+
+
+def _check_measure(mine: Tag, other: Tag) -> None:
+    """Raise `SpecError` where a tag is measured in another unit, or range, than the model learned from."""
+    if canonical_unit(mine.unit) != canonical_unit(other.unit):
+        raise SpecError(
+            f"{mine.name}: the plant file has it in {mine.unit or 'no unit'}, the model was made for "
+            f"{other.unit or 'no unit'}; mend the plant file, or train a model of it"
+        )
+    if mine.range != other.range:
+        raise SpecError(
+            f"{mine.name}: range is [{mine.range[0]:g}, {mine.range[1]:g}], the model was made for "
+            f"[{other.range[0]:g}, {other.range[1]:g}]; mend the plant file, or train a model of it"
+        )
 
 
 def check_made_for(plant: PlantSpec, model: WorldModel) -> None:
@@ -64,6 +80,7 @@ def check_made_for(plant: PlantSpec, model: WorldModel) -> None:
             raise SpecError(
                 f"{mine.name}: the plant file says {mine.role}, the model was made for {other.role}"
             )
+        _check_measure(mine, other)
     if plant.output_names != model.output_names:
         raise SpecError(
             f"plant {plant.name}: the model predicts {', '.join(model.output_names)}, the plant file asks "

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from procwm.plant.tags import Interval, Tag
 from procwm.report.content import Event
 from procwm.report.page import Figure, PageTable
+from procwm.report.thinning import thinned
 from procwm.report.words import MODELS
 from procwm.report.words import figure as shown
 
@@ -22,7 +23,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, RED = "#0072b2", "#e69f00", "#009e73", "#cc79a
 INK, GREY, PALE = "#1a2026", "#7b858e", "#c3cad0"
 
 MOST_POINTS = 3000
-"""Longer lines are thinned for the page: a screen has fewer columns than that."""
+"""Longer lines are thinned for the page, and keep their extremes: a screen has fewer columns than that."""
 
 _PANEL_PX, _GAP_PX, _TOP_PX, _BOTTOM_PX = 176, 38, 60, 46
 _ONE_ROW, _LEGEND_ROW_PX = 5, 18
@@ -216,8 +217,8 @@ def _extent(panel: Panel) -> Interval:
 
 
 def _trace(line: Line, axis: str, *, first: bool) -> dict[str, Any]:
-    stride = max(1, math.ceil(len(line.value) / MOST_POINTS))
-    time_ms = line.time_ns[::stride] // 1_000_000
+    kept = thinned(line.value, MOST_POINTS)
+    time_ms = line.time_ns[kept] // 1_000_000
     trace: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers" if line.dots else "lines",
@@ -226,7 +227,7 @@ def _trace(line: Line, axis: str, *, first: bool) -> dict[str, Any]:
         "showlegend": first,
         "legendrank": line.rank,
         "x": time_ms.tolist(),
-        "y": [number(value) for value in line.value[::stride].tolist()],
+        "y": [number(value) for value in line.value[kept].tolist()],
         "yaxis": axis,
         "line": {"color": line.colour, "width": line.width, "dash": line.dash,
                  "shape": "vh" if line.held else "linear"},

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int
 
 from procwm.plant.tags import PlantSpec
 from procwm.report import words
@@ -20,6 +19,7 @@ from procwm.report.figures import (
     time_figure,
 )
 from procwm.report.page import Figure, Page, PageTable, Section, render
+from procwm.report.surprise_section import instrument_section, surprise_section
 from procwm.runtime.replay import ReplayResult
 from procwm.world.conformal import BAND_COVERAGE
 
@@ -38,6 +38,7 @@ def build_replay_report(
     scores: Scores,
     seen: float | None = None,
     how: Sequence[str] = (),
+    instruments: Sequence[str] = (),
 ) -> str:
     """One self-contained HTML document.
 
@@ -47,6 +48,7 @@ def build_replay_report(
         scores: of the model on this log.
         seen: share of this log that the model was learned from; `None` where that is not known.
         how: sentences on how the figures came about.
+        instruments: sentences on readings that instruments should not have sent.
     """
     time_ns = result.grid.time_ns
     hours = (time_ns[-1] - time_ns[0]) / 3.6e12
@@ -67,7 +69,7 @@ def build_replay_report(
                 ),
                 (f"{np.median(step_s) * 1e3:.0f} ms" if step_s else "–", "median time of a decision"),
             ],
-            sections=list(_sections(plant, result, scores, how)),
+            sections=list(_sections(plant, result, scores, how, instruments)),
         )
     )
 
@@ -97,11 +99,16 @@ def _headline(scores: Scores) -> str:
 
 
 def _sections(
-    plant: PlantSpec, result: ReplayResult, scores: Scores, how: Sequence[str]
+    plant: PlantSpec,
+    result: ReplayResult,
+    scores: Scores,
+    how: Sequence[str],
+    instruments: Sequence[str],
 ) -> Iterator[Section]:
     yield Section(heading="Controlled variables", figures=[_outputs(plant, result)])
     yield Section(heading="Moves made, and moves suggested", figures=[_moves(plant, result)])
-    yield _surprise(result)
+    yield surprise_section(plant, result)
+    yield instrument_section(instruments)
     if result.guard_names:
         yield Section(heading="Guardrails", figures=[_guards(result)])
     yield _scores(scores)
@@ -185,43 +192,6 @@ def _moves(plant: PlantSpec, result: ReplayResult) -> Figure:
         "Each suggestion starts from the value in force, so it shows one move, not a course of its own.",
         span_ns=_span(result),
     )
-
-
-def _surprise(result: ReplayResult) -> Section:
-    rows = _connected(result)
-    line = Line(name="surprise", time_ns=result.grid.time_ns[rows], value=result.surprise[rows], colour=BLUE)
-    ends = result.grid.time_ns[[0, -1]]
-    usual = Line(
-        name="reached once a day in ordinary operation",
-        time_ns=ends,
-        value=np.ones(2),
-        colour=GREY,
-        dash="dash",
-    )
-    return Section(
-        heading="Surprise",
-        paragraphs=[
-            "How far the plant went from what the model expected. Long stretches above the broken line say "
-            "that something went on that the training log did not hold.",
-        ],
-        figures=[
-            time_figure(
-                [Panel(title="surprise", unit="of a day's largest", lines=[line, usual], at_least=(0.0,))],
-                "Errors of all measured tags, several intervals ahead; 1 is what ordinary operation reaches "
-                "once a day.",
-            )
-        ],
-    )
-
-
-def _connected(result: ReplayResult) -> Int[np.ndarray, " drawn"]:
-    """Rows to draw so that a line joins those with a surprise that are less than a window apart.
-
-    Where an analyser answers every few rows there is none between, and a point by itself is not seen.
-    """
-    known = np.flatnonzero(np.isfinite(result.surprise))
-    apart = np.diff(result.grid.time_ns[known]) >= result.grid.rule.span_ns
-    return np.union1d(known, known[1:][apart] - 1)
 
 
 def _guards(result: ReplayResult) -> Figure:

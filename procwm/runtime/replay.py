@@ -20,6 +20,7 @@ from procwm.learning.calibration.surprise_limits import surprises
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.hindcast import half_widths, hindcast
+from procwm.runtime.surprised import SurprisedStretch, surprised_stretches
 from procwm.world.model import WorldModel
 
 _HINDCAST_SHARE = 0.5
@@ -84,6 +85,8 @@ class ReplayResult:
             sure; NaN where it was not looked at, +inf where it is not known.
         surprise: how far readings are from what the model expected, 1 being what ordinary operation reaches
             once a day.
+        surprised_stretches: when they were further, the furthest first.
+        watched: tags whose readings count there; training left the others out.
         guard: the model's guardrails at each row; safe where `<= 0`.
         guard_names: of the axis `guard`.
         decisions: those made, oldest first, each with its time and plan.
@@ -99,6 +102,8 @@ class ReplayResult:
     predicted: Mapping[int, Float[np.ndarray, "row output"]]
     half_width: Float[np.ndarray, "row output"]
     surprise: Float[np.ndarray, " row"]
+    surprised_stretches: tuple[SurprisedStretch, ...]
+    watched: tuple[str, ...]
     guard: Float[np.ndarray, "row guard"]
     guard_names: tuple[str, ...]
     decisions: tuple[Decision, ...]
@@ -159,6 +164,8 @@ def replay(
     for row, decision in made.items():
         if decision.proposed is not None:
             suggested[row] = [decision.proposed[name] for name in names]
+    surprise, told_by = surprises(model, rows)
+    watched = () if model.surprise is None else model.surprise.tags
     target = [tag.setpoint if tag.setpoint is not None else np.nan for tag in controller.plant.outputs]
     return ReplayResult(
         grid=rows,
@@ -168,7 +175,9 @@ def replay(
         suggested_mv=suggested,
         predicted={lead: past.predicted[lead] for lead in wanted},
         half_width=half_widths(model, rows, max(wanted)),
-        surprise=surprises(model, rows),
+        surprise=surprise,
+        surprised_stretches=surprised_stretches(rows, surprise, told_by, watched),
+        watched=watched,
         guard=past.guard,
         guard_names=model.guard_names,
         decisions=tuple(made.values()),
@@ -185,19 +194,22 @@ def _decide(
     if count < 1 or not len(ready):
         return {}
     chosen = ready[np.unique(np.linspace(0, len(ready) - 1, min(count, len(ready))).round().astype(int))]
-    memory = controller.memory
     made: dict[int, Decision] = {}
     state: ControllerState | None = None
-    reached = -1
+    began = reached = -1
     for number, row in enumerate(chosen.tolist()):
-        if state is None or row - reached > memory:
-            state, reached = _begun(controller, log, rows, max(0, row - memory))
+        # A matter of the row alone: a state that has lived through more would decide a little differently.
+        begins = max(0, (row // controller.memory - 1) * controller.memory)
+        if state is None or begins != began:
+            state, reached = _begun(controller, log, rows, begins)
+            began = begins
         for between in range(reached + 1, row):
             state = controller.observe(
                 _between(log, rows, between), state, time=utc(int(rows.time_ns[between]))
             )
-        decision, state = controller.step(_between(log, rows, row), state, time=utc(int(rows.time_ns[row])))
-        made[row], reached = decision, row
+        reached = max(reached, row - 1)
+        # What was decided is not lived through: the next decision would depend on which were asked for.
+        made[row], _ = controller.step(_between(log, rows, row), state, time=utc(int(rows.time_ns[row])))
         report((number + 1) / len(chosen))
     return made
 

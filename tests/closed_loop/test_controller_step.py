@@ -3,6 +3,7 @@
 import pickle
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -291,11 +292,17 @@ def test_a_model_of_another_plant_is_refused() -> None:
         spec,
         tags=(*spec.tags[:4], Tag(name="F1", role=Role.PV, unit="%", range=(0.0, 100.0), limits=(1.0, 9.0))),
     )
+
+    def measured(**changes: Any) -> PlantSpec:
+        return replace(spec, tags=(replace(spec.tags[0], **changes), *spec.tags[1:]))
+
     for other, sentence in (
         (renamed, "made for other tags"),
         (slower, "interval_s is 20, the model was made for 10"),
         (more, "made for other tags"),
         (swapped, "F1: the plant file says PV, the model was made for DV"),
+        (measured(unit="mm"), "L1: the plant file has it in mm, the model was made for"),
+        (measured(range=(0.0, 1000.0)), r"L1: range is \[0, 1000\], the model was made for"),
     ):
         with pytest.raises(SpecError, match=sentence):
             Controller(other, model_of(spec))

@@ -11,7 +11,7 @@ from procwm.data.cadence import default_hold_s
 from procwm.data.checks.answer_time import slow_answers
 from procwm.data.checks.excitation import ExcitationVerdict, excitation
 from procwm.data.checks.feedback_moves import feedback_moves
-from procwm.data.checks.screening import Reason, Screening, screen
+from procwm.data.checks.screening import Reason, screen
 from procwm.data.checks.shutdown import shutdown_sentences, without_shutdowns
 from procwm.data.checks.silence import silence_sentences
 from procwm.data.series import Log, iso_utc
@@ -92,7 +92,7 @@ def check_log(plant: PlantSpec, log: Log) -> list[Finding]:
         *check_plant(plant),
         *_excitation(run, plant),
         *_answers(run, plant),
-        *_screened(screen(log, plant), plant),
+        *instrument_findings(log, plant),
         *_shutdowns(rows, plant),
         *_gaps(rows, plant),
         *_silences(log, plant),
@@ -121,7 +121,9 @@ def _answers(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
         yield Finding(severity=severity, tag=slow.cv, sentence=slow.sentence)
 
 
-def _screened(screening: Screening, plant: PlantSpec) -> Iterator[Finding]:
+def instrument_findings(log: Log, plant: PlantSpec) -> Iterator[Finding]:
+    """What each instrument should not have sent: readings out of range, stuck, spiking, or not Good."""
+    screening = screen(log, plant)
     trusted = screening.trusted()
     for tag in plant.tags:
         series = screening.log.series[tag.name]

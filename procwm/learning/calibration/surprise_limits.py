@@ -65,14 +65,17 @@ def learned_surprise(
 
 
 @torch.no_grad()
-def surprises(model: WorldModel, rows: Grid) -> Float[np.ndarray, " row"]:
-    """The surprise of every row, 1 being what ordinary operation reaches once a day; NaN where unknown."""
-    found = np.full(len(rows), np.nan)
-    if model.surprise is None:
-        return found
-    seen = _moments(model, rows, model.surprise.leads, model.surprise.tags)
-    found[seen.rows.numpy()] = model.surprise(seen.latent, seen.moved, seen.values).ratio.numpy()
-    return found
+def surprises(model: WorldModel, rows: Grid) -> tuple[Float[np.ndarray, " row"], Int[np.ndarray, " row"]]:
+    """The surprise of every row, and which of the model's surprise's tags told most of it.
+
+    1 is what ordinary operation reaches once a day; NaN, and tag -1, where it is unknown.
+    """
+    ratio, tag = np.full(len(rows), np.nan), np.full(len(rows), -1)
+    if model.surprise is not None:
+        seen = _moments(model, rows, model.surprise.leads, model.surprise.tags)
+        found = model.surprise(seen.latent, seen.moved, seen.values)
+        ratio[seen.rows.numpy()], tag[seen.rows.numpy()] = found.ratio.numpy(), found.tag.numpy()
+    return ratio, tag
 
 
 def _leads(model: WorldModel) -> tuple[int, ...]:

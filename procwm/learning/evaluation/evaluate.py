@@ -230,7 +230,7 @@ def _over_cvs(errors: Errors, plant: PlantSpec) -> dict[str, dict[int, float]]:
 
 
 def _surprised(model: WorldModel, rows: Grid) -> float:
-    found = surprises(model, rows)
+    found, _ = surprises(model, rows)
     known = found[np.isfinite(found)]
     return float((known > 1.0).mean()) if len(known) else math.nan
 

@@ -149,7 +149,7 @@ def monitors(model: WorldModel, taught: Log) -> Mapping[str, Monitor]:
 
     def surprise(log: Log) -> Watched:
         rows = grid(log, model.rule)
-        return Watched(rows.time_ns, surprises(model, rows))
+        return Watched(rows.time_ns, surprises(model, rows)[0])
 
     rule = replace(model.rule, tags=plant.names, hold_s=default_hold_s(plant, taught), due_s=())
     rows = grid(screen(taught, plant).trusted(), rule)
