@@ -5,12 +5,15 @@ a row of the past is looked at when its step was taken, not whole intervals befo
 that is a microsecond too early sees the sample before its own, and the whole past is one interval late.
 
 Where a step is due follows the caller's own clock, as a phase-locked loop does: by a share of how far each
-step is off. So a loop that sleeps for an interval, and takes a moment besides, does not miss a step now and
-then.
+step is off. The share is small, so that what is due is known better than any one step tells; where steps are
+off to one side for long, as those of a loop that sleeps for an interval and takes a moment besides, it is
+large. Steps that are each up to 40 % of an interval early or late, at random, are told apart so, and loops
+that are up to 5 % slow or quick followed. Beyond that a step may be taken for the one before or for the next
+but one: at 45 % one of 600, and at 49 % one of 20.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,10 +21,13 @@ from procwm.data.series import series_of
 from procwm.data.window import WindowRule, phase
 from procwm.plant.samples import Sample
 
-_SOONEST_SHARE = 0.25
+_SOONEST_SHARE = 0.1
 """Of the control interval: what comes sooner after a step is the same step again, whatever was due."""
-_FOLLOWED_SHARE = 0.1
-"""Of how far a step is off, by which the ones after it are due later or earlier."""
+_SLOW_SHARE, _QUICK_SHARE = 0.02, 0.25
+"""Of how far a step is off, by which the ones after it are due later or earlier: as a rule, and where steps
+have been off to one side."""
+_MEAN_SHARE, _ONE_SIDE = 0.1, 0.2
+"""Of a step in the mean of how far off they are; the share of an interval from which on that is one side."""
 
 _STALE_SHARE = 0.1
 """Of the control interval: by how much older samples may be than they need to be."""
@@ -35,10 +41,14 @@ class Pace:
         due_ns: when the last step was due, UTC.
         rows: times of the rows of a window up to the last step, oldest first; those of steps that were
             missed lie evenly between those that were taken.
+        steps: how many were taken.
+        late_ns: mean time by which the last ones came after they were due.
     """
 
     due_ns: int
     rows: tuple[int, ...]
+    steps: int = 1
+    late_ns: int = 0
 
     def passed(self, now_ns: int, rule: WindowRule) -> int:
         """Intervals since the last step; 0 where a step at `now_ns` is in the same one."""
@@ -53,15 +63,18 @@ class Pace:
         """The pace with a step at `now_ns`, in place of the last one where that was in the same interval."""
         passed = self.passed(now_ns, rule)
         if passed == 0:
-            return Pace(self.due_ns, (*self.rows[:-1], now_ns))
+            return replace(self, rows=(*self.rows[:-1], now_ns))
         if passed >= rule.history:
             return Pace(now_ns, (now_ns,))
         late_ns = now_ns - self.due_ns - passed * rule.interval_ns
         rows = (*self.rows, *_between(self.rows[-1], now_ns, passed))[-rule.history :]
+        mean_ns = self.late_ns + round(_MEAN_SHARE * (late_ns - self.late_ns))
+        one_side = abs(mean_ns) > _ONE_SIDE * rule.interval_ns
         # The first steps tell together when steps are due: a mean of what has come so far.
-        late_ns -= round(max(_FOLLOWED_SHARE, 1.0 / len(rows)) * late_ns)
+        share = max(_QUICK_SHARE if one_side else _SLOW_SHARE, 1.0 / (self.steps + 1))
         half_ns = rule.interval_ns // 2
-        return Pace(now_ns - min(max(late_ns, -half_ns), half_ns), rows)
+        left_ns = min(max(late_ns - round(share * late_ns), -half_ns), half_ns)
+        return Pace(now_ns - left_ns, rows, self.steps + 1, mean_ns)
 
 
 def aligned(now_ns: int, samples: Iterable[Sample], interval_ns: int) -> int:

@@ -41,7 +41,8 @@ def settled(
     withheld: Withheld,
     now_ns: int,
 ) -> tuple[tuple[Sample, ...], Recent, Withheld, tuple[str, ...]]:
-    """`samples` without what is held back and with what was; what is remembered; a sentence for each leap.
+    """`samples` without what is held back and with what was; what is remembered; a sentence for each leap
+    and for what became of it.
 
     Args:
         samples: admitted ones, in order of arrival.
@@ -80,6 +81,8 @@ def settled(
             passed.append(leap)
             newest_ns, values = known[name]
             known[name] = (newest_ns, (*values, leap.value)[-_KEPT:])
+            value = f"{leap.value:g} {plant.tag(name).unit}"
+            told.append(f"{name}: no other sample has come although one was due; {value} counts from now on")
     return tuple(passed), MappingProxyType(known), MappingProxyType(waiting), tuple(told)
 
 

@@ -69,6 +69,23 @@ def test_a_slow_analyser_is_believed_when_its_next_sample_is_due_and_does_not_co
     assert silent[80:84] == [[], [], [], [80.0]]
 
 
+def test_a_leap_that_counts_because_no_other_sample_has_come_is_told_twice() -> None:
+    rule = replace(RULE, due_s=(30.0,) * len(PLANT.names))
+    quiet = [Sample("L1", value, Quality.GOOD, k * INTERVAL_NS) for k, value in enumerate(QUIET)]
+    leap = Sample("L1", 80.0, Quality.GOOD, len(QUIET) * INTERVAL_NS)
+    _, recent, withheld, told = settled(
+        [*quiet, leap], PLANT, rule, NONE_RECENT, NONE_WITHHELD, leap.source_ns
+    )
+    assert told == ("L1: leaps to 80 %; it waits for the next sample",)
+    for late in (1, 2, 3, 4):
+        passed, recent, withheld, told = settled(
+            [], PLANT, rule, recent, withheld, leap.source_ns + late * INTERVAL_NS
+        )
+        assert (passed == (leap,)) == bool(told) == (late == 3)
+        if told:
+            assert told == ("L1: no other sample has come although one was due; 80 % counts from now on",)
+
+
 @pytest.mark.parametrize(
     "sample", [Sample("V1", 90.0, Quality.GOOD, 30), Sample("L1", 90.0, Quality.BAD, 30)]
 )
