@@ -16,6 +16,9 @@ _TOLERANCE = 1.05
 """A model may be this much worse than the better of persistence and linear before it is called worse."""
 _NEGLIGIBLE = 0.02
 """A difference of errors below this share of a standard deviation changes no decision."""
+_MEAN = 1.0
+"""Error of whoever knows nothing but the mean. Persistence's is 1.4 where a CV moves faster than the horizon,
+and to be better than that is little."""
 _USED = 1.01
 """Errors grow by at least this where what was mixed up is made use of."""
 _FELT = 0.1
@@ -70,6 +73,13 @@ def _foreseeing(
             reason=f"{worst} cannot be foreseen: at {last} intervals its error is "
             f"{by_output['model'][last][worst]:.3f}, no better than persistence, "
             f"{by_output['persistence'][last][worst]:.3f}",
+            remedy=MORE,
+        )
+    elif own[last] >= _MEAN:
+        yield Objection(
+            fitness=Fitness.ADVICE,
+            reason=f"at {last} intervals its error is {own[last]:.3f} of a standard deviation, no better "
+            "than knowing the mean of the log",
             remedy=MORE,
         )
     elif behind:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from procwm.data.series import Log, TagSeries
 from procwm.errors import LogError
 from procwm.learning.evaluation.diagnostics import collapse
 from procwm.learning.evaluation.evaluate import evaluate
+from procwm.learning.evaluation.verdict import judged
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm.testing import exact_model
-from procwm.world.fitness import Fitness
+from procwm.world.fitness import Fitness, Verdict
 
 TEST = Record(600, seed=7)
 
@@ -114,6 +116,22 @@ def test_a_cv_that_cannot_be_foreseen_does_not_hide_behind_the_others() -> None:
     assert evaluation.nrmse[last] < evaluation.persistence[last]
     assert evaluation.verdict.fitness is Fitness.ADVICE
     assert evaluation.verdict.reason.startswith("purity cannot be foreseen: ")
+
+
+def test_a_model_that_foresees_no_better_than_the_mean_is_not_fit_for_control() -> None:
+    fine = evaluate(trained(), TEST.log)
+
+    def at(error: float) -> Verdict:
+        errors = {"model": {20: error, 1: 0.5}, "persistence": {20: 1.4, 1: 1.2}}
+        by_output = {
+            name: {lead: {"LT.PV": value} for lead, value in by_lead.items()}
+            for name, by_lead in errors.items()
+        }
+        return judged(PLANT, errors, by_output, replace(fine.diagnosis, whiteness=()))
+
+    assert at(0.99).fitness is Fitness.CONTROL
+    assert at(1.004).fitness is Fitness.ADVICE
+    assert "1.004 of a standard deviation, no better than knowing the mean" in at(1.004).reason
 
 
 def test_a_log_too_short_to_score_is_refused() -> None:
