@@ -28,6 +28,8 @@ def emit_evaluation(found: Mapping[str, Any]) -> None:
         say(sentence)
     if found["surprised"] is not None:
         say(f"surprised in {found['surprised']:.2%} of the intervals")
+    for sentence in found["unlike"]:
+        say(f"warning: {sentence}")
     if (seen := words.seen_before(found["seen"])) is not None:
         say(seen)
     say(f"{found['moments']} moments; {found['verdict']}: {found['reason']}")

@@ -45,7 +45,7 @@ def replayed(
         f"Log: {words.duration(log.hours)}, {', '.join(path.name for path in logs)}.",
         f"Model: {scores.verdict.sentence}.",
     ]
-    instruments = [finding.sentence for finding in instrument_findings(log, plant)]
+    instruments = [*scores.unlike, *(finding.sentence for finding in instrument_findings(log, plant))]
     page = build_replay_report(
         plant, result, scores=texts, seen=scores.seen, how=how, instruments=instruments
     )
@@ -71,6 +71,7 @@ def replayed(
             for stretch in result.surprised_stretches
         ],
         "watched": list(result.watched),
+        "unlike": list(scores.unlike),
         "model": texts,
     }
     write_json(out / "replay.json", facts)

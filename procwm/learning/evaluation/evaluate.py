@@ -12,7 +12,7 @@ from torch import Tensor
 
 from procwm.data.checks.shutdown import running
 from procwm.data.series import Log, TagSeries
-from procwm.data.window import Grid
+from procwm.data.window import Grid, grid
 from procwm.errors import TrainingError
 from procwm.learning.calibration.band_widening import BandScore, band_scores
 from procwm.learning.calibration.feedback import corrected
@@ -35,6 +35,7 @@ from procwm.world.conformal import BAND_COVERAGE
 from procwm.world.fitness import Verdict
 from procwm.world.linear import LinearDynamics
 from procwm.world.model import WorldModel
+from procwm.world.unlike import unlike
 
 _DIAGNOSED = 512
 
@@ -59,6 +60,7 @@ class Evaluation:
         verdict: what the model may be used for, why, and what to do next.
         seen: share of the log's rows that the model was learned from, where errors say little of another
             day; NaN where that is not known.
+        unlike: sentences on tags that cannot be those that the model learned from.
     """
 
     moments: int
@@ -74,6 +76,7 @@ class Evaluation:
     diagnosis: Diagnosis
     verdict: Verdict
     seen: float = math.nan
+    unlike: tuple[str, ...] = ()
 
     def counts(self, kept: Verdict | None) -> bool:
         """Whether the verdict is to replace the one that is `kept` with the model.
@@ -100,6 +103,7 @@ class Evaluation:
             "doubts": {str(lead): asdict(found) for lead, found in self.band_scores.items()},
             "surprised": self.surprised if math.isfinite(self.surprised) else None,
             "seen": self.seen if math.isfinite(self.seen) else None,
+            "unlike": list(self.unlike),
             **self.diagnosis.as_dict(),
             **self.verdict.as_dict(),
         }
@@ -120,7 +124,9 @@ def evaluate(model: WorldModel, log: Log, truth: Mapping[str, TagSeries] | None 
     rows = running(log, model.plant, model.rule)
     seen = share_seen(model.metrics.get(TRACES), log, rows.time_ns)
     against = (*log_objections(rows, model.plant), *effect_objections(model))
-    return replace(score(model, rows, truth, against), seen=seen)
+    # As it came: what is in another unit is out of range, and left out of what is scored.
+    others = unlike(grid(log, model.rule), model.scaler)
+    return replace(score(model, rows, truth, against), seen=seen, unlike=others)
 
 
 @torch.no_grad()
