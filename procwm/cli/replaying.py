@@ -20,7 +20,11 @@ from procwm.learning.labelled.soft_sensor import sensed
 from procwm.plant.tags import PlantSpec
 from procwm.report import build_replay_report, words
 from procwm.runtime.replay import replay
+from procwm.runtime.replay_table import replay_table
 from procwm.world.model import WorldModel
+
+_TEXTS = ("surprised by",)
+"""Columns of `replay_table` that hold words from a plant file."""
 
 
 def replayed(
@@ -31,7 +35,7 @@ def replayed(
     decisions: int,
     advance: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Replay `logs`, write `out/report.html` and `out/replay.json`, and return the latter's content."""
+    """Replay `logs`, write report, tables and `out/replay.json`, and return the latter's content."""
     began = time.perf_counter()
     log = read_log(logs, plant)
     controller = Controller(plant, model, mode=Mode.SHADOW)
@@ -75,10 +79,21 @@ def replayed(
         "model": texts,
     }
     write_json(out / "replay.json", facts)
+    write_tables(out, replay_table(result))
     if model.sensor_heads:
         with replacing(out / "sensors.csv") as partial:
             _sensed(model, log).rename(columns=inert).to_csv(partial, index=False)
     return facts
+
+
+def write_tables(out: Path, table: pd.DataFrame) -> None:
+    """The same table as Parquet and as CSV; in the latter no text is a formula to a spreadsheet."""
+    with replacing(out / "intervals.parquet") as partial:
+        table.to_parquet(partial)
+    texts = table.assign(**{name: table[name].map(inert, na_action="ignore") for name in _TEXTS})
+    texts.index = pd.DatetimeIndex(texts.index, name="time").strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    with replacing(out / "intervals.csv") as partial:
+        texts.rename(columns=inert).to_csv(partial)
 
 
 def _sensed(model: WorldModel, log: Log) -> pd.DataFrame:

@@ -75,6 +75,7 @@ class ReplayResult:
     """A replay over the rows of a log's grid, engineering units; NaN where there is nothing to say.
 
     Attributes:
+        plant: whose targets the controller had.
         grid: the log on the control grid.
         output: measured, over `plant.outputs`.
         mv: in force during the interval that ended at each row.
@@ -85,6 +86,7 @@ class ReplayResult:
             sure; NaN where it was not looked at, +inf where it is not known.
         surprise: how far readings are from what the model expected, 1 being what ordinary operation reaches
             once a day.
+        told_by: the tag that told most of a surprise above 1, or `None`.
         surprised_stretches: when they were further, the furthest first.
         watched: tags whose readings count there; training left the others out.
         guard: the model's guardrails at each row; safe where `<= 0`.
@@ -94,6 +96,7 @@ class ReplayResult:
         seconds: wall time it took.
     """
 
+    plant: PlantSpec
     grid: Grid
     output: Float[np.ndarray, "row output"]
     mv: Float[np.ndarray, "row mv"]
@@ -102,6 +105,7 @@ class ReplayResult:
     predicted: Mapping[int, Float[np.ndarray, "row output"]]
     half_width: Float[np.ndarray, "row output"]
     surprise: Float[np.ndarray, " row"]
+    told_by: tuple[str | None, ...]
     surprised_stretches: tuple[SurprisedStretch, ...]
     watched: tuple[str, ...]
     guard: Float[np.ndarray, "row guard"]
@@ -164,10 +168,15 @@ def replay(
     for row, decision in made.items():
         if decision.proposed is not None:
             suggested[row] = [decision.proposed[name] for name in names]
-    surprise, told_by = surprises(model, rows)
+    surprise, column = surprises(model, rows)
     watched = () if model.surprise is None else model.surprise.tags
+    told_by = tuple(
+        watched[place] if value > 1.0 else None
+        for value, place in zip(surprise.tolist(), column.tolist(), strict=True)
+    )
     target = [tag.setpoint if tag.setpoint is not None else np.nan for tag in controller.plant.outputs]
     return ReplayResult(
+        plant=controller.plant,
         grid=rows,
         output=output,
         mv=rows.values[:, rows.columns(names)],
@@ -176,7 +185,8 @@ def replay(
         predicted={lead: past.predicted[lead] for lead in wanted},
         half_width=half_widths(model, rows, max(wanted)),
         surprise=surprise,
-        surprised_stretches=surprised_stretches(rows, surprise, told_by, watched),
+        told_by=told_by,
+        surprised_stretches=surprised_stretches(rows, surprise, told_by),
         watched=watched,
         guard=past.guard,
         guard_names=model.guard_names,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from procwm.data.window import Grid
 
@@ -28,16 +28,14 @@ class SurprisedStretch:
 def surprised_stretches(
     rows: Grid,
     surprise: Float[np.ndarray, " row"],
-    tag: Int[np.ndarray, " row"],
-    names: Sequence[str],
+    told_by: Sequence[str | None],
 ) -> tuple[SurprisedStretch, ...]:
     """The stretches that surprised a model, the most surprising first.
 
     Args:
         rows: of the log.
         surprise: of each row; NaN where it is not known.
-        tag: which of `names` told most of it.
-        names: of the tags that are watched.
+        told_by: the tag that told most of it, where it is above 1.
     """
     above = np.flatnonzero(np.nan_to_num(surprise) > 1.0)
     if not len(above):
@@ -45,13 +43,13 @@ def surprised_stretches(
     apart = np.diff(rows.time_ns[above]) > rows.rule.span_ns + rows.rule.interval_ns
     found = []
     for part in np.split(above, np.flatnonzero(apart) + 1):
-        peak = part[np.argmax(surprise[part])]
+        peak = int(part[np.argmax(surprise[part])])
         found.append(
             SurprisedStretch(
                 start_ns=int(rows.time_ns[part[0]]),
                 end_ns=int(rows.time_ns[part[-1]]),
                 peak=float(surprise[peak]),
-                tag=names[int(tag[peak])],
+                tag=told_by[peak] or "",
             )
         )
     return tuple(sorted(found, key=lambda stretch: -stretch.peak))

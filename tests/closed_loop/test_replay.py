@@ -22,6 +22,7 @@ from procwm.runtime.cycle import Cycle
 from procwm.runtime.hindcast import hindcast
 from procwm.runtime.loop import run
 from procwm.runtime.replay import LogPlant, ReplayResult, replay
+from procwm.runtime.replay_table import replay_table
 from procwm.world.model import WorldModel
 
 ROWS = 70
@@ -225,3 +226,15 @@ async def test_a_log_is_a_link_and_a_clock_and_never_tells_the_future() -> None:
 
 def test_the_log_starts_where_the_plant_did() -> None:
     assert operated(10).start_ns == START_NS
+
+
+def test_everything_that_a_replay_says_of_an_interval_stands_in_one_table() -> None:
+    found = replay(surprised_model(), operated(noise=0.05, load_from=60), decisions=6)
+    table = replay_table(found)
+    assert len(table) == ROWS
+    assert table.index[0].value == found.grid.time_ns[0]
+    assert list(table.columns[:4]) == ["L1", "L2", "V1", "V2"]
+    assert table["V1 suggested"].notna().sum() == 6
+    np.testing.assert_array_equal(table["L1 foreseen 5 before"], found.predicted[5][:, 0])
+    assert set(table["surprised by"][table["surprise"] > 1.0]) == {"L1"}
+    assert table["surprised by"][table["surprise"] <= 1.0].isna().all()

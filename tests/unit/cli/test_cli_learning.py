@@ -170,3 +170,7 @@ def test_a_replay_leaves_a_report_and_its_figures(made: Path, tmp_path: Path) ->
     assert facts["decisions"] == 2
     assert {"rows", "tags", "seconds", "rows_per_s", "peak_mb", "whole_s"} <= set(facts)
     assert facts["peak_mb"] > 10.0
+    typed, plain = pd.read_parquet(tmp_path / "intervals.parquet"), pd.read_csv(tmp_path / "intervals.csv")
+    assert len(typed) == len(plain) == facts["rows"]
+    assert list(plain) == ["time", *typed.columns]
+    assert typed["P1.SP suggested"].notna().sum() <= 2
