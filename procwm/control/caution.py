@@ -10,16 +10,19 @@ more: least squares with an uncertain matrix is least squares with a ridge (Boyd
 Optimization, 2004, section 6.4.1). So moves cost more on a plant that its log shows badly, and nothing more
 on one that it shows well.
 
-What a response has wrong shows as it comes, and feedback believes what lasts within about a horizon
-(`training.feedback`): at lead `k` the share `exp(-k / horizon)` of an error is still to be paid for, so its
-square counts by the square of that. Without it an integrating output, whose errors grow with the lead,
-forbids moves for what it is wrong about far ahead.
+What a response has wrong shows as it comes, and feedback makes good for it: at lead `k` the share
+`exp(-k / (horizon / 2))` of an error is taken to be still to be paid for, and its square costs the square of
+that. Where logs show few moves, errors are largest far ahead; paid for in full, they made moves so dear that
+loops were slow for the sake of what they would have corrected (docs/experiments/ordinary-logs.md).
 """
 
 import numpy as np
 from jaxtyping import Float
 
 from procwm.planning.objective import row_weights
+
+_CORRECTED = 0.5
+"""Of the horizon: time constant with which feedback makes good for what a response has wrong."""
 
 
 def caution(
@@ -37,8 +40,22 @@ def caution(
         mv_span: of the MVs.
     """
     horizon = len(response_error)
-    fading: Float[np.ndarray, " horizon"] = np.exp(-2.0 * np.arange(1, horizon + 1) / horizon)
-    # What is wrong at every lead alike costs what a lasting error costs in the objective.
-    rows = fading * (row_weights(horizon).sum() / fading.sum())
-    added: np.ndarray = np.einsum("k,kmc,c->m", rows, response_error**2, weight / span**2) * mv_span**2
+    return priced(row_weights(horizon) * faded(horizon, _CORRECTED), response_error, weight, span, mv_span)
+
+
+def faded(horizon: int, share: float) -> Float[np.ndarray, " horizon"]:
+    """What feedback with a time constant of `share` horizons leaves of the square of an error, by lead."""
+    left: Float[np.ndarray, " horizon"] = np.exp(-2.0 * np.arange(1, horizon + 1) / (share * horizon))
+    return left
+
+
+def priced(
+    rows: Float[np.ndarray, " horizon"],
+    response: Float[np.ndarray, "horizon mv output"],
+    weight: Float[np.ndarray, " output"],
+    span: Float[np.ndarray, " output"],
+    mv_span: Float[np.ndarray, " mv"],
+) -> Float[np.ndarray, " mv"]:
+    """What a move of each MV by its span costs where outputs answer by `response`; `rows` are weights."""
+    added: np.ndarray = np.einsum("k,kmc,c->m", rows, response**2, weight / span**2) * mv_span**2
     return added

@@ -7,8 +7,10 @@ change of a setpoint or limit makes such a row, and a load that comes by chance 
 kind count where the model is surprised for most of the time, and where they all come within one horizon: a
 plan that looks so far ahead has no use for them, unless its moves do nothing.
 
-Then moves cost much more (`calmed`). Where the MV swings on all the same, it is brought to the middle of its
-swings and held there, until somebody asks for a mode.
+Then moves cost more (`calmed`), so that feedback takes about as long as a swing there and back, and three
+times as long where the MV swings on. Where it does so with feedback of half a horizon or slower, it is
+brought to the middle of its swings and held there, until somebody asks for a mode. A new setpoint or limit
+makes feedback quicker again.
 """
 
 from collections.abc import Iterator
@@ -18,14 +20,15 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from procwm.control.caution import caution
+from procwm.control.caution import faded, priced
 from procwm.control.fallback import Predict, hold
 from procwm.control.targets import Targets
+from procwm.planning.objective import row_weights
 from procwm.planning.problem import ControlProblem
 from procwm.plant.tags import Interval, PlantSpec
 
 SWINGS, MORE_SWINGS = 4, 3
-"""In a row: so many make moves dearer, and so many after that hold the MV."""
+"""In a row: so many make moves dearer, and so many after that dearer still, or hold the MV."""
 _TURNED, _LARGE = 0.1, 0.2
 """Of the width of an MV's bounds: a way back by which it has turned, and a swing that counts."""
 _ALIKE = 1.5
@@ -36,6 +39,11 @@ _FELT = 0.01
 """Of a CV's span, on both sides of where it should be."""
 _PROBED = 0.05
 """Of an MV's span: by which it is moved to find out what the model thinks that it does."""
+
+_SLOWER = 3.0
+"""Times as slow is feedback made where an MV swings on."""
+_QUICK = 3.0
+"""Control intervals: feedback that takes fewer is as good as not slowed."""
 
 _T = TypeVar("_T")
 Turn = tuple[int, float]
@@ -106,7 +114,7 @@ def watched(
     goals = _goals(plant, targets)
     aim = tuple(float(edge) for goal in goals for edge in goal)
     if aim != swings.aim:
-        swings = _anew(swings, in_force, aim, len(output))
+        swings = _anew(_quicker(swings), in_force, aim, len(output))
     surprised = swings.surprised + _LATELY * (float(surprise > 1.0) - swings.surprised)
     swings = replace(swings, count=swings.count + 1, surprised=surprised)
     swings = _crossings(swings, plant, goals, output)
@@ -129,9 +137,23 @@ def calmed(problem: ControlProblem, predict: Predict, slowed: float) -> ControlP
     still = hold(problem)
     cv = predict(np.concatenate((still[None], still + np.diag(step)[:, None]))).cv
     response = np.moveaxis((cv[1:] - cv[:1]) / step[:, None, None], 0, 1)
-    dearer = caution(response, problem.weight, problem.span, problem.mv_span)
+    fading = faded(problem.horizon, 1.0)
+    # A response that is the same at every lead costs what a lasting error costs in the objective.
+    rows = fading * (row_weights(problem.horizon).sum() / fading.sum())
+    dearer = priced(rows, response, problem.weight, problem.span, problem.mv_span)
     known = np.where(np.isfinite(dearer), dearer, 0.0)
     return replace(problem, move_weight=problem.move_weight + slowed**2 / problem.horizon * known)
+
+
+def _quicker(swings: Swings) -> Swings:
+    """`swings` where CVs are to be elsewhere: what was too quick there need not be so here.
+
+    Feedback slowed once is as it was, slowed again it is quicker; what is held stays held.
+    """
+    slowed = swings.slowed / _SLOWER**2
+    if np.isfinite(swings.middle).any():
+        return swings
+    return replace(swings, slowed=slowed) if slowed >= _QUICK else replace(swings, slowed=0.0, swung=())
 
 
 def _goals(plant: PlantSpec, targets: Targets) -> list[Interval]:
@@ -220,12 +242,15 @@ def _cycle(swings: Swings, turns: tuple[Turn, ...], needed: int, width: float, h
 
 
 def _found(swings: Swings, index: int, turns: tuple[Turn, ...], horizon: int) -> Swings:
-    """`swings` counted anew, with MV number `index` told of; held where moves were dear already."""
-    length = (turns[-1][0] - turns[0][0]) / (len(turns) - 1)
+    """`swings` counted anew, with MV number `index` told of; held where feedback was slow already.
+
+    Feedback as slow as the swings' own period ends those that come of a gain higher than the log's, and
+    leaves a loop that follows its setpoints. What swings on is slowed further, and at half a horizon held.
+    """
+    period = 2.0 * (turns[-1][0] - turns[0][0]) / (len(turns) - 1)
     middle = list(swings.middle)
-    if swings.swung:
+    if swings.slowed >= horizon / 2.0:
         middle[index] = float(np.mean([value for _, value in turns]))
     swung = tuple(sorted({*swings.swung, index}))
-    slowed = max(swings.slowed, float(horizon), length)
-    found = replace(swings, swung=swung, slowed=slowed, middle=tuple(middle))
+    found = replace(swings, swung=swung, slowed=max(_SLOWER * swings.slowed, period), middle=tuple(middle))
     return _anew(found, swings.extreme, swings.aim, len(swings.side))

@@ -56,7 +56,7 @@ class TrainingConfig:
             up to 64 and a tenth of the log.
         horizon: rows of a trained prediction; the settling time of that model's slowest step response,
             within 20 and 60.
-        latent: size of the latent state; the fewest states that the linear model needs and two more, up
+        latent: size of the latent state; the fewest states that the linear model needs and six more, up
             to 16.
         others: what becomes of PVs that have no limits.
         start: where the weights start.

@@ -10,7 +10,7 @@ from procwm.world.step_responses import step_responses
 
 SURE = 2.0
 """Standard errors that a step response has to be away from nothing."""
-_UNUSED = 3.0
+_UNUSED = 8.0
 """Times an effect that is not shown: so large an error makes a move on its account a tenth of what it was."""
 
 

@@ -51,7 +51,7 @@ HISTORIES = (16, 24, 32, 48, 64)
 RIDGES = (1e-3, 1e-2, 1e-1)
 EXTRA_LATENTS = (0, 1, 2, 3, 4, 6, 8, 10, 12)
 """States beside the present outputs that are tried."""
-SPARE_LATENTS = 2
+SPARE_LATENTS = 6
 """Above the fewest that linear models need, for what they do not see."""
 MOST_LATENTS = 16
 FOLDS = 4

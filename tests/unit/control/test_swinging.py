@@ -55,6 +55,37 @@ def test_swings_in_a_row_are_noticed_and_told_and_more_of_them_hold_the_mv_in_th
     assert "held at 50" in next(found.notes(PLANT))
 
 
+def swung(length: int, swings: Swings | None = None) -> Swings:
+    """`swings` once it has found swings, each so many intervals long."""
+    found = before = swings or Swings()
+    for mv in np.resize([20.0, 80.0], 20):
+        found = over(np.full(length, mv), np.full(length, 40.0 + mv / 10.0), found)
+        if found.slowed > before.slowed:
+            return found
+    return found
+
+
+def test_short_swings_slow_feedback_to_their_own_period_first_then_further_and_then_hold_the_mv() -> None:
+    once = swung(3)
+    assert once.slowed == pytest.approx(6.0)
+    twice = swung(3, once)
+    assert twice.slowed == pytest.approx(18.0)
+    assert np.isnan(twice.held(2)).all(), "feedback of six intervals was not slow for a horizon of thirty"
+    assert swung(3, twice).held(2)[0] == pytest.approx(50.0)
+
+
+def test_a_new_setpoint_makes_feedback_quicker_again_and_lets_go_of_nothing_that_is_held() -> None:
+    moved = Targets(setpoints={"AI1": 60.0})
+    once = swung(3)
+    freed = over(np.array([50.0]), np.array([60.0]), once, moved)
+    assert (freed.slowed, freed.swung) == (0.0, ())
+    thrice = replace(swung(3, once), slowed=54.0)
+    quicker = over(np.array([50.0]), np.array([60.0]), thrice, moved)
+    assert (quicker.slowed, quicker.swung) == (6.0, (0,))
+    held = swung(3, swung(3, once))
+    assert over(np.array([50.0]), np.array([60.0]), held, moved).held(2)[0] == pytest.approx(50.0)
+
+
 @pytest.mark.parametrize(
     ("mv", "cv"),
     [

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from procwm.control.state import ControllerState
+from procwm.data.files import write_text
 from procwm.plant.samples import Sample, Setpoints
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder
@@ -18,6 +19,7 @@ from procwm.runtime.snapshot import Snapshot
 from procwm_studies.faults.judge import Verdict, judge_rows, judge_writes
 from procwm_studies.faults.link import FaultyLink
 from procwm_studies.faults.run import Setting, controller_of
+from procwm_studies.faults.served import read_notes
 from procwm_studies.faults.states import judge_refused, spoil
 
 PHASES = (
@@ -56,7 +58,7 @@ class _Link(FaultyLink):
     def drain(self) -> list[Sample]:
         self.dying.at("before the samples", self.tick)
         samples = list(super().drain())
-        (self.notes.parent / "delivered").write_text(json.dumps(sorted(self.delivered)), encoding="utf-8")
+        write_text(self.notes.parent / "delivered", json.dumps(sorted(self.delivered)))
         return samples
 
     async def write(self, setpoints: Setpoints) -> Setpoints:
@@ -161,8 +163,7 @@ async def _live(made: Setting, seed: int, directory: Path, dying: _Dying, interv
 def _resumed(made: Setting, seed: int, directory: Path, tick: int) -> _Link:
     """The same plant one interval after the kill, with the writes in it that had reached it."""
     notes = directory / "writes"
-    lines = notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
-    writes = [json.loads(line) for line in lines]
+    writes = read_notes(notes)
     link = _Link(made, seed, notes, _Dying("never", -1))
     while link.tick <= tick:
         for setpoints in [setpoints for at, setpoints in writes if at == link.tick]:
