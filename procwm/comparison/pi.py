@@ -53,11 +53,15 @@ class ProportionalIntegral:
     def tuned(cls, scenario: Scenario) -> "ProportionalIntegral":
         """For `scenario`, by `tuned_loops`, and then all loops detuned together as far as it helps.
 
-        Loops upset each other, and a plant is not the same everywhere: of several factors the one
-        with the least cost counts, over a setpoint programme of its own, without noise.
+        Loops upset each other, and a plant is not the same everywhere: of several factors, and of pairings
+        that are tied, the one with the least cost counts, over a setpoint programme of its own, without
+        noise.
         """
-        loops = tuned_loops(scenario)
-        tried = [cls(scenario.plant, detuned(loops, factor)) for factor in _DETUNINGS]
+        tried = [
+            cls(scenario.plant, detuned(loops, factor))
+            for loops in tuned_loops(scenario)
+            for factor in _DETUNINGS
+        ]
         costs = [_cost(scenario, controller) for controller in tried]
         return tried[int(np.argmin(costs))]
 

@@ -23,6 +23,8 @@ _UNSETTLED, _LONGEST = 120, 1000
 """Intervals of a bump test where the plant never settles, and at most."""
 _GRID = 80
 """Dead times and time constants tried in fitting a step response."""
+_TIE = 0.1
+"""Pairings whose distances differ by less are equally good."""
 _UNPAIRED = 1e6
 """Distance of a pair with a negative relative gain, and of a CV that nobody gave a setpoint."""
 
@@ -52,23 +54,24 @@ class LagResponse:
     dead_s: float
 
 
-def tuned_loops(scenario: Scenario) -> tuple[Loop, ...]:
-    """Paired by relative gains and tuned by the SIMC rule, each as if it were alone.
+def tuned_loops(scenario: Scenario) -> list[tuple[Loop, ...]]:
+    """Paired by relative gains and tuned by the SIMC rule, each as if it were alone; the best pairing first.
 
     Pairing: the steady gains `G` of the linearised equations give the relative gain array
     `G * inv(G).T` (Bristol 1966); the pairing is the one whose relative gains are positive and
-    together nearest 1 (smallest sum of `|log|`); CVs with a setpoint go first. Tuning: each MV is
+    together nearest 1 (smallest sum of `|log|`), and each that is as good but for `_TIE` and lacks one of
+    its pairs: gains at rest say nothing of which is quicker; CVs with a setpoint go first. Tuning: each MV is
     bumped on the plant without noise or disturbances, as its instruments show it (analyser cycle and
     dead time included); a first order lag with dead time is fitted to every response by least squares;
     half a control interval is added to the dead time for the hold of the MV; then SIMC with
     `tau_c = theta` (Skogestad 2003, J. Process Control 13, 291-309): `Kc = tau / (k (tau_c + theta))`,
     `tau_I = min(tau, 4 (tau_c + theta))`.
     """
-    loops = []
-    for cv, mv in _pairs(scenario):
-        response = fit_lag(*_bump(scenario, cv, mv))
-        loops.append(_simc(cv, mv, response, hold_s=scenario.plant.interval_s / 2.0))
-    return tuple(loops)
+    hold_s = scenario.plant.interval_s / 2.0
+    return [
+        tuple(_simc(cv, mv, fit_lag(*_bump(scenario, cv, mv)), hold_s=hold_s) for cv, mv in pairs)
+        for pairs in _pairings(scenario)
+    ]
 
 
 def detuned(loops: Sequence[Loop], factor: float) -> tuple[Loop, ...]:
@@ -84,8 +87,8 @@ def _simc(cv: str, mv: str, response: LagResponse, *, hold_s: float) -> Loop:
     return Loop(cv=cv, mv=mv, gain=gain, integral_s=min(response.lag_s, 4.0 * closed_s))
 
 
-def _pairs(scenario: Scenario) -> list[tuple[str, str]]:
-    """CVs and the MVs that control them, by relative gains."""
+def _pairings(scenario: Scenario) -> list[list[tuple[str, str]]]:
+    """CVs and the MVs that control them, by relative gains; the nearest pairing and those tied with it."""
     equations, plant = scenario.equations, scenario.plant
     rows = [equations.output_names.index(tag.name) for tag in plant.cvs]
     gains = linearise(equations).steady_gain[rows]
@@ -93,8 +96,20 @@ def _pairs(scenario: Scenario) -> list[tuple[str, str]]:
     with np.errstate(divide="ignore"):
         distance = np.where(relative > 0, np.abs(np.log(np.abs(relative))), _UNPAIRED)
     wanted = np.array([0.0 if tag.setpoint is not None else _UNPAIRED for tag in plant.cvs])
-    cvs, mvs = linear_sum_assignment(np.minimum(distance, _UNPAIRED) + wanted[:, None])
-    return [(plant.cvs[i].name, plant.mvs[j].name) for i, j in zip(cvs, mvs, strict=True)]
+    far = np.minimum(distance, _UNPAIRED) + wanted[:, None]
+    nearest = linear_sum_assignment(far)
+    found = {tuple(zip(*nearest, strict=True)): float(far[nearest].sum())}
+    for pair in zip(*nearest, strict=True):
+        without = far.copy()
+        without[pair] = 2.0 * _UNPAIRED
+        other = linear_sum_assignment(without)
+        found.setdefault(tuple(zip(*other, strict=True)), float(without[other].sum()))
+    least = min(found.values())
+    return [
+        [(plant.cvs[i].name, plant.mvs[j].name) for i, j in pairs]
+        for pairs, distance in found.items()
+        if distance <= least + _TIE
+    ]
 
 
 class _Bump:

@@ -13,6 +13,7 @@ from procwm.comparison.pi_tuning import Loop, detuned, fit_lag, tuned_loops
 from procwm.plant.samples import Quality, Sample
 from procwm.plant.tags import PlantSpec, Role, Tag
 from procwm_scenarios.cstr import scenario as cstr
+from procwm_scenarios.evaporator import scenario as evaporator
 from procwm_scenarios.quadruple_tank import scenario as quadruple_tank
 
 PLANT = PlantSpec(
@@ -111,13 +112,19 @@ def test_detuned_loops_push_less_and_integrate_more_slowly() -> None:
 
 
 def test_each_level_of_the_minimum_phase_quadruple_tank_gets_its_own_pump() -> None:
-    loops = tuned_loops(quadruple_tank)
+    (loops,) = tuned_loops(quadruple_tank)
     assert [(loop.cv, loop.mv) for loop in loops] == [("LT1.PV", "P1.SP"), ("LT2.PV", "P2.SP")]
     assert all(loop.gain > 0 for loop in loops)
 
 
 def test_tuning_sees_the_analyser_of_the_reactor_and_the_sign_of_its_gain() -> None:
-    (loop,) = tuned_loops(cstr)
+    ((loop,),) = tuned_loops(cstr)
     # SIMC never asks for more than lag / (gain * 2 * dead time); the analyser alone is 60 s late.
     lag_s, gain = 80.0, -0.018
     assert 0.0 > loop.gain > lag_s / (gain * 2.0 * 60.0)
+
+
+def test_pairings_that_relative_gains_cannot_tell_apart_are_both_tried() -> None:
+    pairings = [{(loop.cv, loop.mv) for loop in loops} for loops in tuned_loops(evaporator)]
+    assert {("AT2.PV", "PC100.SP"), ("PT2.PV", "FC200.SP")} in pairings
+    assert {("AT2.PV", "FC200.SP"), ("PT2.PV", "PC100.SP")} in pairings
