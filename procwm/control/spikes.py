@@ -41,8 +41,7 @@ def settled(
     withheld: Withheld,
     now_ns: int,
 ) -> tuple[tuple[Sample, ...], Recent, Withheld, tuple[str, ...]]:
-    """`samples` without what is held back and with what was; what is remembered; a sentence for each leap
-    and for what became of it.
+    """`samples` without what is held back and with what was; what is remembered; what there is to tell.
 
     Args:
         samples: admitted ones, in order of arrival.

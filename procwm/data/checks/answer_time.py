@@ -33,6 +33,7 @@ _STILL_COMES = 0.15
 """Of what the strongest quarter of the blocks does: where the last one does more, the answer goes on."""
 _WANTED = 40
 """Intervals that an answer should settle in."""
+_NOTHING, _TURNS, _LITTLE = "nothing of it", "it go the other way", "too little of it"
 _ROUND_S = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
 
 
@@ -42,7 +43,7 @@ class SlowAnswer:
 
     Attributes:
         mv, cv: their tags.
-        unseen: whether nothing of the answer comes within the horizon.
+        unseen: whether nothing of the answer comes within the horizon, or it still goes the other way there.
         settled_s: after which it has settled.
         interval_s: a control interval whose horizon sees it.
         sentence: for an operator.
@@ -75,14 +76,14 @@ def _of_cv(rows: Grid, plant: PlantSpec, cv: str) -> Iterator[SlowAnswer]:
         own = slice(column * _BLOCKS, (column + 1) * _BLOCKS)
         found = _judged(response[own], variance[own, own], plant.interval_s)
         if found is not None:
-            unseen, settled_s, interval_s = found
+            seen, settled_s, interval_s = found
             yield SlowAnswer(
                 mv=mv,
                 cv=cv,
-                unseen=unseen,
+                unseen=seen != _LITTLE,
                 settled_s=settled_s,
                 interval_s=interval_s,
-                sentence=_sentence(mv, cv, unseen, settled_s, interval_s, plant),
+                sentence=_sentence(mv, cv, seen, settled_s, interval_s, plant),
             )
 
 
@@ -108,13 +109,13 @@ def _regressors(
 
 def _judged(
     response: Float64[np.ndarray, " block"], variance: Float64[np.ndarray, "block block"], interval_s: float
-) -> tuple[bool, float, float] | None:
-    """Whether nothing comes within the horizon, the settling time and a better interval; else `None`."""
+) -> tuple[str, float, float] | None:
+    """What the horizon sees, the settling time and a better interval; `None` where it sees enough."""
 
     def effect(first: int, last: int) -> tuple[float, float]:
         return float(response[first:last].sum()), float(np.sqrt(variance[first:last, first:last].sum()))
 
-    (near, near_error), (far, far_error), (whole, _) = (
+    (near, near_error), (far, far_error), (whole, whole_error) = (
         effect(0, _NEAR),
         effect(_NEAR, _BLOCKS),
         effect(0, _BLOCKS),
@@ -124,20 +125,22 @@ def _judged(
     if abs(far) < _SURE * far_error or not settles:
         return None
     unseen = abs(near) < max(_SURE * near_error, _SETTLED * abs(far))
-    if not unseen and (far * near < 0.0 or abs(far) < _MUCH * abs(whole)):
+    # What overshoots comes back a little; what turns round ends on the other side.
+    turns = near * whole < 0.0 and abs(whole) >= _SURE * whole_error
+    if not (unseen or turns) and (far * near < 0.0 or abs(far) < _MUCH * abs(whole)):
         return None
     away = np.abs(whole - np.cumsum(response)) > _SETTLED * abs(whole)
     settled_s = (int(np.flatnonzero(away)[-1]) + 2) * _BLOCK * interval_s
-    return unseen, settled_s, _rounded(settled_s / _WANTED)
+    return _NOTHING if unseen else _TURNS if turns else _LITTLE, settled_s, _rounded(settled_s / _WANTED)
 
 
 def _rounded(wanted_s: float) -> float:
     return next((round_s for round_s in _ROUND_S if round_s >= wanted_s), wanted_s)
 
 
-def _sentence(mv: str, cv: str, unseen: bool, settled_s: float, interval_s: float, plant: PlantSpec) -> str:
+def _sentence(mv: str, cv: str, seen: str, settled_s: float, interval_s: float, plant: PlantSpec) -> str:
     longest = f"a horizon of {LONGEST_HORIZON} intervals of {plant.interval_s:g} s"
-    sees = f"{longest} sees {'nothing of it' if unseen else 'too little of it'}"
+    sees = f"{longest} sees {seen}"
     return (
         f"{cv} takes about {settled_s:g} s to answer {mv}, and {sees}: "
         f"choose interval_s = {interval_s:g} in the plant file"

@@ -22,9 +22,12 @@ ROWS = 6000
 
 
 def found(
-    *, dead: int, settling: float, rows: int = ROWS, integrates: bool = False
+    *, dead: int, settling: float, rows: int = ROWS, integrates: bool = False, at_once: float = 0.0
 ) -> tuple[SlowAnswer, ...]:
-    """Of a log in which the first MV acts after `dead` rows, with a time constant, and the other at once."""
+    """Of a log in which the first MV acts after `dead` rows, with a time constant, and the other at once.
+
+    `at_once` is what the first MV does besides, without a dead time.
+    """
     rng = np.random.default_rng(0)
     u = np.stack([np.repeat(rng.uniform(20.0, 80.0, rows // n + 1), n)[:rows] for n in (40, 25)], axis=1)
     late = np.vstack((np.repeat(u[:1], dead, axis=0), u))[:rows, 0]
@@ -32,7 +35,8 @@ def found(
     for row in range(rows):
         slow += (late[row] - 50.0) / settling if integrates else (late[row] - slow) / settling
         quick += (u[row, 1] - quick) / 8.0
-        values[row] = 0.5 * slow + 0.3 * quick + 0.1 * rng.standard_normal()
+        early = at_once * (u[row - 1, 0] if row else 50.0)
+        values[row] = 0.5 * slow + 0.3 * quick + early + 0.1 * rng.standard_normal()
     columns = np.column_stack((values, u))
     known = np.isfinite(columns)
     rule = WindowRule(tags=PLANT.names, interval_s=10.0, history=1, hold_s=(10.0, math.inf, math.inf))
@@ -49,6 +53,14 @@ def test_a_dead_time_beyond_the_horizon_is_told_with_an_interval_that_sees_it() 
         f"AI1 takes about {late.settled_s:g} s to answer CL.SP, and a horizon of 60 intervals of 10 s sees "
         f"nothing of it: choose interval_s = {late.interval_s:g} in the plant file"
     )
+
+
+def test_an_answer_that_turns_round_beyond_the_horizon_is_told() -> None:
+    (turning,) = found(dead=80, settling=10.0, at_once=-0.2)
+    assert turning.unseen
+    assert "a horizon of 60 intervals of 10 s sees it go the other way: choose" in turning.sentence
+    assert 60 * turning.interval_s > turning.settled_s
+    assert found(dead=80, settling=10.0, at_once=-1.5) == (), "what comes back a little overshoots"
 
 
 def test_a_time_constant_that_the_horizon_sees_little_of_is_told() -> None:
