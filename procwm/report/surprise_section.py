@@ -13,6 +13,8 @@ from procwm.report.page import Figure, PageTable, Section
 from procwm.runtime.replay import ReplayResult
 
 _MOST_STRETCHES = 20
+_SHORT_S = 120.0
+"""Of a stretch that is told in seconds."""
 
 
 def surprise_section(plant: PlantSpec, result: ReplayResult) -> Section:
@@ -68,15 +70,19 @@ def _stretches(result: ReplayResult) -> PageTable:
         rows=[
             [
                 iso_utc(stretch.start_ns)[:19].replace("T", " "),
-                words.duration((stretch.end_ns - stretch.start_ns) / 3.6e12)
-                if stretch.end_ns > stretch.start_ns
-                else "one interval",
+                _lasting((stretch.end_ns - stretch.start_ns) / 1e9),
                 f"{stretch.peak:.3g}",
                 stretch.tag,
             ]
             for stretch in result.surprised_stretches[:_MOST_STRETCHES]
         ],
     )
+
+
+def _lasting(seconds: float) -> str:
+    if not seconds:
+        return "one interval"
+    return f"{seconds:g} s" if seconds < _SHORT_S else words.duration(seconds / 3600.0)
 
 
 def _figure(result: ReplayResult) -> Figure:
