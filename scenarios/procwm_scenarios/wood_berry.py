@@ -78,7 +78,7 @@ def _equations(steam_works: float = 1.0) -> Equations:
 _ANALYSER = Instrument(noise_sd=0.03, resolution=0.01, failures_per_day=3.0, failure_s=180.0)
 
 scenario = SimulatedScenario(
-    name="distillation",
+    name="wood_berry",
     summary="A column with both ends under control: strong interaction, long dead times, and a load limit.",
     source="Wood and Berry 1973, Chemical Engineering Science 28, 1707-1717",
     plant=plant_of(

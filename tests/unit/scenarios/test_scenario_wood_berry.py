@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from procwm.comparison.linearise import linearise
-from procwm_scenarios import distillation as column
+from procwm_scenarios import wood_berry as column
 
 EQUATIONS = column.scenario.equations
 
