@@ -11,7 +11,7 @@ Optimization, 2004, section 6.4.1). So moves cost more on a plant that its log s
 on one that it shows well.
 
 What a response has wrong shows as it comes, and feedback makes good for it: at lead `k` the share
-`exp(-k / (horizon / 2))` of an error is taken to be still to be paid for, and its square costs the square of
+`exp(-k / (horizon / 4))` of an error is taken to be still to be paid for, and its square costs the square of
 that. Where logs show few moves, errors are largest far ahead; paid for in full, they made moves so dear that
 loops were slow for the sake of what they would have corrected (docs/experiments/ordinary-logs.md).
 """
@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from procwm.planning.objective import row_weights
 
-_CORRECTED = 0.5
+_CORRECTED = 0.25
 """Of the horizon: time constant with which feedback makes good for what a response has wrong."""
 
 
