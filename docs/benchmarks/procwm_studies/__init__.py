@@ -12,6 +12,8 @@ from procwm.errors import SpecError
 
 Progress = Callable[[str], None]
 """Told in a few words what is being done."""
+PLANTS = ("cstr", "quadruple_tank")
+"""Simulated plants of studies that would take days on all that are installed, where none are named."""
 
 
 @runtime_checkable

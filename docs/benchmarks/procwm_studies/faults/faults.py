@@ -14,8 +14,7 @@ import numpy as np
 
 from procwm.data.files import write_json, write_text
 from procwm.errors import SpecError
-from procwm.plant import registry
-from procwm_studies import Progress
+from procwm_studies import PLANTS, Progress
 from procwm_studies.faults.catalogue import KINDS, SERVED_KINDS, Fault, Kind, schedule
 from procwm_studies.faults.judge import Verdict
 from procwm_studies.faults.kills import PHASES, killed
@@ -70,7 +69,7 @@ def run_faults(
 
     Args:
         out: folder.
-        scenarios: to inject into; every installed one where empty.
+        scenarios: to inject into; `PLANTS` where empty.
         seeds: of everything random; 0 and 1 where empty.
         hours: not used: faults are counted, not timed.
         progress: told what is going on.
@@ -80,7 +79,7 @@ def run_faults(
     """
     if hours is not None:
         raise SpecError("bench faults takes no --hours; narrow it with --scenario and --seed")
-    names = list(scenarios) or sorted(registry.scenarios())
+    names = list(scenarios or PLANTS)
     command = command_line("faults", scenarios, seeds)
     seeds = list(seeds) or list(_SEEDS)
     began = time.perf_counter()

@@ -9,6 +9,7 @@ from procwm.data.series import Log, TagSeries
 from procwm.plant.registry import scenarios
 from procwm.plant.scenario import Scenario, TruthRow
 from procwm.plant.tags import PlantSpec
+from procwm_studies import PLANTS
 from procwm_studies.model.real_logs import real_logs
 
 SEEDS = (0, 1, 2)
@@ -79,7 +80,7 @@ def cases(
                     given=real.given,
                 )
         return
-    for name, scenario in scenarios(names, habits=habits).items():
+    for name, scenario in scenarios(names or PLANTS, habits=habits).items():
         for seed in seeds or SEEDS:
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
             yield Case(

@@ -32,7 +32,7 @@ from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec
 from procwm.world.heads import GuardHead
 from procwm.world.model import WorldModel
-from procwm_studies import Progress
+from procwm_studies import PLANTS, Progress
 from procwm_studies.model.cases import SEEDS, TEST_HOURS
 from procwm_studies.model.collapse import INTERVALS, collapse_report, collapse_rows, loop_cost
 from procwm_studies.model.extra_tags import extra_log, extra_plant
@@ -79,7 +79,7 @@ def run_objectives(
 
     Args:
         out: a folder.
-        scenarios: by name; all installed ones where empty.
+        scenarios: by name; `PLANTS` where empty.
         seeds: `procwm_studies.model.cases.SEEDS` where empty.
         hours: of routine log; `HOURS` where `None`.
         habits: of the operators who made the logs; each plant's own where `None`.
@@ -89,7 +89,7 @@ def run_objectives(
     command = command_line("objectives", scenarios, seeds, hours, habits=habits)
     rows: list[Row] = []
     for seed in seeds or SEEDS:
-        for name, scenario in installed(scenarios, habits=habits).items():
+        for name, scenario in installed(scenarios or PLANTS, habits=habits).items():
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours or HOURS)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS, unmeasured=False)
             for found in collapse_rows(scenario, taught, test, seed, say):

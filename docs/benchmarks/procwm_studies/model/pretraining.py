@@ -14,7 +14,7 @@ from procwm.learning.train import train
 from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Operation, Scenario
 from procwm.world.predictors.mlp_predictor import MlpPredictor
-from procwm_studies import Progress
+from procwm_studies import PLANTS, Progress
 from procwm_studies.model.cases import SEEDS, TEST_HOURS
 from procwm_studies.results import Row, command_line, spread, table, write_results
 
@@ -43,7 +43,7 @@ def run_pretraining(
 
     Args:
         out: a folder.
-        scenarios: by name; all installed ones where empty.
+        scenarios: by name; `PLANTS` where empty.
         seeds: `procwm_studies.model.cases.SEEDS` where empty.
         hours: of passive log; `HOURS` where `None`.
         progress: told what is being done.
@@ -52,7 +52,7 @@ def run_pretraining(
     command = command_line("pretraining", scenarios, seeds, hours)
     rows: list[Row] = []
     for seed in seeds or SEEDS:
-        for name, scenario in installed(scenarios).items():
+        for name, scenario in installed(scenarios or PLANTS).items():
             quiet = operate(
                 scenario, seed=seed + _PASSIVE_SEED, hours=hours or HOURS, operation=Operation.EXTERNAL
             )

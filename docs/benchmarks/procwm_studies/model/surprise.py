@@ -20,7 +20,7 @@ from procwm.learning.train import train
 from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Breakable
 from procwm.world.model import WorldModel
-from procwm_studies import Progress
+from procwm_studies import PLANTS, Progress
 from procwm_studies.model.cases import SEEDS
 from procwm_studies.model.model import HOURS
 from procwm_studies.model.pca_monitor import fit_pca
@@ -97,7 +97,7 @@ def run_surprise(
 
 
 def _breakable(names: Sequence[str]) -> Mapping[str, Breakable]:
-    chosen = installed(names)
+    chosen = installed(names or PLANTS)
     found = {name: scenario for name, scenario in chosen.items() if isinstance(scenario, Breakable)}
     for name in names:
         if name not in found:

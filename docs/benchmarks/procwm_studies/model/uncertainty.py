@@ -19,7 +19,7 @@ from procwm.plant.scenario import Scenario
 from procwm.plant.tags import PlantSpec, names_of
 from procwm.world.conformal import BAND_COVERAGE
 from procwm.world.model import WorldModel
-from procwm_studies import Progress
+from procwm_studies import PLANTS, Progress
 from procwm_studies.model.cases import SEEDS
 from procwm_studies.model.model import HOURS
 from procwm_studies.model.real_logs import real_logs
@@ -81,7 +81,7 @@ def run_uncertainty(
 def _simulated(
     names: Sequence[str], seeds: Sequence[int], hours: float, habits: str | None
 ) -> Iterator[tuple[str, int, PlantSpec, Log, dict[str, Log]]]:
-    for name, scenario in installed(names, habits=habits).items():
+    for name, scenario in installed(names or PLANTS, habits=habits).items():
         for seed in seeds:
             taught = operate(scenario, seed=seed + _LOG_SEED, hours=hours)
             test = operate(scenario, seed=seed + _TEST_SEED, hours=TEST_HOURS)

@@ -17,7 +17,7 @@ from procwm.errors import ProcwmError
 from procwm.learning.train import train
 from procwm.plant.registry import scenarios as installed
 from procwm.plant.scenario import Scenario
-from procwm_studies import Progress
+from procwm_studies import PLANTS, Progress
 from procwm_studies.results import Row, command_line, spread, table, write_results
 
 YEAR_HOURS = 8766.0
@@ -40,12 +40,12 @@ def run_replay(
 
     Args:
         out: a folder.
-        scenarios: by name; all installed ones where empty.
+        scenarios: by name; `PLANTS` where empty.
         seeds: of the log; `SEEDS` where empty.
         hours: of the log that is replayed; a year where `None`.
         progress: told what is being done.
     """
-    chosen = installed(scenarios)
+    chosen = installed(scenarios or PLANTS)
     say = progress or (lambda _: None)
     rows: list[Row] = []
     for scenario in chosen.values():
