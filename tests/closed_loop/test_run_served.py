@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asyncua import Client, ua
+from judged import judged_fit
 from waiting import PATIENCE_S
 
 from procwm.cli import run
@@ -36,7 +37,7 @@ async def url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterat
     async with SimulationServer(simulated, speed=40.0) as server:
         plant = replace(server.spec, control=simulated.spec.control)
         crude = exact_model(plant, state_matrix=0.9 * np.eye(2), input_matrix=0.4 * np.eye(2))
-        crude.save(tmp_path / "model")
+        judged_fit(crude).save(tmp_path / "model")
         running = Running(
             with_front_ends(plant, serve="opc.tcp://127.0.0.1:0", metrics=None),
             tmp_path / "model",

@@ -124,8 +124,8 @@ def test_it_keeps_the_contract_of_a_planner() -> None:
 def test_the_plant_file_asks_for_it_and_a_model_that_cannot_is_refused() -> None:
     model = lag()
     text = '[plant]\nname = "tank"\ninterval_s = 1.0\n[control]\ndata_region = true\n'
-    text += '[[tag]]\nname = "Y"\nrole = "CV"\nunit = "m"\nrange = [0, 10]\nsetpoint = 5.0\n'
-    text += '[[tag]]\nname = "U"\nrole = "MV"\nunit = "V"\nrange = [-5, 5]\nmove_weight = 0.1\n'
+    text += '[[tag]]\nname = "Y"\nrole = "CV"\nunit = ""\nrange = [0, 10]\nsetpoint = 5.0\n'
+    text += '[[tag]]\nname = "U"\nrole = "MV"\nunit = ""\nrange = [-5, 5]\nmove_weight = 0.1\n'
     plant = parse_plant(text, source="plant.toml")
     assert plant.control.data_region
     with pytest.raises(SpecError, match="data_region is on, and the model does not know where its log was"):
