@@ -86,13 +86,14 @@ class Perception:
 
         The first look lives through the samples from before it, so that it knows what the model gets wrong.
         """
-        before = [sample for sample in state.unseen if sample.source_ns < now_ns]
-        believed, steady, doubts = admitted((*state.unseen, *samples), self._plant, state.steady, now_ns)
+        unseen = state.unseen
+        believed, steady, doubts = admitted((*unseen, *samples), self._plant, state.steady, now_ns)
         arrived, recent, withheld, leaps = settled(
             believed, self._plant, self._model.rule, state.recent, state.withheld, now_ns
         )
         state = replace(state, unseen=(), steady=steady, recent=recent, withheld=withheld)
         if state.time_ns is None:
+            before = [sample for sample in unseen if sample.source_ns < now_ns]
             past = self._caught_up(state, arrived, now_ns)
             state = past.in_force_again(self._plant.mvs, state.in_force, before)
         missed = self._missed(state, now_ns)

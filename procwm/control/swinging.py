@@ -148,7 +148,7 @@ def calmed(problem: ControlProblem, predict: Predict, slowed: float) -> ControlP
 def _quicker(swings: Swings) -> Swings:
     """`swings` where CVs are to be elsewhere: what was too quick there need not be so here.
 
-    Feedback slowed once is as it was, slowed again it is quicker; what is held stays held.
+    Feedback is made so much quicker that it can be slowed twice again; what is held stays held.
     """
     slowed = swings.slowed / _SLOWER**2
     if np.isfinite(swings.middle).any():

@@ -10,8 +10,8 @@ from procwm.world.step_responses import step_responses
 
 SURE = 2.0
 """Standard errors that a step response has to be away from nothing."""
-_UNUSED = 10.0
-"""Times an effect that is not shown: with so large an error, moves on its account are about halved."""
+_UNUSED = 20.0
+"""Times an effect that is not shown: with so large an error, moves on its account are a third or less."""
 
 
 def shown_effects(model: WorldModel) -> Bool[np.ndarray, "mv output"]:

@@ -64,7 +64,7 @@ def test_without_any_known_effect_every_mv_is_held_and_the_model_is_not_fit() ->
 def test_planning_reckons_with_a_larger_error_where_an_effect_is_not_shown() -> None:
     unsure = model([[0.1, 0.6], [0.1, 0.1]])
     ratio = planning_error(unsure, unsure.plant) / unsure.response_error
-    assert ratio[:, 0, 1] == pytest.approx(10.0)
+    assert ratio[:, 0, 1] == pytest.approx(20.0)
     assert ratio[:, 0, 0] == pytest.approx(1.0)
     assert ratio[:, 1] == pytest.approx(1.0)
 
@@ -88,7 +88,7 @@ def test_an_mv_is_held_where_the_only_effect_that_its_log_shows_is_none_by_the_p
 def test_planning_reckons_with_an_error_of_several_times_an_effect_that_is_none_by_the_plant_file() -> None:
     sure, told = model([[0.1, 0.1], [0.1, 0.1]]), without_effect("L1")
     error, claimed = planning_error(sure, told), sure.per_unit(step_responses(sure))
-    np.testing.assert_allclose(error[:, 1, 0], 10.0 * np.abs(claimed[:, 1, 0]))
+    np.testing.assert_allclose(error[:, 1, 0], 20.0 * np.abs(claimed[:, 1, 0]))
     assert claimed[0, 1, 0] == pytest.approx(0.02), "of V2 on L1 in the first interval"
     error[:, 1, 0] = sure.response_error[:, 1, 0]
     np.testing.assert_allclose(error, sure.response_error)
@@ -103,9 +103,9 @@ def largest_move_of_v2(told: PlantSpec) -> float:
     return float(np.abs(np.diff(run.moves[:, 1])).max())
 
 
-def test_moves_on_account_of_an_effect_that_is_none_by_the_plant_file_are_smaller() -> None:
+def test_moves_on_account_of_an_effect_that_is_none_by_the_plant_file_are_small() -> None:
     assert largest_move_of_v2(plant_spec()) > 3.0
-    assert largest_move_of_v2(without_effect("L1")) < 0.6 * largest_move_of_v2(plant_spec())
+    assert largest_move_of_v2(without_effect("L1")) < 0.3 * largest_move_of_v2(plant_spec())
 
 
 def test_an_effect_that_is_none_by_the_plant_file_speaks_against_a_model_where_its_log_shows_it() -> None:
