@@ -10,8 +10,9 @@ from procwm.world.step_responses import step_responses
 
 SURE = 2.0
 """Standard errors that a step response has to be away from nothing."""
-_UNUSED = 20.0
-"""Times an effect that is not shown: with so large an error, moves on its account are a third or less."""
+_UNUSED, _NONE = 10.0, 20.0
+"""Times an effect that is not shown, and one that is none by the plant file: with errors so large, moves on
+account of the latter are a third or less. What is not shown may be there, and other effects of the MV are."""
 
 
 def shown_effects(model: WorldModel) -> Bool[np.ndarray, "mv output"]:
@@ -45,7 +46,7 @@ def planning_error(model: WorldModel, plant: PlantSpec) -> Float[np.ndarray, "ho
     error = model.response_error
     found: np.ndarray = np.where(shown_effects(model), error, _UNUSED * error)
     if (none := _none(plant)).any():
-        found = np.where(none, _UNUSED * np.abs(model.per_unit(step_responses(model))), found)
+        found = np.where(none, _NONE * np.abs(model.per_unit(step_responses(model))), found)
     return found
 
 
