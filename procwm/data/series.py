@@ -37,16 +37,17 @@ class TagSeries:
     def __len__(self) -> int:
         return len(self.time_ns)
 
-    @cached_property
+    @property
     def good(self) -> Bool[np.ndarray, " sample"]:
         """Where the quality is Good."""
         good: Bool[np.ndarray, " sample"] = self.quality == CODES[Quality.GOOD]
         return good
 
-    @cached_property
+    @property
     def usable(self) -> "TagSeries":
-        """The Good samples alone: the only ones that a window ever sees."""
-        return self if bool(self.good.all()) else self.where(self.good)
+        """The Good samples alone: the only ones that a window ever sees. Not kept: a long log has many."""
+        good = self.good
+        return self if bool(good.all()) else self.where(good)
 
     @property
     def uncertain_believed(self) -> "TagSeries":

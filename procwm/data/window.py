@@ -153,6 +153,8 @@ class Grid:
 
     def where(self, kept: Bool[np.ndarray, " row"]) -> "Grid":
         """The rows that are `kept`; time jumps over the others."""
+        if kept.all():
+            return self
         return Grid(self.rule, self.time_ns[kept], self.values[kept], self.valid[kept], self.measured[kept])
 
     def only(self, tags: Sequence[str]) -> "Grid":
@@ -209,32 +211,31 @@ def grid(log: Log, rule: WindowRule) -> Grid:
     for tag in rule.tags:
         if tag not in log.series:
             raise LogError(f"the log has no tag {tag}; its tags are {', '.join(log.series)}")
-    heard = {tag: log.series[tag].usable for tag in measured}
     holds = dict(zip(rule.tags, rule.hold_s, strict=True))
-    phase_ns = phase(list(heard.values()), rule.interval_ns)
+    phase_ns = phase((log.series[tag].usable for tag in measured), rule.interval_ns)
     rows = [np.zeros(0, dtype=np.int64)]
-    for start_ns, end_ns in heard_stretches(heard, holds):
+    for start_ns, end_ns in heard_stretches((log.series[tag].usable, holds[tag]) for tag in measured):
         first = -((phase_ns - start_ns) // rule.interval_ns)
         last = (min(end_ns, log.end_ns) - phase_ns) // rule.interval_ns
         rows.append(phase_ns + rule.interval_ns * np.arange(first, last + 1, dtype=np.int64))
     time_ns = np.concatenate(rows)
-    usable = {tag: log.series[tag].usable for tag in rule.tags}
-    values, new = on_rows(usable, time_ns, rule)
+    values, new = on_rows(log.series, time_ns, rule)
     return Grid(rule, time_ns, values, np.isfinite(values), new)
 
 
 def on_rows(
-    usable: Mapping[str, TagSeries], row_ns: Int64[np.ndarray, " row"], rule: WindowRule
+    series: Mapping[str, TagSeries], row_ns: Int64[np.ndarray, " row"], rule: WindowRule
 ) -> tuple[Float64[np.ndarray, "row tag"], Bool[np.ndarray, "row tag"]]:
     """Values of every tag of `rule` at each row, and where they are new."""
     values = np.full((len(row_ns), len(rule.tags)), np.nan)
     measured = np.zeros(values.shape, dtype=np.bool_)
     for column, (tag, hold_s) in enumerate(zip(rule.tags, rule.hold_s, strict=True)):
-        if tag in usable:
-            values[:, column] = held(usable[tag], row_ns, hold_s)
+        if tag in series:
+            usable = series[tag].usable
+            values[:, column] = held(usable, row_ns, hold_s)
             measured[:, column] = np.isfinite(values[:, column])
             if tag in rule.cyclic:
-                measured[:, column] &= _new(usable[tag], row_ns, rule.interval_ns)
+                measured[:, column] &= _new(usable, row_ns, rule.interval_ns)
     return values, measured
 
 
@@ -252,13 +253,13 @@ def hold_ns(hold_s: float) -> int:
     return int(min(hold_s * _NS, _FOREVER_NS))
 
 
-def phase(heard: Sequence[TagSeries], interval_ns: int) -> int:
+def phase(heard: Iterable[TagSeries], interval_ns: int) -> int:
     """When in an interval rows see the measurements freshest on average.
 
     With `n` sorted phases, rows at the `j`-th see a mean age of
     `phase_j - mean(phase) + interval * (n - j) / n`.
     """
-    thinned = [series.time_ns[:: 1 + len(series) // _PHASE_SAMPLES] for series in heard]
+    thinned = [series.time_ns[:: 1 + len(series) // _PHASE_SAMPLES].copy() for series in heard]
     phases = np.sort(np.concatenate(thinned) % interval_ns)
     if not len(phases):
         raise LogError("the log has no Good sample of any instrument")
@@ -266,13 +267,13 @@ def phase(heard: Sequence[TagSeries], interval_ns: int) -> int:
     return int(phases[np.argmin(phases / interval_ns + later)])
 
 
-def heard_stretches(heard: Mapping[str, TagSeries], hold_s: Mapping[str, float]) -> list[tuple[int, int]]:
-    """The stretches of time in which at least one tag has a value, in order, none touching the next."""
+def heard_stretches(heard: Iterable[tuple[TagSeries, float]]) -> list[tuple[int, int]]:
+    """The stretches of time in which a series, each held so long, has a value, in order, none touching."""
     starts: list[np.ndarray] = []
     ends: list[np.ndarray] = []
-    for tag, series in heard.items():
+    for series, hold_s in heard:
         if len(series):
-            longest_ns = hold_ns(hold_s[tag])
+            longest_ns = hold_ns(hold_s)
             breaks = np.flatnonzero(np.diff(series.time_ns) > longest_ns)
             starts.append(series.time_ns[np.append(0, breaks + 1)])
             last = series.time_ns[np.append(breaks, len(series) - 1)]

@@ -124,15 +124,14 @@ def _answers(rows: Grid, plant: PlantSpec) -> Iterator[Finding]:
 def instrument_findings(log: Log, plant: PlantSpec) -> Iterator[Finding]:
     """What each instrument should not have sent: readings out of range, stuck, spiking, or not Good."""
     screening = screen(log, plant)
-    trusted = screening.trusted()
     for tag in plant.tags:
-        series = screening.log.series[tag.name]
-        nothing_left = not len(trusted.series[tag.name].usable)
+        series, masks = log.series[tag.name], screening.masks(tag.name)
+        nothing_left = bool(np.any(list(masks.values()), axis=0).all())
         for reason in Reason:
-            count = screening.count(tag.name, reason)
+            count = int(masks[reason].sum())
             if count:
                 share = count / len(series)
-                first = iso_utc(int(series.time_ns[np.argmax(screening.masks[tag.name][reason])]))
+                first = iso_utc(int(series.time_ns[np.argmax(masks[reason])]))
                 severity = Severity.WARNING if share > _BAD_SHARE else Severity.NOTE
                 yield Finding(
                     severity=Severity.ERROR if nothing_left else severity,

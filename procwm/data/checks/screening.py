@@ -1,6 +1,5 @@
 """Samples of a log that an instrument should not have sent: masks, each with its reason."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,31 +29,30 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Screening:
-    """What is wrong with a log, sample by sample.
+    """What is wrong with a log, sample by sample, looked at anew for every tag: a long log has many samples.
 
     Attributes:
         log: as it was.
-        masks: by tag and reason, true where a sample is not to be trusted.
+        plant: whose tags are screened.
     """
 
     log: Log
-    masks: Mapping[str, Mapping[Reason, Bool[np.ndarray, " sample"]]]
+    plant: PlantSpec
 
-    def count(self, tag: str, reason: Reason) -> int:
-        """How many samples of `tag` are not to be trusted for `reason`."""
-        return int(self.masks[tag][reason].sum())
+    def masks(self, tag: str) -> dict[Reason, Bool[np.ndarray, " sample"]]:
+        """By reason, where a sample of `tag` is not to be trusted."""
+        return _masks(self.plant.tag(tag), self.log.series[tag])
 
     def trusted(self) -> Log:
         """The log with every sample that is not to be trusted marked Bad."""
-        series = {
-            name: TagSeries(
-                held.time_ns,
-                held.value,
-                np.where(np.any(list(self.masks[name].values()), axis=0), _BAD, held.quality),
-            )
-            for name, held in self.log.series.items()
-        }
+        series = {name: self._trusted(name) for name in self.plant.names}
         return Log(series=series, mv_names=self.log.mv_names, ignored=self.log.ignored)
+
+    def _trusted(self, tag: str) -> TagSeries:
+        held, wrong = self.log.series[tag], np.any(list(self.masks(tag).values()), axis=0)
+        return (
+            TagSeries(held.time_ns, held.value, np.where(wrong, _BAD, held.quality)) if wrong.any() else held
+        )
 
 
 _BAD = np.int8(CODES[Quality.BAD])
@@ -62,13 +60,14 @@ _BAD = np.int8(CODES[Quality.BAD])
 
 def screen(log: Log, plant: PlantSpec) -> Screening:
     """Screen every tag of `plant`. What an MV was told is no measurement: only its quality counts."""
-    return Screening(log=log, masks={tag.name: _masks(tag, log.series[tag.name]) for tag in plant.tags})
+    return Screening(log=log, plant=plant)
 
 
 def _masks(tag: Tag, series: TagSeries) -> dict[Reason, Bool[np.ndarray, " sample"]]:
+    good = series.good
     nothing = np.zeros(len(series), dtype=np.bool_)
     masks = {
-        Reason.QUALITY: ~series.good,
+        Reason.QUALITY: ~good,
         Reason.RANGE: nothing,
         Reason.SPIKE: nothing,
         Reason.FLATLINE: nothing,
@@ -81,7 +80,7 @@ def _masks(tag: Tag, series: TagSeries) -> dict[Reason, Bool[np.ndarray, " sampl
             (Reason.FLATLINE, flatlines(value)),
         ):
             masks[reason] = nothing.copy()
-            masks[reason][series.good] = mask
+            masks[reason][good] = mask
     return masks
 
 

@@ -20,7 +20,7 @@ def silence_sentences(log: Log, plant: PlantSpec) -> Iterator[str]:
     held = [name for name in measured if name not in regular]
     if not (regular and held):
         return
-    stretches = heard_stretches({name: log.series[name].usable for name in regular}, hold)
+    stretches = heard_stretches((log.series[name].usable, hold[name]) for name in regular)
     gaps = [(before[1], after[0]) for before, after in pairwise(stretches)]
     if not gaps:
         return

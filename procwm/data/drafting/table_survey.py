@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from jaxtyping import Bool
 
 from procwm.data.drafting.time_guess import guessed
-from procwm.data.log import read_log, stated_units
+from procwm.data.log import read_log
+from procwm.data.log_files import stated_units
 from procwm.data.series import Log
 from procwm.data.tabular.headers import Header, split_unit
 from procwm.data.tabular.number_format import NumberFormat, Texts

@@ -1,7 +1,7 @@
 """CSV files: their header, and columns of bytes in which nothing has been taken for a number yet."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +12,8 @@ from procwm.data.tabular.spreadsheets import meant
 from procwm.errors import LogError
 
 NOT_UTF8 = "not UTF-8 text; save the file as UTF-8"
+_BLOCK = 1 << 22
+"""Bytes that are read at once."""
 _SEPARATORS = (",", ";", "\t")
 """Between fields; the one that splits the first line most often is taken, the earlier where two tie."""
 
@@ -38,8 +40,8 @@ def _fields(line: str, separator: str) -> list[str]:
         return []
 
 
-def read_csv(header: Header, columns: Sequence[str]) -> pa.Table:
-    """Those `columns` as bytes; each stands once in the header."""
+def csv_batches(header: Header, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Those `columns` as bytes, some thousand rows at a time; each stands once in the header."""
     cut: list[arrow_csv.InvalidRow] = []
 
     def remember(row: arrow_csv.InvalidRow) -> str:
@@ -51,10 +53,12 @@ def read_csv(header: Header, columns: Sequence[str]) -> pa.Table:
         column if column in columns else f"{number}\0{column}" for number, column in enumerate(header.columns)
     ]
     try:
-        data = arrow_csv.read_csv(
+        yield from arrow_csv.open_csv(
             header.path,
             # Rows are numbered only when one thread reads.
-            read_options=arrow_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False, column_names=names, skip_rows=1, block_size=_BLOCK
+            ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=header.separator, invalid_row_handler=remember, ignore_empty_lines=True
             ),
@@ -66,9 +70,6 @@ def read_csv(header: Header, columns: Sequence[str]) -> pa.Table:
         )
     except pa.ArrowException as error:
         raise LogError(f"{header.path}: {_mistake(header, cut, error)}") from None
-    if not data.num_rows:
-        raise LogError(f"{header.path}: the file has a header and no rows")
-    return data
 
 
 def first_line(error: Exception) -> str:

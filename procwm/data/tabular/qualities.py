@@ -1,6 +1,7 @@
 """Qualities in a log: words, the codes of OPC classic, or the status codes of OPC UA."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from enum import Enum
 
 import numpy as np
 from jaxtyping import Int8
@@ -17,8 +18,17 @@ _STATUS = {0x00: Quality.GOOD, 0x01: Quality.UNCERTAIN}
 _STATUS_SHIFT, _STATUS_LEAST, _STATUS_MOST = 30, 0x40000000, 0xFFFFFFFF
 
 
-def qualities(table: Table, column: str, codes: Sequence[Quality]) -> Int8[np.ndarray, " row"]:
-    """The quality of each row, as its place in `codes`.
+class QualityCode(Enum):
+    """What numbers among qualities are."""
+
+    CLASSIC = "OPC classic"
+    STATUS = "OPC UA"
+
+
+def qualities(
+    table: Table, column: str, codes: Sequence[Quality]
+) -> tuple[QualityCode | None, Int8[np.ndarray, " row"]]:
+    """What numbers are, `None` where there are none, and the quality of each row, as its place in `codes`.
 
     A word counts by how it begins, so that `Good, Local Override` is Good. Numbers are codes of OPC classic,
     192 being Good, unless one is as large as only status codes of OPC UA are.
@@ -30,7 +40,8 @@ def qualities(table: Table, column: str, codes: Sequence[Quality]) -> Int8[np.nd
     if texts.blank is not None:
         raise table.error(texts.blank, f"column {column} is blank")
     numbers = {text: int(text) for text in texts.names if text.isascii() and text.isdigit()}
-    known = {text: _quality(text, numbers) for text in texts.names}
+    code = _code(numbers.values())
+    known = {text: _quality(text, numbers.get(text), code) for text in texts.names}
     unknown = [text for text, quality in known.items() if quality is None]
     if unknown:
         counts = np.bincount(texts.code, minlength=len(texts.names))
@@ -49,13 +60,18 @@ def qualities(table: Table, column: str, codes: Sequence[Quality]) -> Int8[np.nd
         [codes.index(quality) for quality in known.values() if quality is not None], dtype=np.int8
     )
     found: Int8[np.ndarray, " row"] = place[texts.code]
-    return found
+    return code, found
 
 
-def _quality(text: str, numbers: dict[str, int]) -> Quality | None:
-    if text not in numbers:
+def _code(numbers: Collection[int]) -> QualityCode | None:
+    if not numbers:
+        return None
+    return QualityCode.STATUS if max(numbers) >= _STATUS_LEAST else QualityCode.CLASSIC
+
+
+def _quality(text: str, number: int | None, code: QualityCode | None) -> Quality | None:
+    if number is None:
         return next((quality for word, quality in _WORDS.items() if text.casefold().startswith(word)), None)
-    number, largest = numbers[text], max(numbers.values())
-    if largest >= _STATUS_LEAST:
+    if code is QualityCode.STATUS:
         return _STATUS.get(number >> _STATUS_SHIFT, Quality.BAD) if number <= _STATUS_MOST else None
     return _CLASSIC.get(number & _CLASSIC_BITS) if number <= _CLASSIC_MOST else None

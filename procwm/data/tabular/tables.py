@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64, Int64
 
-from procwm.data.tabular.csv_tables import NOT_UTF8, csv_header, first_line, read_csv
-from procwm.data.tabular.headers import UNITS_KEY, Header
+from procwm.data.tabular.csv_tables import NOT_UTF8, csv_batches, csv_header
+from procwm.data.tabular.headers import Header
 from procwm.data.tabular.number_format import (
     Misread,
     NumberFormat,
@@ -24,6 +23,7 @@ from procwm.data.tabular.number_format import (
     trimmed,
     without_blanks,
 )
+from procwm.data.tabular.parquet_tables import parquet_batches, parquet_header
 from procwm.data.tabular.spreadsheets import meant
 from procwm.errors import LogError
 
@@ -105,7 +105,19 @@ class Table:
         blanks: Sequence[str] = (),
         unread: Bool[np.ndarray, " row"] | None = None,
     ) -> list[Float64[np.ndarray, " row"]]:
-        """Columns of numbers, NaN where blank.
+        """Columns of numbers, NaN where blank; the arguments are those of `numbers_as_written`."""
+        return self.numbers_as_written(columns, ranges=ranges, others=others, blanks=blanks, unread=unread)[1]
+
+    def numbers_as_written(
+        self,
+        columns: Sequence[str],
+        *,
+        ranges: Sequence[Range] = (),
+        others: Others = tuple,
+        blanks: Sequence[str] = (),
+        unread: Bool[np.ndarray, " row"] | None = None,
+    ) -> tuple[NumberFormat, list[Float64[np.ndarray, " row"]]]:
+        """How numbers are written, and columns of them, NaN where blank.
 
         Args:
             columns: their names.
@@ -120,7 +132,7 @@ class Table:
         ]
         found = self._format(written, others)
         texts = {column.column: column.texts for column in written}
-        return [
+        return found, [
             found.numbers(texts[column]) if column in texts else self._plain_numbers(column)
             for column in columns
         ]
@@ -186,15 +198,19 @@ class Table:
     def codes(self, column: str) -> Codes:
         """A column of texts, coded; other values are shown as texts."""
         values = self.data.column(column).combine_chunks()
-        if pa.types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
-        if not _is_text(values.type):
-            values = pc.cast(values, pa.string())
-        coded = values.fill_null(b"" if pa.types.is_binary(values.type) else "").dictionary_encode()
-        names = [_shown(name) for name in coded.dictionary.to_pylist()]
+        if not pa.types.is_dictionary(values.type):
+            values = values if _is_text(values.type) else pc.cast(values, pa.string())
+            values = values.dictionary_encode()
+        shown = [*(_shown(name) for name in values.dictionary.to_pylist()), ""]
         if self.header.is_csv:
-            names = [meant(name) for name in names]
-        return Codes(tuple(names), coded.indices.to_numpy().astype(np.int64))
+            shown = [meant(name) for name in shown]
+        index = values.indices.fill_null(len(shown) - 1).to_numpy().astype(np.int64)
+        # A file's dictionary may hold what no row does, or one name with and without space around it.
+        places, first = np.unique(index, return_index=True)
+        used = places[np.argsort(first)]
+        names = {name: code for code, name in enumerate(dict.fromkeys(shown[place] for place in used))}
+        code = np.array([names.get(name, -1) for name in shown], dtype=np.int64)
+        return Codes(tuple(names), code[index])
 
 
 def no_blanks(texts: Texts) -> Texts:
@@ -212,7 +228,7 @@ def read_header(path: Path) -> Header:
     if not start:
         raise LogError(f"{path}: the file is empty")
     if start == _PARQUET_MAGIC:
-        return _parquet_header(path)
+        return parquet_header(path)
     packed = next((what for magic, what in _PACKED.items() if start.startswith(magic)), None)
     if packed is not None:
         raise LogError(f"{path}: the file is {packed}; save its table as CSV or Parquet")
@@ -223,17 +239,29 @@ def read_header(path: Path) -> Header:
 
 def read_columns(header: Header, columns: Sequence[str]) -> Table:
     """Those `columns` of a file; `LogError` where one of them is named twice."""
+    tables = list(read_batches(header, columns))
+    return Table(header, pa.concat_tables([table.data for table in tables]))
+
+
+def read_batches(header: Header, columns: Sequence[str]) -> Iterator[Table]:
+    """Those `columns` of a file, so many rows at a time as fit into little memory.
+
+    Raises:
+        LogError: the file is damaged or has no rows, or a column is named twice.
+    """
     for column in columns:
         header.check_once(column)
-    if header.is_csv:
-        return Table(header, read_csv(header, columns))
-    try:
-        data = pq.read_table(header.path, columns=list(columns))
-    except (pa.ArrowException, OSError) as error:
-        raise LogError(f"{header.path}: damaged or cut short: {first_line(error)}") from None
-    if not data.num_rows:
-        raise LogError(f"{header.path}: the file has columns and no rows")
-    return Table(header, data)
+    batches = csv_batches(header, columns) if header.is_csv else parquet_batches(header, columns)
+    first = 0
+    for batch in batches:
+        if batch.num_rows:
+            rows = np.arange(first, first + batch.num_rows)
+            first += batch.num_rows
+            yield Table(header, pa.Table.from_batches([batch]), rows)
+    if not first:
+        raise LogError(
+            f"{header.path}: the file has {'a header' if header.is_csv else 'columns'} and no rows"
+        )
 
 
 def texts_of(header: Header, columns: Sequence[str]) -> list[Texts]:
@@ -243,19 +271,6 @@ def texts_of(header: Header, columns: Sequence[str]) -> list[Texts]:
         with contextlib.suppress(LogError):
             found += read_columns(header, [column]).any_texts(column)
     return found
-
-
-def _parquet_header(path: Path) -> Header:
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise LogError(f"{path}: damaged or cut short: {first_line(error)}") from None
-    units = {
-        field.name: field.metadata[b"unit"].decode(errors="replace")
-        for field in schema
-        if field.metadata and b"unit" in field.metadata
-    }
-    return Header(path, False, tuple(schema.names), units, (schema.metadata or {}).get(UNITS_KEY))
 
 
 def _readable(texts: Texts, unread: Bool[np.ndarray, " row"] | None) -> Texts:
