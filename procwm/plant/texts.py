@@ -1,23 +1,26 @@
 """Texts of a plant file, which end up on screens, in pages and in tables, and command none of these."""
 
+import re
 import unicodedata
 
 from procwm.errors import SpecError
 
-_COMMANDING = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode categories: control characters, halves of characters, ends of lines and of paragraphs."""
-_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-"""Characters that show others in another order, or nothing."""
+_COMMANDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories: what controls or only formats, halves of characters, ends of lines and paragraphs."""
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that show nothing: two names that differ in one look the same."""
 
 
 def commands(character: str) -> bool:
-    """Whether a character does something to what shows it, in place of being shown."""
-    return unicodedata.category(character) in _COMMANDING or character in _TURNING
+    """Whether a character does something to what shows it, or nothing, in place of being shown."""
+    return unicodedata.category(character) in _COMMANDING or _UNSEEN.match(character) is not None
 
 
 def shown(text: str) -> str:
     """`text` from anywhere, with escapes such as `\\x1b` for characters that would command what shows it."""
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
     return "".join(ascii(character)[1:-1] if commands(character) else character for character in text)
 
@@ -26,7 +29,7 @@ def check_plain(what: str, text: str) -> None:
     """Raise `SpecError`, beginning with `what`, where a character of `text` cannot be shown."""
     found = next((character for character in text if commands(character)), None)
     if found is not None:
-        raise SpecError(f"{what} {text!a} holds the control character U+{ord(found):04X}; remove it")
+        raise SpecError(f"{what} {text!a} holds U+{ord(found):04X}, which cannot be seen; remove it")
 
 
 def check_tag_texts(name: str, unit: str) -> None:

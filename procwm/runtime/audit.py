@@ -8,21 +8,24 @@ what was cut off, emptied or written again differs from the recording (`check_au
 """
 
 import asyncio
+import errno
 import hashlib
 import json
 import logging
 import os
 import time
 from collections.abc import Iterable, Sequence
+from io import RawIOBase
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from procwm.control.fallback import RUNGS
 from procwm.control.identity import Identity
 from procwm.data.files import without_links
 from procwm.data.series import iso_utc
 from procwm.errors import LogError
+from procwm.plant.regular_files import check_regular
 from procwm.runtime.cycle import FAILED, Cycle, requester
 
 _log = logging.getLogger(__name__)
@@ -114,11 +117,12 @@ class AuditLog:
 
     def _flush(self) -> None:
         try:
-            with open(self.path, "a+b", opener=without_links) as file:
-                file.write((b"\n" if _torn(file) else b"") + b"".join(line + b"\n" for line in self._waiting))
-                file.flush()
+            with open(self.path, "a+b", buffering=0, opener=without_links) as file:
+                while self._waiting:
+                    # What is on a disk that fills up does not wait any more: it would be there twice.
+                    _write_whole(file, self._waiting[0])
+                    del self._waiting[0]
                 os.fsync(file.fileno())
-            self._waiting.clear()
             self.head = AuditHead(self._seq, self._before)
         except OSError as error:
             _log.warning("%s: %d lines wait: %s", self.path, len(self._waiting), error.strerror or error)
@@ -145,12 +149,21 @@ def _ending(error: BaseException | None) -> str:
     return f"ended by {type(error).__name__} {error}".rstrip()
 
 
-def _torn(file: BinaryIO) -> bool:
-    """Whether the last line has no end: a run that was killed while writing may have left part of one."""
+def _write_whole(file: RawIOBase, line: bytes) -> None:
+    """Append `line`; `OSError` where part of it is missing."""
+    if _torn(file):
+        file.write(b"\n")
+    written = file.write(line + b"\n") or 0
+    if written < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _torn(file: RawIOBase) -> bool:
+    """Whether the last line has no end: a kill, or a disk that filled up, may have left part of one."""
     if not file.seek(0, os.SEEK_END):
         return False
     file.seek(-1, os.SEEK_END)
-    return file.read(1) != b"\n"
+    return bool(file.read(1) != b"\n")
 
 
 def check_audit(path: str | Path, heads: Iterable[AuditHead] = ()) -> int:
@@ -194,7 +207,8 @@ def _whole_lines(path: Path) -> list[bytes]:
 
 
 def _numbered(path: Path) -> list[tuple[int, bytes]]:
-    """Whole lines with their numbers; a run that was killed while writing may have left part of one."""
+    """Whole lines with their numbers; a kill, or a disk that filled up, may have left part of one."""
+    check_regular(path, LogError)
     if not path.exists():
         return []
     lines = enumerate(path.read_bytes().split(b"\n"), start=1)

@@ -8,6 +8,7 @@ from procwm.control.state import ControllerState
 from procwm.control.steerable import SteerableController
 from procwm.data.files import replacing
 from procwm.errors import ArtifactError
+from procwm.plant.regular_files import check_regular
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +39,12 @@ class Snapshot:
             now_ns: the present, UTC.
         """
         try:
-            data = self.path.read_bytes()
+            check_regular(self.path, ArtifactError)
+            state = controller.restore(self.path.read_bytes())
         except FileNotFoundError:
             return None, "started anew: there is no earlier state"
         except OSError as error:
             return None, f"started anew: {self.path} cannot be read: {error.strerror}"
-        try:
-            state = controller.restore(data)
         except ArtifactError as error:
             return None, f"started anew: {self.path}: {error}"
         if state.time_ns is None:

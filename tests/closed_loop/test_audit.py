@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from procwm.control.decision import Decision
 from procwm.control.identity import Identity, identity
 from procwm.data.series import iso_utc
 from procwm.errors import LogError, SpecError
-from procwm.runtime.audit import AuditLog
+from procwm.runtime.audit import AuditLog, check_audit
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.folder import RunFolder, check_run
 
@@ -43,6 +44,25 @@ def test_a_line_that_a_kill_cut_short_takes_no_other_with_it(tmp_path: Path) -> 
     AuditLog(path, WHOSE, who="tester").event("run", "after", START_NS)
     first, _, last = path.read_bytes().splitlines()
     assert [json.loads(line)["text"] for line in (first, last)] == ["before", "after"]
+
+
+@pytest.mark.parametrize("room", range(0, 700, 23))
+def test_a_disk_that_fills_up_within_a_burst_doubles_and_loses_no_line(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = AuditLog(path, WHOSE, who="tester")
+    log.event("run", "began", START_NS)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, before[1]))
+    try:
+        log.append(cycle("one", "two"))
+        held = log.head
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    log.append(cycle("three"))
+    assert check_audit(path, [held, log.head]) == log.head.lines
+    texts = [json.loads(line)["text"] for line in path.read_bytes().splitlines() if line.endswith(b"}")]
+    asked = ["began", "one", "two", "three"]
+    assert [text for text in texts if text in asked] == asked
 
 
 def test_a_burst_of_alarms_waits_for_the_disk_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

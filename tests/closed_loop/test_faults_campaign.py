@@ -95,9 +95,10 @@ def test_the_judge_counts_rows_that_are_lost_or_doubled(tmp_path: Path) -> None:
     stamps = pa.array([1, 2, 2], pa.timestamp("ns", tz="UTC"))
     pq.write_table(pa.table({"time": stamps, "tag": ["L1"] * 3}), tmp_path / "samples.parquet")
     pq.write_table(pa.table({"tick": [0, 1, 1]}), tmp_path / "decisions.parquet")
+    (tmp_path / "audit.jsonl").write_text('{"seq": 0}\n{"seq": 1}\n{"seq": 1, "te\n{"seq": 1}\n{"seq": 3}\n')
     verdict = Verdict()
     judge_rows(tmp_path, {("L1", 1), ("L1", 2), ("L1", 3)}, range(3), verdict)
-    assert verdict.counts == {"rows_lost": 2, "rows_doubled": 2}
+    assert verdict.counts == {"rows_lost": 3, "rows_doubled": 3}
 
 
 def test_faults_leave_room_for_each_other() -> None:

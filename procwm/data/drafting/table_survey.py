@@ -165,4 +165,4 @@ def _wrong(values: Texts) -> Bool[np.ndarray, " row"] | None:
 def _unnamable(name: str) -> str:
     if not name.strip():
         return "it has no name"
-    return "its name holds a control character" if any(map(commands, name)) else ""
+    return "its name holds a character that cannot be seen" if any(map(commands, name)) else ""

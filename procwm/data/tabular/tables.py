@@ -26,6 +26,7 @@ from procwm.data.tabular.number_format import (
 from procwm.data.tabular.parquet_tables import parquet_batches, parquet_header
 from procwm.data.tabular.spreadsheets import meant
 from procwm.errors import LogError
+from procwm.plant.regular_files import check_regular
 
 _NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "#N/A")
 """Texts that stand for no number."""
@@ -221,6 +222,7 @@ def no_blanks(texts: Texts) -> Texts:
 def read_header(path: Path) -> Header:
     """The columns of the CSV or Parquet file at `path`."""
     try:
+        check_regular(path, LogError)
         with path.open("rb") as file:
             start = file.read(len(_PARQUET_MAGIC))
     except OSError as error:

@@ -17,6 +17,7 @@ from procwm.plant.log_settings import LogSettings
 from procwm.plant.plantfile.plant_mistakes import mistake_sentence
 from procwm.plant.plantfile.plant_notes import PlantNotes, comments
 from procwm.plant.plantfile.plant_tables import PlantFile
+from procwm.plant.regular_files import check_regular
 from procwm.plant.settings import OpcUaSettings
 from procwm.plant.tags import PlantSpec, Tag
 
@@ -33,6 +34,7 @@ _FORMER_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 def load_plant(path: str | Path) -> PlantSpec:
     """The plant that the TOML file at `path` describes; `SpecError` names file, tag and key of a mistake."""
     try:
+        check_regular(path, SpecError)
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: byte {error.start} is not UTF-8 text; save the file as UTF-8") from None

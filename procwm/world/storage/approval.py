@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from procwm.data.files import write_json
 from procwm.errors import ArtifactError, SpecError
+from procwm.plant.regular_files import check_regular
 from procwm.plant.tags import PlantSpec
 from procwm.world.composition import APPROVED, APPROVING_KEY, MODEL_HASH
 from procwm.world.storage.artifact import listed_hashes
@@ -99,6 +100,7 @@ def read_approval(path: str | Path) -> Approval:
     """
     file = Path(path) / APPROVAL
     try:
+        check_regular(file, ArtifactError)
         found: Any = json.loads(file.read_text(encoding="utf-8"))
         approval = Approval(**{name: str(value) for name, value in found.items()})
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(approval.key, validate=True))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from procwm.errors import ArtifactError
+from procwm.plant.regular_files import check_regular
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -75,6 +76,7 @@ def listed_hashes(path: Path) -> dict[str, str]:
         ArtifactError: there is no manifest, it is cut short, or its format is not known.
     """
     try:
+        check_regular(path / MANIFEST, ArtifactError)
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != _FORMAT:
             raise ArtifactError(
@@ -111,6 +113,7 @@ def _replace(path: Path, new: Path, old: Path) -> None:
 
 def _verified(path: Path, expected: str) -> bytes:
     try:
+        check_regular(path, ArtifactError)
         content = path.read_bytes()
     except OSError:
         raise ArtifactError(f"{path} is missing from the model directory; save the model again") from None

@@ -16,6 +16,7 @@ TOLD = r"TI\x1b[2J1\x9b31m\u202e\u2028\r\x07"
 def test_what_would_command_a_terminal_is_shown_as_escapes() -> None:
     assert shown(EVIL) == TOLD
     assert shown("Füllstand 3\u00a0m³ → 漢字") == "Füllstand 3\u00a0m³ → 漢字"
+    assert shown("TI\u200b1 TI\u00ad1 \u3164 \ufe0f") == r"TI\u200b1 TI\xad1 \u3164 \ufe0f"
     assert _plain([EVIL, 1.5, None]) == [TOLD, 1.5, None]
 
 

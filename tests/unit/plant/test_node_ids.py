@@ -63,7 +63,7 @@ def test_a_node_id_is_its_namespace_and_all_that_follows(
         ("ns=2; s=x", "it is not ns=INDEX; or nsu=URI;"),
         ("svr=1;ns=2;s=x", "it is not ns=INDEX; or nsu=URI;"),
         (f"ns=2;s={'x' * 4097}", "the identifier has 4097 characters, at most 4096 are allowed"),
-        ("ns=2;s=a\x1b[31mb", r"holds the control character U\+001B; remove it"),
+        ("ns=2;s=a\x1b[31mb", r"holds U\+001B, which cannot be seen; remove it"),
     ],
 )
 def test_what_can_be_no_node_is_refused_by_tag_text_and_reason(text: str, reason: str) -> None:
@@ -89,13 +89,19 @@ def test_every_text_names_a_node_or_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('name = "TI\\u001b[2J1"', r"the tag name 'TI\\x1b\[2J1' holds the control character U\+001B"),
-        ('name = "TI1"\nunit = "deg\\rC"', r"TI1: unit 'deg\\rC' holds the control character U\+000D"),
-        ('name = "TI\\u2028"', r"holds the control character U\+2028"),
-        ('name = "TI\\u202E1"', r"holds the control character U\+202E"),
+        ('name = "TI\\u001b[2J1"', r"the tag name 'TI\\x1b\[2J1' holds U\+001B, which cannot be seen"),
+        ('name = "TI1"\nunit = "deg\\rC"', r"TI1: unit 'deg\\rC' holds U\+000D, which cannot be seen"),
+        ('name = "TI\\u2028"', r"holds U\+2028, which cannot be seen"),
+        ('name = "TI\\u202E1"', r"holds U\+202E, which cannot be seen"),
+        ('name = "TI\\u200B1"', r"the tag name 'TI\\u200b1' holds U\+200B, which cannot be seen"),
+        ('name = "TI\\u00AD1"', r"holds U\+00AD, which cannot be seen"),
+        ('name = "TI\\u2060"', r"holds U\+2060, which cannot be seen"),
+        ('name = "\\u3164"', r"holds U\+3164, which cannot be seen"),
+        ('name = "TI1\\uFE0F"', r"holds U\+FE0F, which cannot be seen"),
+        ('name = "TI1\\U000E0101"', r"holds U\+E0101, which cannot be seen"),
     ],
 )
-def test_texts_that_would_command_a_screen_are_refused(text: str, sentence: str) -> None:
+def test_texts_that_would_command_a_screen_or_cannot_be_seen_are_refused(text: str, sentence: str) -> None:
     unit = "" if "unit" in text else 'unit = ""\n'
     with pytest.raises(SpecError, match=sentence):
         parse_plant(

@@ -159,7 +159,7 @@ def _names(found: Sequence[_Found]) -> list[str]:
 def _no_number(name: str, value: Any, kind: Any, access: int) -> str:
     """Why a variable can be no tag; empty where it can."""
     if not name.strip() or any(map(commands, name)):
-        return "its name is empty or holds a control character"
+        return "its name is empty or holds a character that cannot be seen"
     if not access & ua.AccessLevel.CurrentRead.mask:
         return "this user may not read it"
     held = None if value.Value is None else value.Value.Value

@@ -102,12 +102,14 @@ def judge_told(
 def judge_rows(
     directory: Path, delivered: Collection[Hashable], ticks: Collection[int], verdict: Verdict
 ) -> None:
-    """Samples against what was delivered, and one decision for every cycle."""
+    """Samples against what was delivered, one decision for every cycle, and no event twice."""
     _compare(kept_samples(directory), Counter(dict.fromkeys(delivered, 1)), "sample", verdict)
     decided: Counter[Hashable] = Counter(
         pq.read_table(directory / "decisions.parquet", columns=["tick"])["tick"].to_pylist()
     )
     _compare(decided, Counter(ticks), "decision", verdict)
+    told = [int(line["seq"]) for line in read_audit(directory / "audit.jsonl")]
+    _compare(Counter(told), Counter(range(max(told, default=-1) + 1)), "line of the audit log", verdict)
 
 
 def kept_samples(directory: Path) -> Counter[Hashable]:
@@ -127,5 +129,6 @@ def _compare(kept: Counter[Hashable], owed: Counter[Hashable], what: str, verdic
 
 
 def read_audit(path: Path) -> list[dict[str, Any]]:
-    """Lines of an audit log, as they lie."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """Whole lines of an audit log, as they lie; a kill or a disk that filled up may have torn some."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line.endswith("}")]
