@@ -21,6 +21,7 @@ from procwm.plant.tags import PlantSpec
 from procwm.report import build_replay_report, words
 from procwm.runtime.replay import replay
 from procwm.runtime.replay_table import replay_table
+from procwm.world.fitness import kept_verdict
 from procwm.world.model import WorldModel
 
 _TEXTS = ("surprised by",)
@@ -45,13 +46,22 @@ def replayed(
     texts = {
         name: {str(lead): value for lead, value in curve.items()} for name, curve in by_model.items() if curve
     }
+    kept = kept_verdict(model.metrics)
+    verdict = scores.verdict if kept is None or scores.counts(kept) else kept
     how = [
         f"Log: {words.duration(log.hours)}, {', '.join(path.name for path in logs)}.",
-        f"Model: {scores.verdict.sentence}.",
+        f"Model: {verdict.sentence}.",
     ]
     instruments = [*scores.unlike, *(finding.sentence for finding in instrument_findings(log, plant))]
     page = build_replay_report(
-        plant, result, scores=texts, seen=scores.seen, how=how, instruments=instruments
+        plant,
+        result,
+        scores=scores.curves,
+        beside=scores.beside,
+        verdict=verdict,
+        seen=scores.seen,
+        how=how,
+        instruments=instruments,
     )
     write_text(out / "report.html", page)
     facts = {

@@ -67,6 +67,8 @@ def summary_of(outcome: DemoResult) -> dict[str, Any]:
         "nrmse": outcome.scores.nrmse,
         "persistence": outcome.scores.persistence,
         "linear": outcome.scores.linear,
+        "corrected": outcome.scores.used["model"],
+        "linear_corrected": outcome.scores.used.get("linear", {}),
     }
     return {
         "scenario": outcome.scenario.name,

@@ -20,7 +20,7 @@ from procwm.report.figures import (
     Panel,
     joined,
     score_figure,
-    tag_title,
+    tag_panel,
     time_figure,
 )
 from procwm.report.page import Figure, Page, PageTable, Section, render
@@ -99,9 +99,7 @@ def _outputs(content: ControlReport) -> Figure:
         lines += [_line(run, run.outputs[:, column]) for run in reversed(content.trajectories)]
         if np.isfinite(content.target[:, column]).any():
             lines.append(_setpoint(own, content.target[:, column]))
-        panels.append(
-            Panel(title=tag_title(tag), unit=tag.unit, lines=lines, limits=tag.limits, zone=tag.zone)
-        )
+        panels.append(tag_panel(tag, lines))
     return time_figure(
         panels,
         "True values, and what procwm's instruments reported. Broken red lines are operating limits, drawn "
@@ -112,12 +110,7 @@ def _outputs(content: ControlReport) -> Figure:
 
 def _moves(content: ControlReport) -> Figure:
     panels = [
-        Panel(
-            title=tag_title(tag),
-            unit=tag.unit,
-            lines=[_line(run, run.mv[:, column], held=True) for run in reversed(content.trajectories)],
-            limits=tag.bounds,
-        )
+        tag_panel(tag, [_line(run, run.mv[:, column], held=True) for run in reversed(content.trajectories)])
         for column, tag in enumerate(content.plant.mvs)
     ]
     return time_figure(panels, "What each controller asked of the plant, as the plant accepted it.")
@@ -191,7 +184,7 @@ def _predictions(content: ControlReport) -> Section:
         fan = Line(
             name="predicted as the plan was made", time_ns=time_ns, value=value, colour=BLUE, width=0.9
         )
-        panels.append(Panel(title=tag_title(tag), unit=tag.unit, lines=[came, fan]))
+        panels.append(tag_panel(tag, [came, fan]))
     return Section(
         heading="Predictions made, and what came of them",
         paragraphs=[
@@ -236,9 +229,14 @@ def _prediction_errors(content: ControlReport, plans: list[PlanTrace]) -> PageTa
 
 
 def _model(content: ControlReport) -> Section:
-    table, figure = score_figure(
-        content.summary["model"], "on the last part of the log, which training never saw"
-    )
+    found = content.summary["model"]
+    curves = {
+        "nrmse": found.get("corrected", found["nrmse"]),
+        "linear": found.get("linear_corrected", found.get("linear", {})),
+        "persistence": found.get("persistence", {}),
+    }
+    where = f"on the last part of the log, which training never saw, {words.CORRECTED}"
+    table, figure = score_figure(curves, where)
     return Section(heading="How well the model predicts", tables=[table], figures=[figure])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from procwm.plant.tags import Interval, Tag
+from procwm.plant.tags import Interval, Role, Tag
 from procwm.report.content import Event
 from procwm.report.page import Figure, PageTable
 from procwm.report.thinning import thinned
@@ -20,14 +20,13 @@ from procwm.report.words import MODELS
 from procwm.report.words import figure as shown
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
-INK, GREY, PALE = "#1a2026", "#7b858e", "#c3cad0"
+INK, GREY, PALE, GRID, WHITE = "#1a2026", "#7b858e", "#c3cad0", "#e9edf0", "#ffffff"
 
 MOST_POINTS = 3000
 """Longer lines are thinned for the page, and keep their extremes: a screen has fewer columns than that."""
 
-_PANEL_PX, _GAP_PX, _TOP_PX, _BOTTOM_PX = 176, 38, 60, 46
-_ONE_ROW, _LEGEND_ROW_PX = 5, 18
-"""Names of a legend that surely fit beside each other, and what another row of them takes."""
+_PANEL_PX, _GAP_PX, _TOP_PX, _BOTTOM_PX = 176, 46, 44, 46
+"""Above a panel there is room for a title of two lines, which it takes on a telephone."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +50,10 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panel:
-    """One y axis: its curves, and limits to draw where they lie near the curves."""
+    """One y axis: its curves, and limits to draw where they lie near the curves.
+
+    `title` and `unit` stand above it, and `note` after them in smaller words.
+    """
 
     title: str
     unit: str
@@ -60,16 +62,22 @@ class Panel:
     zone: Interval | None = None
     unsafe_above: float | None = None
     at_least: Sequence[float] = ()
+    note: str = ""
 
 
-def tag_title(tag: Tag) -> str:
-    """Name, role and limits of a tag, for the head of a panel."""
-    parts = [f"{tag.name} ({tag.role})"]
-    if tag.limits:
-        parts.append(f"limits {tag.limits[0]:g} to {tag.limits[1]:g} {tag.unit}".rstrip())
+def tag_panel(tag: Tag, lines: Sequence[Line]) -> Panel:
+    """Curves of a tag under its name, role, unit and limits."""
+    notes = [f"limits {tag.limits[0]:g} to {tag.limits[1]:g}"] if tag.limits else []
     if tag.max_move:
-        parts.append(f"largest move {tag.max_move:g} {tag.unit}".rstrip())
-    return ", ".join(parts)
+        notes.append(f"largest move {tag.max_move:g}")
+    return Panel(
+        title=f"{tag.name} ({tag.role})",
+        unit=tag.unit,
+        lines=lines,
+        limits=tag.bounds if tag.role is Role.MV else tag.limits,
+        zone=tag.zone,
+        note=", ".join(notes),
+    )
 
 
 def time_figure(
@@ -88,13 +96,10 @@ def time_figure(
         span_ns: the stretch of time to show; all of it where `None`.
     """
     count = len(panels)
-    names = {line.name for panel in panels for line in panel.lines}
-    top_px = _TOP_PX if len(names) <= _ONE_ROW else _TOP_PX + _LEGEND_ROW_PX
-    height = top_px + count * _PANEL_PX + (count - 1) * _GAP_PX + _BOTTOM_PX
-    drawable = height - top_px - _BOTTOM_PX
+    drawable = count * _PANEL_PX + (count - 1) * _GAP_PX
     data: list[dict[str, Any]] = []
-    layout = _layout(height, top_px)
-    layout["xaxis"] = _axis("time (UTC)") | {"type": "date", "anchor": f"y{count if count > 1 else ''}"}
+    layout = blank_layout(_TOP_PX + drawable + _BOTTOM_PX)
+    layout["xaxis"] = axis("time (UTC)") | {"type": "date", "anchor": f"y{count if count > 1 else ''}"}
     if span_ns:
         layout["xaxis"]["range"] = [span_ns[0] // 1_000_000, span_ns[1] // 1_000_000]
     seen: set[str] = set()
@@ -103,8 +108,8 @@ def time_figure(
         top = 1.0 - (number - 1) * (_PANEL_PX + _GAP_PX) / drawable
         bottom = max(top - _PANEL_PX / drawable, 0.0)
         low, high = _extent(panel)
-        layout[f"yaxis{suffix}"] = _axis(panel.unit) | {"domain": [bottom, top], "range": [low, high]}
-        layout["annotations"].append(_panel_title(panel.title, top))
+        layout[f"yaxis{suffix}"] = axis() | {"domain": [bottom, top], "range": [low, high]}
+        layout["annotations"].append(panel_title(panel, top))
         layout["shapes"] += _marks(panel, f"y{suffix}", low, high)
         for line in panel.lines:
             data.append(_trace(line, f"y{suffix}", first=line.name not in seen))
@@ -125,15 +130,16 @@ def score_figure(scores: Mapping[str, Mapping[str, float]], where: str) -> tuple
     curves = {
         MODELS[name]: {int(step): float(value) for step, value in scores[name].items() if value is not None}
         for name in ("nrmse", "linear", "persistence")
-        if name in scores
+        if scores.get(name)
     }
     steps = sorted({step for curve in curves.values() for step in curve})
     rows = [[name, *(shown(curve.get(step)) for step in steps)] for name, curve in curves.items()]
-    layout = _layout(300)
-    layout["xaxis"] = _axis("prediction horizon (control intervals)")
+    layout = blank_layout(300)
+    layout["xaxis"] = axis("prediction horizon (control intervals)")
     if len(steps) < 12:
         layout["xaxis"]["tickvals"] = steps
-    layout["yaxis"] = _axis("nRMSE") | {"rangemode": "tozero"}
+    layout["yaxis"] = axis() | {"rangemode": "tozero"}
+    layout["annotations"].append(panel_title(Panel(title="nRMSE", unit="", lines=()), 1.0))
     styles = ((BLUE, "solid", "circle"), (GREEN, "dash", "square"), (GREY, "dot", "diamond"))
     data = [
         {
@@ -174,32 +180,34 @@ def number(value: float) -> float | None:
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
-def _layout(height: int, top_px: int = _TOP_PX) -> dict[str, Any]:
+def blank_layout(height: int) -> dict[str, Any]:
+    """What all figures have in common; the page draws the legend, above."""
     return {
         "height": height,
-        "margin": {"l": 62, "r": 40, "t": top_px, "b": _BOTTOM_PX},
-        # In the margin: in a row at the top they would lie on the last names of the legend.
-        "modebar": {"orientation": "v"},
+        "margin": {"l": 46, "r": 40, "t": _TOP_PX, "b": _BOTTOM_PX},
+        "showlegend": False,
+        # In the margin: in a row at the top they would lie on a title.
+        "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": PALE, "activecolor": GREY},
         "font": {"family": "system-ui, Segoe UI, Roboto, Arial, sans-serif", "size": 12.5, "color": INK},
-        "paper_bgcolor": "#fff",
-        "plot_bgcolor": "#fff",
+        "paper_bgcolor": WHITE,
+        "plot_bgcolor": WHITE,
         "hovermode": "x",
         "hoverlabel": {"namelength": -1},
-        "legend": {"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top"},
         "shapes": [],
         "annotations": [],
     }
 
 
-def _axis(title: str) -> dict[str, Any]:
+def axis(title: str = "") -> dict[str, Any]:
+    """One axis; the margin grows where numbers are long."""
     return {
         "title": {"text": title, "standoff": 8},
-        "gridcolor": "#e9edf0",
+        "gridcolor": GRID,
         "linecolor": PALE,
         "zeroline": False,
         "ticks": "outside",
         "tickcolor": PALE,
-        "automargin": False,
+        "automargin": True,
         "nticks": 6,
     }
 
@@ -258,9 +266,11 @@ def _band(axis: str, low: float, high: float, colour: str) -> dict[str, Any]:
             "fillcolor": colour, "line": {"width": 0}, "layer": "below"}  # fmt: skip
 
 
-def _panel_title(text: str, top: float) -> dict[str, Any]:
-    return {"text": f"<b>{text}</b>", "xref": "paper", "x": 0, "yref": "paper", "y": top, "xanchor": "left",
-            "yanchor": "bottom", "showarrow": False, "font": {"size": 12.5}}  # fmt: skip
+def panel_title(panel: Panel, top: float, left: float = 0.0) -> dict[str, Any]:
+    """What stands above a panel; on a telephone the page breaks it after the bold part."""
+    text = f"<b>{panel.title}{', ' if panel.unit else ''}{panel.unit}</b> {panel.note}".rstrip()
+    return {"text": text, "xref": "paper", "x": left, "yref": "paper", "y": top, "xanchor": "left",
+            "yanchor": "bottom", "align": "left", "showarrow": False, "font": {"size": 12.5}}  # fmt: skip
 
 
 def _vertical(time_ns: int) -> dict[str, Any]:
@@ -272,4 +282,4 @@ def _vertical(time_ns: int) -> dict[str, Any]:
 def _event_text(event: Event) -> dict[str, Any]:
     return {"text": event.text, "xref": "x", "x": event.time_ns // 1_000_000, "yref": "paper", "y": 1,
             "xanchor": "left", "yanchor": "top", "showarrow": False, "align": "left",
-            "font": {"size": 11.5, "color": GREY}, "bgcolor": "rgba(255,255,255,0.8)"}  # fmt: skip
+            "font": {"size": 11.5, "color": GREY}}  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from procwm.learning.evaluation.error_differences import ErrorDifference
 from procwm.plant.tags import PlantSpec
 from procwm.report import words
 from procwm.report.figures import (
@@ -15,18 +16,17 @@ from procwm.report.figures import (
     Line,
     Panel,
     score_figure,
-    tag_title,
+    tag_panel,
     time_figure,
 )
 from procwm.report.page import Figure, Page, PageTable, Section, render
 from procwm.report.surprise_section import instrument_section, surprise_section
 from procwm.runtime.replay import ReplayResult
 from procwm.world.conformal import BAND_COVERAGE
+from procwm.world.fitness import Fitness, Verdict
 
 Scores = Mapping[str, Mapping[str, float]]
 """nRMSE by model and horizon, as in `summary.json`."""
-
-_OTHERS = {"linear": "the linear model", "persistence": "persistence"}
 
 _LEAD_COLOURS = (SKY, GREY, ORANGE, BLUE)
 
@@ -36,6 +36,8 @@ def build_replay_report(
     result: ReplayResult,
     *,
     scores: Scores,
+    beside: Mapping[str, ErrorDifference],
+    verdict: Verdict,
     seen: float | None = None,
     how: Sequence[str] = (),
     instruments: Sequence[str] = (),
@@ -45,7 +47,9 @@ def build_replay_report(
     Args:
         plant: whose targets the controller had.
         result: of `procwm.runtime.replay.replay`.
-        scores: of the model on this log.
+        scores: of the model on this log, with the correction that the controller applies.
+        beside: how they differ at the longest lead, and by how much they may by chance.
+        verdict: what the model is fit for.
         seen: share of this log that the model was learned from; `None` where that is not known.
         how: sentences on how the figures came about.
         instruments: sentences on readings that instruments should not have sent.
@@ -57,8 +61,9 @@ def build_replay_report(
         Page(
             title=f"procwm replay of {plant.name}",
             kicker=f"{plant.name} · replay of {words.duration(hours)} of log ({len(time_ns)} intervals)",
-            headline=_headline(scores),
+            headline=words.foresaw(scores, beside),
             lead=_lead(seen),
+            warning=words.unfit(verdict),
             tiles=[
                 (f"{len(time_ns)}", f"control intervals of {plant.interval_s:g} s"),
                 (f"{len(result.decisions)}", "decisions made, evenly spread"),
@@ -69,7 +74,7 @@ def build_replay_report(
                 ),
                 (f"{np.median(step_s) * 1e3:.0f} ms" if step_s else "–", "median time of a decision"),
             ],
-            sections=list(_sections(plant, result, scores, how, instruments)),
+            sections=list(_sections(plant, result, scores, verdict, how, instruments)),
         )
     )
 
@@ -84,29 +89,16 @@ def _lead(seen: float | None) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _headline(scores: Scores) -> str:
-    own = scores["nrmse"]
-    far = max(own, key=int)
-    others = {_OTHERS[name]: curve[far] for name, curve in scores.items() if name != "nrmse"}
-    ahead = [name for name, value in others.items() if own[far] < value]
-    behind = [name for name, value in others.items() if own[far] >= value]
-    parts = [f"The model foresaw the CVs {far} intervals ahead with an nRMSE of {own[far]:.2f}"]
-    if ahead:
-        parts.append(f"ahead of {' and '.join(ahead)}")
-    if behind:
-        parts.append(f"behind {' and '.join(behind)}")
-    return ", ".join(parts) + "."
-
-
 def _sections(
     plant: PlantSpec,
     result: ReplayResult,
     scores: Scores,
+    verdict: Verdict,
     how: Sequence[str],
     instruments: Sequence[str],
 ) -> Iterator[Section]:
     yield Section(heading="Controlled variables", figures=[_outputs(plant, result)])
-    yield Section(heading="Moves made, and moves suggested", figures=[_moves(plant, result)])
+    yield Section(heading="Moves made, and moves suggested", figures=[_moves(plant, result, verdict)])
     yield surprise_section(plant, result)
     yield instrument_section(instruments)
     if result.guard_names:
@@ -146,9 +138,7 @@ def _outputs(plant: PlantSpec, result: ReplayResult) -> Figure:
             lines.append(
                 Line(name="setpoint", time_ns=time_ns, value=target, colour=INK, width=1.2, dash="dot")
             )
-        panels.append(
-            Panel(title=tag_title(tag), unit=tag.unit, lines=lines, limits=tag.limits, zone=tag.zone)
-        )
+        panels.append(tag_panel(tag, lines))
     return time_figure(
         panels,
         "What was foreseen so many intervals before, with the moves that were really made, and the band "
@@ -176,7 +166,9 @@ def _band(result: ReplayResult, lead: int, column: int) -> list[Line]:
     ]
 
 
-def _moves(plant: PlantSpec, result: ReplayResult) -> Figure:
+def _moves(plant: PlantSpec, result: ReplayResult, verdict: Verdict) -> Figure:
+    fit = verdict.fitness is Fitness.CONTROL
+    name = "suggested" if fit else f"suggested by a model that is {verdict.fitness}"
     time_ns = result.grid.time_ns
     panels = []
     for column, tag in enumerate(plant.mvs):
@@ -184,9 +176,15 @@ def _moves(plant: PlantSpec, result: ReplayResult) -> Figure:
         at = np.isfinite(suggested)
         lines = [
             Line(name="in force", time_ns=time_ns, value=made, colour=INK, width=1.6, held=True),
-            Line(name="suggested", time_ns=time_ns[at], value=suggested[at], colour=BLUE, dots=True),
+            Line(
+                name=name,
+                time_ns=time_ns[at],
+                value=suggested[at],
+                colour=BLUE if fit else ORANGE,
+                dots=True,
+            ),
         ]
-        panels.append(Panel(title=tag_title(tag), unit=tag.unit, lines=lines, limits=tag.bounds))
+        panels.append(tag_panel(tag, lines))
     return time_figure(
         panels,
         "Each suggestion starts from the value in force, so it shows one move, not a course of its own.",
@@ -215,7 +213,7 @@ def _guards(result: ReplayResult) -> Figure:
 
 
 def _scores(scores: Scores) -> Section:
-    table, figure = score_figure(scores, "in this log")
+    table, figure = score_figure(scores, f"in this log, {words.CORRECTED}")
     return Section(heading="How well the model predicts this log", tables=[table], figures=[figure])
 
 

@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from procwm.learning.evaluation.error_differences import ErrorDifference
+from procwm.world.fitness import Fitness, Verdict
+
 CONTROLLERS = {
     "procwm": "procwm (learned)",
     "procwm_unguarded": "procwm without guardrails",
@@ -28,7 +31,10 @@ KEEPS_GUARDRAILS = ("procwm", "oracle_nmpc")
 
 MODELS = {"nrmse": "procwm", "procwm": "procwm", "linear": "linear model", "persistence": "persistence"}
 
+CORRECTED = "with the correction that the controller applies"
+"""Of errors: what their figures on pages include."""
 
+_OTHERS = {"linear": "the linear model", "persistence": "persistence"}
 _SURE = 2.0
 """Standard errors that a difference must exceed to be called one."""
 
@@ -143,6 +149,40 @@ def told(summary: Mapping[str, Any]) -> list[str]:
     return [said for sentence in sentences if (said := sentence(summary)) is not None]
 
 
+def foresaw(scores: Mapping[str, Mapping[str, float]], beside: Mapping[str, ErrorDifference]) -> str:
+    """How well a model foresaw a log, and what it was better or worse than by more than chance.
+
+    Args:
+        scores: `Evaluation.curves`.
+        beside: `Evaluation.beside`.
+    """
+    own = scores["nrmse"]
+    far = max(own, key=int)
+    ahead, behind, level = (
+        " and ".join(_OTHERS[name] for name, found in beside.items() if _place(found) == place)
+        for place in (-1, 1, 0)
+    )
+    parts = [
+        f"The model foresaw the CVs {far} intervals ahead with an nRMSE of {figure(own[far])}",
+        f"ahead of {ahead}" if ahead else "",
+        f"behind {behind}" if behind else "",
+        f"as well as {level}, as far as this log tells" if level else "",
+    ]
+    return ", ".join(filter(None, parts)) + "."
+
+
+def _place(found: ErrorDifference) -> int:
+    return int(math.copysign(1, found.difference)) if found.told else 0
+
+
+def unfit(verdict: Verdict) -> str:
+    """What to know of moves suggested by a model that is not fit for control; empty where it is."""
+    if verdict.fitness is Fitness.CONTROL:
+        return ""
+    fit = "fit for advice, not for control" if verdict.fitness is Fitness.ADVICE else "not fit for anything"
+    return f"The model is {fit}: {verdict.reason}. Do not make a move that it suggests without other reasons."
+
+
 def comparison(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the comparison table: those that keep the guardrails first."""
     controllers = summary["controllers"]
@@ -170,7 +210,7 @@ def figure(value: Any, digits: int | None = None) -> str:
     known = _finite(value)
     if known is None:
         return "–"
-    return f"{known:.3g}" if digits is None else f"{known:.{digits}f}"
+    return f"{known:#.3g}".removesuffix(".") if digits is None else f"{known:.{digits}f}"
 
 
 def duration(hours: float) -> str:

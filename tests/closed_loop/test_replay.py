@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from procwm.data.series import Log
 from procwm.data.window import grid
 from procwm.errors import LinkError, LogError, SpecError
 from procwm.learning.calibration.surprise_limits import learned_surprise
+from procwm.learning.evaluation.error_differences import ErrorDifference
 from procwm.plant.link import Clock, PlantLink
 from procwm.plant.samples import Sample
 from procwm.report.replay_page import build_replay_report
@@ -23,9 +25,16 @@ from procwm.runtime.hindcast import hindcast
 from procwm.runtime.loop import run
 from procwm.runtime.replay import LogPlant, ReplayResult, replay
 from procwm.runtime.replay_table import replay_table
+from procwm.world.fitness import Fitness, Verdict
 from procwm.world.model import WorldModel
 
 ROWS = 70
+JUDGED: dict[str, Any] = {
+    "scores": {"nrmse": {"1": 0.1}, "linear": {"1": 0.2}},
+    "beside": {"linear": ErrorDifference(difference=-0.1, chance=0.02)},
+    "verdict": Verdict(fitness=Fitness.CONTROL, reason="it foresees well", next="run it"),
+}
+"""A model that is fit for control, as its report wants to have it."""
 
 
 def operated(rows: int = ROWS, *, noise: float = 0.0, load_from: int = 10**6, gap: range = range(0)) -> Log:
@@ -105,8 +114,7 @@ def test_a_stretch_that_surprises_is_listed_with_the_tag_that_told_most_of_it() 
     assert result.grid.time_ns[59] <= stretch.start_ns < stretch.end_ns == result.grid.time_ns[-1]
     # The load acts on the first CV alone.
     assert stretch.tag == plant_spec().cvs[0].name
-    scores = {"nrmse": {"1": 0.1}, "linear": {"1": 0.2}}
-    document = build_replay_report(plant_spec(), result, scores=scores, instruments=["FT9 is stuck"])
+    document = build_replay_report(plant_spec(), result, **JUDGED, instruments=["FT9 is stuck"])
     assert "most of it in" in document
     assert "FT9 is stuck" in document
 
@@ -158,8 +166,7 @@ def test_a_surprise_of_every_second_row_is_drawn_as_a_line_that_ends_at_a_pause(
 ) -> None:
     surprise = np.full(ROWS, np.nan)
     surprise[10:30:2] = surprise[50::2] = 0.5
-    scores = {"nrmse": {"1": 0.1}, "linear": {"1": 0.2}}
-    document = build_replay_report(plant_spec(), replace(result, surprise=surprise), scores=scores)
+    document = build_replay_report(plant_spec(), replace(result, surprise=surprise), **JUDGED)
     lines = [
         line
         for text in re.findall(r"<script type=application/json[^>]*>(.*?)</script>", document)
@@ -170,11 +177,20 @@ def test_a_surprise_of_every_second_row_is_drawn_as_a_line_that_ends_at_a_pause(
 
 
 def test_the_report_of_a_log_that_taught_the_model_says_so_before_anything_else(result: ReplayResult) -> None:
-    scores = {"nrmse": {"1": 0.1}, "linear": {"1": 0.2}}
-    document = build_replay_report(plant_spec(), result, scores=scores, seen=1.0)
+    document = build_replay_report(plant_spec(), result, **JUDGED, seen=1.0)
     assert document.index("This log is what the model was learned from") < document.index(
         "Nothing was written"
     )
+
+
+def test_moves_suggested_by_an_unfit_model_are_marked_as_such(result: ReplayResult) -> None:
+    unfit = Verdict(fitness=Fitness.NOTHING, reason="it ignores the MVs", next="train again")
+    document = build_replay_report(plant_spec(), result, **JUDGED | {"verdict": unfit})
+    assert "The model is not fit for anything: it ignores the MVs" in document
+    assert '"suggested by a model that is not fit"' in document
+    fit = build_replay_report(plant_spec(), result, **JUDGED)
+    assert "class=warning" not in fit
+    assert '"suggested"' in fit
 
 
 def test_progress_reaches_one() -> None:

@@ -22,6 +22,7 @@ from procwm.learning.evaluation.correction import as_corrected, consecutive
 from procwm.learning.evaluation.diagnosis import Diagnosis
 from procwm.learning.evaluation.diagnostics import collapse, shuffled
 from procwm.learning.evaluation.effect_objections import effect_objections
+from procwm.learning.evaluation.error_differences import ErrorDifference, foreseen_beside
 from procwm.learning.evaluation.gains import gains
 from procwm.learning.evaluation.log_objections import log_objections
 from procwm.learning.evaluation.objection import Objection
@@ -48,8 +49,11 @@ class Evaluation:
         moments: how many predictions were scored at each lead.
         nrmse, persistence, linear: by lead in intervals, error divided by the standard deviation in this
             log, mean over the CVs; `linear` is empty where the model carries no linear reference.
-        corrected: the model's own with the correction that the controller applies, on stretches of
-            neighbouring moments; the verdict goes by these.
+        used: by model (`model`, `persistence` and, where there is one, `linear`) and lead, with the
+            correction that the controller applies, on stretches of neighbouring moments; the verdict goes by
+            these.
+        used_by_output: the same by output.
+        beside: of these errors the model's own less that of each other model, at the longest lead.
         by_output: the model's own, by lead and output.
         coverage: share of the CVs within the model's band, by lead; no entry where the band is not known.
         half_width: of the band, by lead and output, engineering units.
@@ -67,7 +71,9 @@ class Evaluation:
     nrmse: Mapping[int, float]
     persistence: Mapping[int, float]
     linear: Mapping[int, float]
-    corrected: Mapping[int, float]
+    used: Mapping[str, Mapping[int, float]]
+    used_by_output: Errors
+    beside: Mapping[str, ErrorDifference]
     by_output: Mapping[int, Mapping[str, float]]
     coverage: Mapping[int, float]
     half_width: Mapping[int, Mapping[str, float]]
@@ -77,6 +83,13 @@ class Evaluation:
     verdict: Verdict
     seen: float = math.nan
     unlike: tuple[str, ...] = ()
+
+    @property
+    def curves(self) -> dict[str, dict[str, float]]:
+        """`used`, for a page: `nrmse` is the model's own, leads are text."""
+        return {
+            "nrmse" if name == "model" else name: _text_keys(by_lead) for name, by_lead in self.used.items()
+        }
 
     def counts(self, kept: Verdict | None) -> bool:
         """Whether the verdict is to replace the one that is `kept` with the model.
@@ -93,7 +106,13 @@ class Evaluation:
             "nrmse": _text_keys(self.nrmse),
             "persistence": _text_keys(self.persistence),
             "linear": _text_keys(self.linear),
-            "corrected": _text_keys(self.corrected),
+            "corrected": _text_keys(self.used["model"]),
+            "linear_corrected": _text_keys(self.used.get("linear", {})),
+            "corrected_by_output": {
+                name: {str(lead): dict(errors) for lead, errors in by_lead.items()}
+                for name, by_lead in self.used_by_output.items()
+            },
+            "beside": {name: found.as_dict() for name, found in self.beside.items()},
             "by_output": {str(lead): dict(errors) for lead, errors in self.by_output.items()},
             "band": {
                 "coverage_target": BAND_COVERAGE,
@@ -176,7 +195,9 @@ def score(
         nrmse=mean["model"],
         persistence=mean["persistence"],
         linear=mean.get("linear", {}),
-        corrected=as_used["model"],
+        used=as_used,
+        used_by_output=judged_by,
+        beside=foreseen_beside(used, held_to, following, max(leads), len(plant.cvs)),
         by_output=errors["model"],
         coverage={lead: _covered(model, predictions["model"], held_to, lead) for lead in known_leads},
         half_width={

@@ -59,12 +59,17 @@ class Scoring:
             predicted: the outputs, or the first of them.
             moments: `self.moments` where `None`.
         """
-        at = (self.moments if moments is None else moments) + lead
+        error, known = self.normalised(predicted, lead, self.moments if moments is None else moments)
+        return (error.square().sum(dim=0) / known.sum(dim=0).clamp(min=1.0)).sqrt()
+
+    def normalised(
+        self, predicted: Float[Tensor, "moment step output"], lead: int, moments: Int[Tensor, " moment"]
+    ) -> tuple[Float[Tensor, "moment output"], Float[Tensor, "moment output"]]:
+        """Errors over `spread` at `lead`, 0 where there is no value due, and where there is one."""
         outputs = predicted.shape[2]
-        known = self.known[at, :outputs]
-        error = (predicted[:, lead - 1] - self.target[at, :outputs]) * known
-        count = known.sum(dim=0).clamp(min=1.0)
-        return (error.square().sum(dim=0) / count).sqrt() / self.spread[:outputs]
+        known = self.known[moments + lead, :outputs]
+        error = predicted[:, lead - 1] - self.target[moments + lead, :outputs]
+        return error * known / self.spread[:outputs], known
 
 
 def scoring(model: WorldModel, rows: Grid, truth: Mapping[str, TagSeries] | None = None) -> Scoring:

@@ -17,6 +17,7 @@ def page() -> str:
             headline=EVIL,
             lead=EVIL,
             tiles=[(EVIL, EVIL)],
+            warning=EVIL,
             sections=[
                 Section(
                     heading=EVIL,
@@ -41,6 +42,6 @@ def test_no_text_ends_or_hides_the_script_that_holds_the_figures() -> None:
 def test_texts_are_shown_as_they_are_and_command_nothing() -> None:
     body = page().split("<body>")[1]
     written = html.escape(EVIL.replace("\x1b", r"\x1b").replace("\u2028", r"\u2028"), quote=False)
-    assert body.count(written) == 11
+    assert body.count(written) == 12
     assert "\x1b" not in body
     assert "<!--" not in body

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from report_cases import PLANT, SUMMARY, control_report
 
+from procwm.learning.evaluation.error_differences import ErrorDifference
 from procwm.report import build_report, words
 
 
@@ -32,7 +33,7 @@ def without_library(document: str) -> str:
 
 
 def test_the_report_needs_no_network(document: str) -> None:
-    assert "Plotly.newPlot" in document
+    assert "Plotly.react" in document
     assert not re.findall(r"https?:|src=|href=|@import|url\(", without_library(document))
 
 
@@ -41,11 +42,12 @@ def test_a_tag_cannot_end_a_script_or_write_markup(document: str) -> None:
     assert "two &lt;/script&gt; levels" in document
 
 
-def test_every_axis_names_its_unit(document: str) -> None:
+def test_every_panel_names_its_unit_above_the_numbers(document: str) -> None:
     outputs, moves, *_ = figures(document)
-    titles = [outputs["layout"][axis]["title"]["text"] for axis in ("yaxis", "yaxis2", "xaxis")]
-    assert titles == ["cm", "mm", "time (UTC)"]
-    assert moves["layout"]["yaxis"]["title"]["text"] == "V"
+    titles = [note["text"].partition("</b>")[0] for note in outputs["layout"]["annotations"]]
+    assert titles[:2] == ["<b>LT1.PV (CV), cm", "<b>LT2.PV (CV), mm"]
+    assert outputs["layout"]["xaxis"]["title"]["text"] == "time (UTC)"
+    assert moves["layout"]["annotations"][0]["text"] == "<b>P1.SP (MV), V</b> limits 1 to 6, largest move 0.5"
 
 
 def test_every_controller_is_drawn_and_listed(document: str) -> None:
@@ -163,3 +165,29 @@ def test_a_linear_mpc_that_was_cheaper_is_named() -> None:
 def test_it_is_said_when_training_found_nothing_that_helps() -> None:
     assert "the linear model that it started from" not in words.learning(SUMMARY)
     assert "the linear model that it started from" in words.learning(SUMMARY | {"linear_start_kept": True})
+
+
+def test_figures_in_a_column_have_as_many_digits() -> None:
+    assert [words.figure(value) for value in (0.17, 0.171, 1.1, 100.0, None)] == [
+        "0.170",
+        "0.171",
+        "1.10",
+        "100",
+        "–",
+    ]
+
+
+def test_a_model_is_ranked_only_where_the_log_tells_a_difference() -> None:
+    scores = {"nrmse": {"1": 0.02, "20": 0.113}}
+    beside = {
+        "linear": ErrorDifference(difference=-0.0004, chance=0.01),
+        "persistence": ErrorDifference(difference=-0.4, chance=0.1),
+    }
+    assert words.foresaw(scores, beside) == (
+        "The model foresaw the CVs 20 intervals ahead with an nRMSE of 0.113, ahead of persistence, as well "
+        "as the linear model, as far as this log tells."
+    )
+    short = {"linear": ErrorDifference(difference=0.2, chance=float("nan"))}
+    assert "as well as the linear model" in words.foresaw(scores, short)
+    behind = {"linear": ErrorDifference(difference=0.2, chance=0.1)}
+    assert "behind the linear model" in words.foresaw(scores, behind)
