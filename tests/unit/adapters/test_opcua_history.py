@@ -250,6 +250,63 @@ async def test_the_samples_of_a_gap_are_read_back_in_order_and_once(server):
     assert comparable(seen) == comparable(list(plant.drain()))
 
 
+async def late(_):
+    raise TimeoutError
+
+
+async def refused(_):
+    raise LinkRefusedError("this user reads no history")
+
+
+def lost_again(link):
+    async def answer(_):
+        link.client.disconnect_socket()
+        await until(lambda: link.client.state is not UaClientState.CONNECTED)
+        raise ConnectionError("Connection is closed")
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answers", "kept"),
+    [
+        (lambda link: [late, late], True),
+        (lambda link: [lost_again(link)], True),
+        (lambda link: [late, lost_again(link), late], True),
+        (lambda link: [refused], False),
+        (lambda link: [late, late, late], False),
+    ],
+    ids=["late twice", "lost again", "both", "refused", "late again and again"],
+)
+async def test_a_gap_is_asked_for_again_where_reading_it_back_fails_and_given_up_with_a_warning(
+    answers, kept, monkeypatch, caplog
+):
+    for name in ("_RETRY_S", "_LOOK_S"):
+        monkeypatch.setattr(f"procwm_adapters.opcua.link.reconnection.{name}", 0.05)
+    # The server keeps one value of a tag, so that what was missed is in its history alone.
+    how = {"reconnect_delay_s": 0.2, "watchdog_s": 20.0, "server_queue": 1}
+    async with SimulationServer(FakePlant()) as other, OpcUaLink(other.spec, **how) as link:
+        link.reaffirms = False
+        await other.advance(3)
+        await until(lambda: link._inbox.reported_ns == START_NS + 3 * STEP_NS)
+        link.drain()
+        waiting, ask = answers(link), link.client.uaclient.history_read
+
+        async def failing(request):
+            return await (waiting.pop(0) if waiting else ask)(request)
+
+        link.client.uaclient.history_read = failing
+        link.client.disconnect_socket()
+        await until(lambda: not link.connected)
+        await other.advance(100)
+        await until(lambda: link.connected)
+        found = {sample.source_ns for sample in link.drain()}
+    gap = {START_NS + tick * STEP_NS for tick in range(4, 103)}
+    assert (gap <= found) is kept
+    assert ("could not be read back" in caplog.text) is not kept
+    assert not waiting
+
+
 async def deleted_by_the_server(server, link):
     service = server._server.iserver.subscription_service
     await service.delete_subscriptions(list(service.subscriptions))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from asyncua import Client
 from asyncua.client.ua_client import UaClientState
 
-from procwm.errors import LinkError, SpecError
+from procwm.errors import LinkError, LinkRefusedError, SpecError
 from procwm.plant.samples import Sample
 from procwm_adapters.inbox import Inbox
 from procwm_adapters.opcua.link.history_read import read_raw
@@ -24,6 +24,8 @@ _RETRY_S = 2.0
 _LOOK_S = 0.25
 """Between two looks at whether the subscription lives."""
 _OVERLAP_S = 60.0
+_READINGS = 3
+"""Times that what was missed is asked for while nothing may be written; a busy server is late."""
 
 
 class Return:
@@ -115,9 +117,17 @@ class Return:
         start_ns = reported_ns - round(_OVERLAP_S * 1e9)
         end_ns = max(time.time_ns(), reported_ns) + round(_OVERLAP_S * 1e9)
         samples: list[Sample] = []
-        try:
-            async for portion in read_raw(self._client, kept, start_ns, end_ns, self._times):
-                samples += portion
-        except _NOT_RETURNED as error:
-            _LOGGER.warning("%s: what was missed could not be read back: %s", self._endpoint, error)
+        for more in reversed(range(_READINGS)):
+            try:
+                async for portion in read_raw(self._client, kept, start_ns, end_ns, self._times):
+                    samples += portion
+                break
+            except _NOT_RETURNED as error:
+                # What is given up here is never asked for again, and a connection may be lost once more.
+                if self._client.state is not UaClientState.CONNECTED:
+                    raise
+                if not more or isinstance(error, LinkRefusedError):
+                    _LOGGER.warning("%s: what was missed could not be read back: %s", self._endpoint, error)
+                    break
+            await asyncio.sleep(_LOOK_S)
         return samples
