@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from procwm.plant.samples import Quality, Sample
     from procwm.plant.scenario import Equations, Scenario
     from procwm.plant.tags import PlantSpec, Role, Tag
+    from procwm.report.model_page import model_page
     from procwm.runtime.assembly import OpenRun, open_run
     from procwm.runtime.folder import check_run
     from procwm.runtime.recorder import read_decisions
@@ -106,6 +107,7 @@ _HOMES = {
     "learn_soft_sensor": "procwm.learning.labelled.soft_sensor",
     "load_model": "procwm.world.storage.model_files",
     "load_plant": "procwm.plant.plantfile.specfile",
+    "model_page": "procwm.report.model_page",
     "open_run": "procwm.runtime.assembly",
     "read_decisions": "procwm.runtime.recorder",
     "read_labels": "procwm.learning.labelled.labels",
@@ -172,6 +174,7 @@ __all__ = [
     "learn_soft_sensor",
     "load_model",
     "load_plant",
+    "model_page",
     "open_run",
     "read_decisions",
     "read_labels",

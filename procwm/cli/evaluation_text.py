@@ -6,18 +6,21 @@ from typing import Any
 from procwm.cli.output import emit_table, say
 
 
-def emit_evaluation(found: Mapping[str, Any]) -> None:
+def emit_evaluation(found: Mapping[str, Any], curves: Mapping[str, Mapping[str, float]]) -> None:
     """Tables and sentences on stdout, last the verdict and what to do next.
 
     Args:
         found: `Evaluation.as_dict()`.
+        curves: `Evaluation.curves`: the errors that the verdict goes by.
     """
     from procwm.report import words
 
-    leads = list(found["nrmse"])
+    leads = list(curves["nrmse"])
     names = {"procwm": "nrmse", "linear model": "linear", "persistence": "persistence"}
     rows = [
-        [name, *(f"{found[key][lead]:.3f}" for lead in leads)] for name, key in names.items() if found[key]
+        [name, *(f"{curves[key][lead]:.3f}" for lead in leads)]
+        for name, key in names.items()
+        if key in curves
     ]
     emit_table(["nRMSE", *(f"{lead} ahead" for lead in leads)], rows)
     emit_table(

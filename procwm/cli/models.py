@@ -10,6 +10,7 @@ from procwm.cli.evaluation_text import emit_evaluation
 from procwm.cli.output import emit_json, progress, say
 from procwm.cli.plants import PlantFile
 from procwm.cli.simulated_plants import Json, Seed
+from procwm.data.files import write_text
 from procwm.errors import SpecError
 from procwm.plant.plantfile.specfile import load_plant
 from procwm.world.fitness import VERDICT, Fitness, kept_verdict
@@ -37,14 +38,14 @@ def register(app: typer.Typer) -> None:
 
 
 def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0, json: Json = False) -> None:
-    """Learn a world model. An interrupted training goes on where it stopped when called again.
+    """Learn a world model, and show it in MODEL.html. An interrupted training goes on when called again.
 
     Exit 1 where the model is not fit for anything; it is kept all the same.
     """
     from procwm.data.log import read_log
     from procwm.learning.train import Progress
     from procwm.learning.train import train as learn
-    from procwm.report import words
+    from procwm.report import model_page, words
 
     plant = load_plant(plant_file)
     check_writable(out)  # before a long training, not after it
@@ -52,19 +53,30 @@ def train(plant_file: PlantFile, logs: Logs, out: ModelOut, seed: Seed = 0, json
     out.parent.mkdir(parents=True, exist_ok=True)
     with progress(f"learning {plant.name}") as advance:
 
-        def told(state: Progress) -> None:
+        def step(state: Progress) -> None:
             advance(state.step / state.steps, f"learning {plant.name}: error {state.error:.4f}")
 
         checkpoint = out.with_name(f".{out.name}.checkpoint")
-        model = learn(plant, log, seed=seed, checkpoint=checkpoint, progress=told)
+        model = learn(plant, log, seed=seed, checkpoint=checkpoint, progress=step)
     model = model.with_metrics(**{_LOGS: [str(path.resolve()) for path in logs]})
     model.save(out)
+    page = out.with_name(f"{out.name}.html")
+    write_text(page, model_page(model))
     verdict = model.metrics[VERDICT]
     if json:
-        emit_json({"model": str(out), "hours": log.hours, "notes": model.metrics["notes"], **verdict})
+        emit_json(
+            {
+                "model": str(out),
+                "page": str(page),
+                "hours": log.hours,
+                "notes": model.metrics["notes"],
+                **verdict,
+            }
+        )
     else:
         learned = f"learned from {words.duration(log.hours)} of log"
         say(f"{out}: {learned}; {verdict['verdict']}: {verdict['reason']}")
+        say(f"{page}: what it makes of every MV, how well it foresees, where its log was")
         say(f"next: {verdict['next']}")
     _exit_unfit(verdict)
 
@@ -85,7 +97,7 @@ def evaluate(model_dir: ModelDir, logs: Logs, json: Json = False) -> None:
     if json:
         emit_json(found)
     else:
-        emit_evaluation(found)
+        emit_evaluation(found, scores.curves)
     if scores.counts(kept_verdict(model.metrics)):
         model.with_metrics(**{VERDICT: scores.verdict.as_dict()}).save(model_dir)
     _exit_unfit(found)

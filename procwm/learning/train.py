@@ -20,6 +20,7 @@ from procwm.learning.dataset.stopwatch import Stopwatch
 from procwm.learning.evaluation.effect_objections import effect_objections
 from procwm.learning.evaluation.evaluate import score
 from procwm.learning.evaluation.log_objections import log_objections
+from procwm.learning.evaluation.operating_points import OPERATED, operating_points
 from procwm.learning.evaluation.traces import TRACES, traces
 from procwm.learning.identification.preparation import Material, Prepared, prepare
 from procwm.learning.optimisation.checkpoint import read_checkpoint, write_checkpoint
@@ -106,7 +107,8 @@ def train(
                 write_checkpoint(checkpoint, training.tensors(), identity)
                 last_written = time.monotonic()
         found = traces(log, prepared.whole.part.grid, names_of(plant.cvs))
-        model = training.model(plant, seed).with_metrics(**{TRACES: found})
+        operated = operating_points(prepared.whole.part.grid)
+        model = training.model(plant, seed).with_metrics(**{TRACES: found, OPERATED: operated})
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return model

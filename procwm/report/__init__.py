@@ -2,6 +2,7 @@
 
 from procwm.report.content import ControlReport, Event, PlanTrace, Trajectory
 from procwm.report.control_page import build_report
+from procwm.report.model_page import model_page
 from procwm.report.replay_page import build_replay_report
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "Trajectory",
     "build_replay_report",
     "build_report",
+    "model_page",
 ]

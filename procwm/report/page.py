@@ -20,11 +20,12 @@ _INERT = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A plotly figure as plain data, with its caption."""
+    """A plotly figure as plain data, with its caption; narrower than `least_px` it scrolls sideways."""
 
     data: Sequence[dict[str, Any]]
     layout: dict[str, Any]
     caption: str
+    least_px: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,8 @@ def _figure(figure: Figure, number: int) -> str:
     data = json.dumps({"data": figure.data, "layout": figure.layout}, allow_nan=False).translate(_INERT)
     return (
         f"<figure><ul class=legend aria-label='what is drawn'></ul>"
-        f"<div class=chart id=figure-{number} role=img aria-label='figure {number}'></div>"
+        f"<div class=scroll><div class=chart id=figure-{number} style='min-width:{figure.least_px}px' "
+        f"role=img aria-label='figure {number}'></div></div>"
         f"<script type=application/json id=figure-{number}-data>{data}</script>"
         f"<figcaption>{_text(figure.caption)}</figcaption></figure>"
     )

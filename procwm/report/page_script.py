@@ -20,6 +20,7 @@ const charts = [...document.querySelectorAll('.chart')].map(place => {
 function stroke(trace) {
   const line = trace.line ?? {}, marker = trace.marker ?? {};
   const colour = line.color ?? marker.color;
+  if (trace.fill) return `<rect width=22 height=10 fill="${trace.fillcolor}"/>`;
   if (!(trace.mode ?? 'lines').includes('lines'))
     return `<circle cx=11 cy=5 r=3.5 fill="${colour}"/>`;
   const dash = {dot: '2 3', dash: '6 3', longdash: '9 4', dashdot: '6 3 2 3'}[line.dash] ?? '';
@@ -28,7 +29,7 @@ function stroke(trace) {
 }
 
 function legend(chart, data) {
-  const list = chart.place.previousElementSibling;
+  const list = chart.place.closest('figure').querySelector('.legend');
   const focused = list.contains(document.activeElement) ? document.activeElement.textContent : null;
   const named = data.filter(trace => trace.name && trace.showlegend !== false);
   named.sort((one, other) => (one.legendrank ?? 0) - (other.legendrank ?? 0));

@@ -213,6 +213,11 @@ def figure(value: Any, digits: int | None = None) -> str:
     return f"{known:#.3g}".removesuffix(".") if digits is None else f"{known:.{digits}f}"
 
 
+def signed(value: float) -> str:
+    """An effect: three significant digits and its sign."""
+    return f"{value:+#.3g}".removesuffix(".")
+
+
 def duration(hours: float) -> str:
     """A length of time in the unit that suits it."""
     return f"{hours:.1f} h" if hours >= 1.0 else f"{hours * 60:.0f} min"

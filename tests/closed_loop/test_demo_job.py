@@ -128,7 +128,7 @@ def test_the_demo_leaves_a_report_and_all_that_it_was_made_from(made: Path) -> N
         "summary.json",
         "report.html",
     }
-    assert "Plotly.newPlot" in (made / "report.html").read_text(encoding="utf-8")
+    assert "Plotly.react" in (made / "report.html").read_text(encoding="utf-8")
 
 
 def test_comparators_are_run_in_a_process_of_their_own() -> None:

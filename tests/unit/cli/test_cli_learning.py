@@ -33,8 +33,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_training_leaves_a_model_and_nothing_else(made: Path) -> None:
-    assert {path.name for path in made.iterdir()} == {"plant.toml", "log.parquet", "later.csv", "model"}
+def test_training_leaves_a_model_its_page_and_nothing_else(made: Path) -> None:
+    left = {path.name for path in made.iterdir()}
+    assert left == {"plant.toml", "log.parquet", "later.csv", "model", "model.html"}
+    page = (made / "model.html").read_text(encoding="utf-8")
+    assert "What every MV does" in page
+    assert "Where the log was" in page
+
+
+def test_the_page_of_a_model_is_made_again_from_its_folder(made: Path, tmp_path: Path) -> None:
+    assert run(["report", str(made / "model"), "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_bytes() == (made / "model.html").read_bytes()
 
 
 def test_a_folder_that_is_no_model_is_left_as_it_is(
@@ -165,7 +174,7 @@ def test_a_label_that_is_no_number_is_named_and_no_model_is_left(
 def test_a_replay_leaves_a_report_and_its_figures(made: Path, tmp_path: Path) -> None:
     command = ["replay", str(made / "model"), str(made / "later.csv"), "--decisions", "2"]
     assert run([*command, "--out", str(tmp_path)]) == 0
-    assert "Plotly.newPlot" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Plotly.react" in (tmp_path / "report.html").read_text(encoding="utf-8")
     facts = json.loads((tmp_path / "replay.json").read_text(encoding="utf-8"))
     assert facts["decisions"] == 2
     assert {"rows", "tags", "seconds", "rows_per_s", "peak_mb", "whole_s"} <= set(facts)

@@ -11,7 +11,7 @@ from procwm.plant.plantfile.specfile import load_plant, parse_plant
 
 COMMANDS = (
     "approve", "bench", "certificate", "check", "demo", "evaluate", "guardrail", "import", "init", "plant",
-    "record", "replay", "run", "scenarios", "serve", "simulate", "soft-sensor", "train", "view",
+    "record", "replay", "report", "run", "scenarios", "serve", "simulate", "soft-sensor", "train", "view",
 )  # fmt: skip
 
 
