@@ -18,6 +18,7 @@ from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import Mode, ModeState
 from procwm.control.pace import Pace
+from procwm.control.promises import Promise
 from procwm.control.stepping import StepTest
 from procwm.control.swinging import Swings
 from procwm.control.targets import Targets
@@ -35,6 +36,7 @@ _VALUES = (
     ModeState,
     Pace,
     Plan,
+    Promise,
     Sample,
     SampleBuffer,
     StepTest,

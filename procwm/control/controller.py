@@ -22,7 +22,6 @@ from procwm.control.modes import Mode
 from procwm.control.perception import Perception, Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
-from procwm.control.swinging import Swings
 from procwm.control.targets import Targets
 from procwm.data.buffer import SampleBuffer
 from procwm.errors import ArtifactError, SpecError
@@ -165,7 +164,7 @@ class Controller:
     ) -> ControllerState:
         """`state` in another mode; `SpecError` where it cannot be reached from the one in force."""
         requested = self.clearance.requested(state.mode, mode, reason)
-        return replace(state, mode=requested, last_good=None, swings=Swings(), mistrust=0.0)
+        return state.begun_anew(requested)
 
     def given_back(self, state: ControllerState, reason: str) -> ControllerState:
         """`state` in mode SHED for `reason`, where the mode in force writes."""

@@ -18,6 +18,7 @@ from procwm.control.mistrust import MISTRUSTED, mistrust, mistrusted
 from procwm.control.modes import Mode
 from procwm.control.perception import Seen
 from procwm.control.posing import pose
+from procwm.control.promises import UNKEPT, promised
 from procwm.control.state import ControllerState
 from procwm.control.stepping import WAY_BACK, StepTest, stepped, trajectories
 from procwm.control.swinging import calmed, watched
@@ -91,6 +92,8 @@ class Deciding:
             return CycleOutcome(reason=fit.shed, shed=True)
         if state.mode.actual in modes.WRITING and mistrusted(state.mistrust, self.model.horizon):
             return CycleOutcome(reason=MISTRUSTED, shed=True, for_good=True)
+        if state.mode.actual in modes.WRITING and state.promise.broken:
+            return CycleOutcome(reason=UNKEPT, shed=True, for_good=True)
         if not measured.enough:
             rows = f"{measured.filled} of {measured.history} rows"
             if state.last_good is None:
@@ -121,14 +124,20 @@ class Deciding:
         return self._fallen_back(problem, predict, fit, state, plan, str(refusal))
 
     def watched(self, state: ControllerState, seen: Seen) -> ControllerState:
-        """`state` with what this cycle tells of the model: a broken limit that it cannot explain, swings."""
+        """`state` with what this cycle tells of the model: limits it cannot explain, swings, failed plans."""
         output, surprise = seen.measured.output, seen.surprise
         count = mistrust(state.mistrust, surprise, output, self.plant, state.targets)
         state = replace(state, mistrust=count)
         if state.mode.actual is not Mode.AUTO:
             return state
         known = (state.targets, state.in_force, output, surprise, self.model.horizon)
-        return replace(state, swings=watched(state.swings, self.plant, *known))
+        plan = state.last_good.cv if state.last_good is not None and state.age == 1 else None
+        ends = self.model.half_width[-1]
+        return replace(
+            state,
+            swings=watched(state.swings, self.plant, *known),
+            promise=promised(state.promise, output, plan, ends, self.plant, state.targets),
+        )
 
     def _problem(
         self, state: ControllerState, fit: Health, latent: Float[np.ndarray, " latent"], forecast: Forecast

@@ -12,6 +12,7 @@ from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import ModeState
 from procwm.control.pace import Pace
+from procwm.control.promises import Promise
 from procwm.control.spikes import NONE_RECENT, NONE_WITHHELD, Recent, Withheld
 from procwm.control.stepping import StepTest
 from procwm.control.swinging import Swings
@@ -52,6 +53,7 @@ class ControllerState:
         recent, withheld: what tags read lately, and samples that wait for the next one; see `control.spikes`.
         swings: what MVs have done in AUTO since somebody asked for it.
         mistrust: control intervals that speak against the model; see `control.mistrust`.
+        promise: what a plan in AUTO said of the end of its horizon; see `control.promises`.
     """
 
     identity: Identity
@@ -77,6 +79,7 @@ class ControllerState:
     recent: Recent = field(default_factory=lambda: NONE_RECENT)
     withheld: Withheld = field(default_factory=lambda: NONE_WITHHELD)
     mistrust: float = 0.0
+    promise: Promise = field(default_factory=Promise)
 
     def to_bytes(self) -> bytes:
         """This state as bytes that `from_bytes` reads back to the last bit, in any process."""
@@ -96,6 +99,10 @@ class ControllerState:
 
     def __reduce__(self) -> tuple[Callable[[bytes], "ControllerState"], tuple[bytes]]:
         return ControllerState.from_bytes, (self.to_bytes(),)
+
+    def begun_anew(self, mode: ModeState) -> "ControllerState":
+        """This state in a mode that somebody asked for: nothing speaks against the model any more."""
+        return replace(self, mode=mode, last_good=None, swings=Swings(), mistrust=0.0, promise=Promise())
 
     def observed(self, mvs: Sequence[Tag], samples: Sequence[Sample], now_ns: int) -> "ControllerState":
         """This state with `samples` in its buffer, and the MVs that they report in force."""
