@@ -14,6 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from procwm.control.adaptation.adaptation import Adaptation, Beside
+from procwm.control.adaptation.contest import Contest
+from procwm.control.adaptation.gain_estimate import GainEstimate
+from procwm.control.adaptation.recollection import Recollection
+from procwm.control.adaptation.tag_scales import TagScales
 from procwm.control.disturbance import Disturbance
 from procwm.control.identity import Identity
 from procwm.control.modes import Mode, ModeState
@@ -29,18 +34,24 @@ from procwm.errors import ArtifactError, ProcwmError
 from procwm.planning.problem import Plan, PlanStatus
 from procwm.plant.samples import Quality, Sample
 
-_FORMAT = "procwm-state 2"
+_FORMAT = "procwm-state 3"
 _VALUES = (
+    Adaptation,
+    Beside,
+    Contest,
     Disturbance,
+    GainEstimate,
     Identity,
     ModeState,
     Pace,
     Plan,
     Promise,
+    Recollection,
     Sample,
     SampleBuffer,
     StepTest,
     Swings,
+    TagScales,
     TagSeries,
     Targets,
     WindowRule,

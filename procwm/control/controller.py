@@ -5,11 +5,11 @@ import time as wall
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 
 import numpy as np
 
 from procwm.control import modes
+from procwm.control.adapter import Adapter
 from procwm.control.clearance import Clearance, unfit
 from procwm.control.deciding import CycleOutcome, Deciding, after
 from procwm.control.decision import Decision
@@ -19,14 +19,16 @@ from procwm.control.health import Permits, health
 from procwm.control.identity import check_made_for, identity
 from procwm.control.measurement import as_samples, nanoseconds, utc, values_in_force
 from procwm.control.modes import Mode
-from procwm.control.perception import Perception, Seen
+from procwm.control.perception import Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
 from procwm.control.targets import Targets
+from procwm.control.telling import decision
+from procwm.control.versions import Versions
 from procwm.data.buffer import SampleBuffer
 from procwm.errors import ArtifactError, SpecError
 from procwm.planning.planner import MpcPlanner
-from procwm.planning.problem import Planner
+from procwm.planning.problem import Planner, VersionedPlanner
 from procwm.plant.request import Request
 from procwm.plant.samples import Sample, Setpoints
 from procwm.plant.tags import Interval, PlantSpec, names_of
@@ -81,20 +83,29 @@ class Controller:
         self._return_after, self._clock = return_after, clock
         self.clearance = Clearance(unfit(model, plant), despite_verdict)
         self.mode = self.clearance.most(mode)
-        self._deciding = Deciding(
-            plant=plant,
-            model=model,
-            planner=self.planner,
-            gate=Gate(plant=plant, guard_names=model.guard_names),
-            deadline_s=self.deadline_s,
-            clock=clock,
-            response_error=planning_error(model, plant),
-        )
-        self._unknown, self._perception = unknown_mvs(model, plant), Perception(plant, model)
+        self._versions = Versions(plant, model, self._decides_by)
+        adaptable = isinstance(self.planner, VersionedPlanner)
+        self._adapter = Adapter(self._versions, plant.control.adapt, adaptable=adaptable)
+        self._unknown, self._perception = unknown_mvs(model, plant), self._versions.trained.perception
         self.identity = identity(plant, model)
         self.rule, self.guard_names, self.memory = model.rule, model.guard_names, self._perception.memory
         self.guardrails = guardrails_told(model)
         self._one_at_a_time = threading.Lock()
+
+    def _decides_by(self, model: WorldModel) -> Deciding:
+        """What decides by `model`, a version of that of the controller."""
+        planner = self.planner
+        if model is not self.model and isinstance(planner, VersionedPlanner):
+            planner = planner.through(model)
+        return Deciding(
+            plant=self.plant,
+            model=model,
+            planner=planner,
+            gate=Gate(plant=self.plant, guard_names=model.guard_names),
+            deadline_s=self.deadline_s,
+            clock=self._clock,
+            response_error=planning_error(model, self.plant),
+        )
 
     def start(self, last_mv: Mapping[str, float], *, history: Sequence[Sample] = ()) -> ControllerState:
         """The state before the first step. The first move counts from `last_mv`: the transfer is bumpless.
@@ -123,6 +134,7 @@ class Controller:
             targets=Targets(),
             disturbance=self._perception.start(),
             foreseen=np.zeros((0, len(self.plant.outputs))),
+            adaptation=self._adapter.start(),
         )
 
     def restore(self, data: bytes) -> ControllerState:
@@ -169,6 +181,10 @@ class Controller:
     def given_back(self, state: ControllerState, reason: str) -> ControllerState:
         """`state` in mode SHED for `reason`, where the mode in force writes."""
         return replace(state, mode=modes.shed(state.mode, reason))
+
+    def as_trained(self, state: ControllerState, why: str) -> ControllerState:
+        """`state` with the model as it was trained in force, whatever was learned since; `why` is told."""
+        return self._adapter.as_trained(state, f"back to the model as trained: {why}")
 
     @_OVERFLOW_IS_AN_ANSWER
     def step(
@@ -226,12 +242,14 @@ class Controller:
         latent = seen.latent
         if latent is None:
             outcome = CycleOutcome(reason=f"called twice in one interval of {self.plant.interval_s:g} s")
-            return self._decision(outcome, state, seen, began), state
+            return decision(self.plant, outcome, state, seen, self._clock() - began), state
         fit = health(self.plant, state, seen.measured, permits, self._unknown)
         seen = replace(seen, measured=fit.measured)
-        outcome = replace(self._deciding.outcome(state, fit, latent, forecast), held=fit.held)
-        state = self._deciding.watched(after(state, outcome, self.plant, self._return_after), seen)
-        return self._decision(outcome, state, seen, began), state
+        deciding = self._versions.of(state.adaptation.scales).deciding
+        outcome = replace(deciding.outcome(state, fit, latent, forecast), held=fit.held)
+        known = deciding.watched(after(state, outcome, self.plant, self._return_after), seen)
+        state = self._adapter.decided(known, seen, outcome)
+        return decision(self.plant, outcome, state, seen, self._clock() - began), state
 
     @_OVERFLOW_IS_AN_ANSWER
     def observe(
@@ -269,30 +287,4 @@ class Controller:
             targets=state.targets.with_(self.plant, asked),
             test=test if state.mode.actual is Mode.TEST else None,
         )
-        return self._perception.look(state, arrived, now_ns)
-
-    def _decision(self, outcome: CycleOutcome, state: ControllerState, seen: Seen, began: float) -> Decision:
-        output = zip(self.plant.output_names, seen.measured.output.tolist(), strict=True)
-        return Decision(
-            # With every MV held there is a plan and nothing to write.
-            setpoints=(outcome.proposed or None) if state.mode.actual in modes.WRITING else None,
-            reason=outcome.reason,
-            plan=outcome.plan,
-            mode=state.mode.actual,
-            requested=state.mode.requested,
-            mode_reason=state.mode.reason,
-            rung=outcome.rung,
-            proposed=outcome.proposed,
-            held=outcome.held,
-            target=state.targets.in_force(self.plant),
-            zone=state.targets.zones_in_force(self.plant),
-            limits=state.targets.limits_in_force(self.plant),
-            off=state.targets.off,
-            measured=MappingProxyType({name: value for name, value in output if np.isfinite(value)}),
-            bias=state.disturbance.bias,
-            notes=(*seen.notes, *state.swings.notes(self.plant)),
-            surprise=seen.surprise,
-            sensed=seen.sensed,
-            step_s=self._clock() - began,
-            time_ns=seen.time_ns,
-        )
+        return self._adapter.look(state, arrived, now_ns)

@@ -44,6 +44,8 @@ class Decision:
         surprise: how far readings are from what the model expected, 1 being what ordinary operation reaches
             once a day; NaN where unknown. It is told, and moves nothing.
         sensed: what the model's soft sensors read, by name; none where this interval had its step already.
+        version: of the model that the next cycle decides by; 0 is as it was trained.
+        adapted: what became in this cycle of a change of the plant, with its evidence; empty for nothing.
         step_s: what the whole step took, by the clock.
         time_ns: of the tick, UTC.
     """
@@ -66,6 +68,8 @@ class Decision:
     notes: tuple[str, ...] = ()
     surprise: float = math.nan
     sensed: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    version: int = 0
+    adapted: str = ""
     step_s: float = 0.0
     time_ns: int = 0
 

@@ -57,12 +57,15 @@ class DisturbanceEstimator:
     Args:
         model: whose predictions are to be corrected. Its `feedback` is the share of a new error that goes
             into the bias; small is smooth, large is quick.
+
+    Attributes:
+        share: `feedback` as an array.
     """
 
     def __init__(self, model: WorldModel) -> None:
         self._model, self._horizon = model, model.horizon
-        self._share = model.feedback.cpu().numpy()
-        if not ((self._share > 0.0) & (self._share <= 1.0)).all():
+        self.share = model.feedback.cpu().numpy()
+        if not ((self.share > 0.0) & (self.share <= 1.0)).all():
             raise SpecError(
                 f"plant {model.plant.name}: the model's feedback leaves the interval above 0 and up to 1; "
                 "train it anew"
@@ -160,6 +163,24 @@ class DisturbanceEstimator:
         corrected: Float[np.ndarray, " output"] = predicted[0] + state.bias[0]
         return corrected
 
+    def errors(
+        self,
+        state: Disturbance,
+        mv: Float[np.ndarray, " mv"],
+        dv: Float[np.ndarray, " dv"],
+        output: Float[np.ndarray, " output"],
+    ) -> Float[np.ndarray, "origin output"]:
+        """What is wrong, by lead, with all that was foreseen for the end of the interval after `state`.
+
+        Args:
+            state: of the tick before.
+            mv, dv: of the interval.
+            output: measured at its end; NaN where there is no valid measurement.
+        """
+        _, predicted = self._advance(state.latent, mv, dv)
+        wrong: Float[np.ndarray, "origin output"] = output - predicted - state.bias[: len(predicted)]
+        return wrong
+
     def update(
         self,
         state: Disturbance,
@@ -200,7 +221,7 @@ class DisturbanceEstimator:
         innovation = np.where(known, error - bias[:leads], 0.0)
         reach = _OUTLIER * np.maximum(spread[:leads], _SMALLEST_SPREAD * self._span)
         clipped = np.where(count[:leads] >= _UNCLIPPED, innovation.clip(-reach, reach), innovation)
-        bias[:leads] += gain(self._share[:leads], count[:leads]) * clipped
+        bias[:leads] += gain(self.share[:leads], count[:leads]) * clipped
         weight = np.where(known, gain(_SPREAD_SHARE, count[:leads]), 0.0)
         spread[:leads] += weight * (np.abs(clipped) - spread[:leads])
         count[:leads] += known

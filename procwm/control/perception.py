@@ -40,6 +40,7 @@ class Seen:
         surprise: how far readings are from what was expected (`world.surprise`); NaN where unknown.
         surprised: what surprises most, a sentence; empty where ordinary operation could bring it.
         sensed: what the model's soft sensors read, by name.
+        came: outputs measured in this very interval; NaN where none was.
     """
 
     time_ns: int
@@ -49,6 +50,7 @@ class Seen:
     surprise: float = math.nan
     surprised: str = ""
     sensed: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    came: Float[np.ndarray, " output"] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -151,6 +153,7 @@ class Perception:
             surprise=surprise,
             surprised=surprised,
             sensed=MappingProxyType(readings),
+            came=np.where(window.measured[-1], window.values[-1], np.nan)[self._columns["cv"]],
         )
 
     def _encoded(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 from jaxtyping import Float
 
+from procwm.control.adaptation.adaptation import Adaptation
 from procwm.control.admission import NO_STEADY, Steady
 from procwm.control.codec import decode, encode
 from procwm.control.disturbance import Disturbance
@@ -54,6 +55,7 @@ class ControllerState:
         swings: what MVs have done in AUTO since somebody asked for it.
         mistrust: control intervals that speak against the model; see `control.mistrust`.
         promise: what a plan in AUTO said of the end of its horizon; see `control.promises`.
+        adaptation: the version of the model in force, and what speaks for another one.
     """
 
     identity: Identity
@@ -66,6 +68,7 @@ class ControllerState:
     targets: Targets
     disturbance: Disturbance
     foreseen: Float[np.ndarray, "row output"]
+    adaptation: Adaptation
     last_good: Plan | None = None
     age: int = 0
     unplanned: int = 0

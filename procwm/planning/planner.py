@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,14 @@ class MpcPlanner:
         if iterations is not None and iterations < 1:
             raise SpecError(f"iterations is {iterations}; a plan takes at least 1")
         self._model, self._seed, self._lengths, self._clock = model, seed, blocks, clock
+        self._made_with: dict[str, Any] = {
+            "seed": seed,
+            "blocks": blocks,
+            "sampling": sampling,
+            "data_region": data_region,
+            "iterations": iterations,
+            "clock": clock,
+        }
         self._sampling, self._iterations = sampling or SamplingConfig(), iterations
         self._transcript, self._quick = transcribe(model), in_single_precision(model)
         self._planned, self._region = self._transcript, _data_region(model) if data_region else None
@@ -76,6 +85,10 @@ class MpcPlanner:
     def guard_names(self) -> Sequence[str]:
         """Guardrails that plans are held to."""
         return self._guard_names
+
+    def through(self, model: WorldModel) -> "MpcPlanner":
+        """The same planner through another version of its model."""
+        return MpcPlanner(model, **self._made_with)
 
     def plan(self, problem: ControlProblem, *, warm_start: Plan | None, deadline_s: float) -> Plan:
         """The best usable plan found within `deadline_s`.

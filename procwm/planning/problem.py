@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -232,4 +232,13 @@ class Planner(Protocol):
 
     def plan(self, problem: ControlProblem, *, warm_start: Plan | None, deadline_s: float) -> Plan:
         """The best usable plan found within `deadline_s`; never raises for a hard problem."""
+        ...
+
+
+@runtime_checkable
+class VersionedPlanner(Planner, Protocol):
+    """A planner that can be had for another version of its model."""
+
+    def through(self, model: Any, /) -> Planner:
+        """The same planner through `model`."""
         ...

@@ -23,6 +23,17 @@ class OnLoss(StrEnum):
     """The plant is given back at once."""
 
 
+class Adapt(StrEnum):
+    """What becomes of a change of the plant that its model can follow."""
+
+    OFF = "off"
+    """Nobody looks."""
+    ADVISE = "advise"
+    """It is told, with its evidence."""
+    ON = "on"
+    """A version of the model that was shown to foresee better takes over."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signal:
     """A number that the runtime watches and no model ever sees.
@@ -72,6 +83,7 @@ class ControlSettings:
         caution: how much dearer moves are than `move_weight` says, in multiples of what the errors of the
             model's step responses ask for; 0 is not at all.
         data_region: whether plans keep to where the model's log was, as far as that leaves room.
+        adapt: what becomes of a change of gains that was shown while the controller runs.
         approved_model: hash of the only model that may be used for this plant; `None` is any.
         approved_by: public Ed25519 key, base64, of whoever must have signed the model; `None` is nobody.
     """
@@ -93,6 +105,7 @@ class ControlSettings:
     tightening: float = 0.0
     caution: float = 1.0
     data_region: bool = False
+    adapt: Adapt = Adapt.ADVISE
     approved_model: str | None = None
     approved_by: str | None = None
 

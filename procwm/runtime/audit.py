@@ -103,6 +103,8 @@ class AuditLog:
         if without_plan != self._without_plan:
             self._note("plan", decision.reason if without_plan else "over", cycle.time_ns)
         self._without_plan = without_plan
+        if decision.adapted:
+            self._note("model", decision.adapted, cycle.time_ns)
         stated = frozenset(
             (*_subjects(decision.notes), *(f"{mv}: held, {why}" for mv, why in decision.held.items()))
         )

@@ -74,7 +74,7 @@ def test_a_state_before_its_first_step_survives_too(run: Loop) -> None:
         (lambda data: data.replace(b'"healthy":0', b'"healthy":9'), "cut short or altered"),
         (lambda data: b"PK\x03\x04" + data, "no state"),
         (lambda data: b"", "no state"),
-        (lambda data: data.replace(b"procwm-state 2", b"procwm-state 9"), "this version reads"),
+        (lambda data: data.replace(b"procwm-state 3", b"procwm-state 9"), "this version reads"),
         (lambda data: signed(data.partition(b"\n")[2].replace(b'"Mode"', b'"os"')), "cannot be read"),
         (lambda data: signed(data.partition(b"\n")[2].replace(b'"age"', b'"rage"')), "cannot be read"),
         (lambda data: signed(b"[1]"), "cannot be read"),
@@ -88,7 +88,7 @@ def test_a_state_that_was_tampered_with_is_refused_with_a_sentence(
 
 
 def signed(body: bytes) -> bytes:
-    return f"procwm-state 2 {hashlib.sha256(body).hexdigest()}\n".encode() + body
+    return f"procwm-state 3 {hashlib.sha256(body).hexdigest()}\n".encode() + body
 
 
 def test_a_state_of_another_model_or_plant_file_is_refused(run: Loop) -> None:

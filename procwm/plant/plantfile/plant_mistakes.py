@@ -2,11 +2,12 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from procwm.plant.contract import OnLoss
+from procwm.plant.contract import Adapt, OnLoss
 from procwm.plant.plantfile.plant_tables import (
     ControlTable,
     LogTable,
@@ -36,7 +37,8 @@ def mistake_sentence(error: ValidationError, table: Mapping[str, Any]) -> str:
             hint = f"did you mean {close[0]}?" if close else f"known keys are {', '.join(known)}"
             return f"{place}unknown key {key}; {hint}"
         case "enum":
-            choices = ", ".join(OnLoss if key == "on_loss" else Role)
+            kinds: Mapping[str, type[StrEnum]] = {"on_loss": OnLoss, "adapt": Adapt}
+            choices = ", ".join(kinds.get(key, Role))
             return f"{place}{key} is {mistake['input']!r}; it must be one of {choices}"
         case "tuple_type" if key == "levels":
             return f"{place}{key} is {mistake['input']!r}; it must be a list of numbers, ascending"

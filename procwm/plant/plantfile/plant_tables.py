@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
-from procwm.plant.contract import OnLoss
+from procwm.plant.contract import Adapt, OnLoss
 from procwm.plant.settings import POLICIES
 from procwm.plant.tags import Role
 
@@ -181,6 +181,11 @@ class ControlTable(_Table):
     )
     data_region: Annotated[bool, Strict()] = Field(
         False, description="whether plans keep to where the model's log was; its limits give way at a cost"
+    )
+    adapt: Adapt = Field(
+        Adapt.ADVISE,
+        description="what becomes of a gain that is shown to have changed while the controller runs: `off` "
+        "is nothing, `advise` tells it, `on` has a version of the model that foresees better take over",
     )
     approved_model: str | None = Field(
         None, description="hash of the only model that may be used, as `procwm approve` tells it"
