@@ -61,7 +61,8 @@ def unkept() -> Loop:
     The model is not surprised from one interval to the next.
     """
     run = loop(SPEC, planner=StubPlanner(stepping(0.0, 0.0)), load=lambda tick: (1.5, 0.0))
-    perception, deciding = run.controller._perception, run.controller._deciding
+    trained = run.controller._versions.trained
+    perception, deciding = trained.perception, trained.deciding
     look, outcome = perception.look, deciding.outcome
 
     def calm(*given: object) -> object:
