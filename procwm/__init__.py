@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from procwm.plant.scenario import Equations, Scenario
     from procwm.plant.tags import PlantSpec, Role, Tag
     from procwm.report.model_page import model_page
+    from procwm.report.run_page import run_page
     from procwm.runtime.assembly import OpenRun, open_run
     from procwm.runtime.folder import check_run
     from procwm.runtime.recorder import read_decisions
@@ -115,6 +116,7 @@ _HOMES = {
     "read_log": "procwm.data.log",
     "register": "procwm.world.storage.catalogue",
     "replay": "procwm.runtime.replay",
+    "run_page": "procwm.report.run_page",
     "scenario": "procwm.plant.registry",
     "scenarios": "procwm.plant.registry",
     "suggest_label_times": "procwm.learning.labelled.label_times",
@@ -182,6 +184,7 @@ __all__ = [
     "read_log",
     "register",
     "replay",
+    "run_page",
     "scenario",
     "scenarios",
     "suggest_label_times",

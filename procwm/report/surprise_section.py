@@ -11,6 +11,7 @@ from procwm.report import words
 from procwm.report.figures import BLUE, GREY, Line, Panel, time_figure
 from procwm.report.page import Figure, PageTable, Section
 from procwm.runtime.replay import ReplayResult
+from procwm.runtime.surprised import SurprisedStretch
 
 _MOST_STRETCHES = 20
 _SHORT_S = 120.0
@@ -33,7 +34,7 @@ def surprise_section(plant: PlantSpec, result: ReplayResult) -> Section:
         heading="Surprise",
         paragraphs=[text for text in paragraphs if text],
         figures=[_figure(result)],
-        tables=[_stretches(result)] if found else [],
+        tables=[stretch_table(found)] if found else [],
     )
 
 
@@ -64,22 +65,24 @@ def _watched(plant: PlantSpec, result: ReplayResult) -> str:
     )
 
 
-def _stretches(result: ReplayResult) -> PageTable:
+def stretch_table(found: Sequence[SurprisedStretch]) -> PageTable:
+    """The furthest of the stretches that surprised a model, with the tag that told most of each."""
     return PageTable(
         columns=["from (UTC)", "for", "largest", "most of it in"],
         rows=[
             [
                 iso_utc(stretch.start_ns)[:19].replace("T", " "),
-                _lasting((stretch.end_ns - stretch.start_ns) / 1e9),
+                lasting((stretch.end_ns - stretch.start_ns) / 1e9),
                 f"{stretch.peak:.3g}",
                 stretch.tag,
             ]
-            for stretch in result.surprised_stretches[:_MOST_STRETCHES]
+            for stretch in found[:_MOST_STRETCHES]
         ],
     )
 
 
-def _lasting(seconds: float) -> str:
+def lasting(seconds: float) -> str:
+    """How long a stretch is, in the unit that suits it."""
     if not seconds:
         return "one interval"
     return f"{seconds:g} s" if seconds < _SHORT_S else words.duration(seconds / 3600.0)

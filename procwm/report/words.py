@@ -94,15 +94,15 @@ def violations(summary: Mapping[str, Any]) -> str:
     sentence = "It broke no limit and no guardrail"
     if own["violations"]:
         parts = [
-            f"{what} {_times(int(own.get(key, 0)))}"
+            f"{what} {times(int(own.get(key, 0)))}"
             for what, key in (("a limit", "limit_violations"), ("a guardrail", "guard_violations"))
             if own.get(key)
         ]
-        broken = " and ".join(parts) or f"a limit or a guardrail {_times(int(own['violations']))}"
+        broken = " and ".join(parts) or f"a limit or a guardrail {times(int(own['violations']))}"
         sentence = f"It broke {broken}{_deep(own)}"
     without = int(controllers.get("procwm_unguarded", {}).get("violations", 0))
     if without:
-        sentence += f"; the same controller without the learned guardrails did {_times(without)}"
+        sentence += f"; the same controller without the learned guardrails did {times(without)}"
     return sentence + "."
 
 
@@ -116,10 +116,11 @@ def _kept(name: str, row: Mapping[str, Any]) -> str:
     """What became of the guardrails under the controller called `name`."""
     broken = int(row.get("guard_violations") or 0)
     known = "" if name in KEEPS_GUARDRAILS else "unknown to it, "
-    return f"{known}broken {_times(broken)}{_deep(row)}" if broken else f"{known}kept"
+    return f"{known}broken {times(broken)}{_deep(row)}" if broken else f"{known}kept"
 
 
-def _times(count: int) -> str:
+def times(count: int) -> str:
+    """How often, in words."""
     return "once" if count == 1 else f"{count} times"
 
 

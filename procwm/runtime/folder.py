@@ -3,6 +3,7 @@
 DIR/samples.parquet, DIR/decisions.parquet   as `Recorder` writes them
 DIR/audit.jsonl                              as `AuditLog` writes it
 DIR/kpis.json                                as `Kpis` counts them, when the run ends
+DIR/plant.toml, DIR/about.json               as `describe_run` writes them
 DIR/state                                    as `Snapshot` keeps it
 DIR/lock                                     held while a run goes on: one controller, one plant, one folder
 """
@@ -25,6 +26,7 @@ from procwm.runtime.audit import AuditLog, check_audit
 from procwm.runtime.cycle import Cycle
 from procwm.runtime.kpis import Kpis
 from procwm.runtime.recorder import Recorder, recorded_heads
+from procwm.runtime.run_record import describe_run
 from procwm.runtime.snapshot import Snapshot
 
 
@@ -51,6 +53,7 @@ class RunFolder:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.directory / "lock")
         self._altered = _altered(self.directory)
+        describe_run(self.directory, controller)
         self._recorder = Recorder(self.directory, controller.plant)
         self._audit = AuditLog(self.directory / "audit.jsonl", controller.identity, who=account())
         self.snapshot = Snapshot(self.directory / "state")

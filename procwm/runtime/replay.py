@@ -186,7 +186,9 @@ def replay(
         half_width=half_widths(model, rows, max(wanted)),
         surprise=surprise,
         told_by=told_by,
-        surprised_stretches=surprised_stretches(rows, surprise, told_by),
+        surprised_stretches=surprised_stretches(
+            rows.time_ns, surprise, told_by, apart_ns=rows.rule.span_ns + rows.rule.interval_ns
+        ),
         watched=watched,
         guard=past.guard,
         guard_names=model.guard_names,

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
-
-from procwm.data.window import Grid
+from jaxtyping import Float, Int64
 
 
 @dataclass(frozen=True, kw_only=True)
 class SurprisedStretch:
-    """Rows with a surprise above 1, less than a window apart.
+    """Rows with a surprise above 1 that are close to each other.
 
     Attributes:
         start_ns, end_ns: time of the first and the last of them.
@@ -26,28 +24,31 @@ class SurprisedStretch:
 
 
 def surprised_stretches(
-    rows: Grid,
+    time_ns: Int64[np.ndarray, " row"],
     surprise: Float[np.ndarray, " row"],
     told_by: Sequence[str | None],
+    *,
+    apart_ns: int,
 ) -> tuple[SurprisedStretch, ...]:
     """The stretches that surprised a model, the most surprising first.
 
     Args:
-        rows: of the log.
+        time_ns: of each row.
         surprise: of each row; NaN where it is not known.
         told_by: the tag that told most of it, where it is above 1.
+        apart_ns: rows further from each other are of different stretches.
     """
     above = np.flatnonzero(np.nan_to_num(surprise) > 1.0)
     if not len(above):
         return ()
-    apart = np.diff(rows.time_ns[above]) > rows.rule.span_ns + rows.rule.interval_ns
+    apart = np.diff(time_ns[above]) > apart_ns
     found = []
     for part in np.split(above, np.flatnonzero(apart) + 1):
         peak = int(part[np.argmax(surprise[part])])
         found.append(
             SurprisedStretch(
-                start_ns=int(rows.time_ns[part[0]]),
-                end_ns=int(rows.time_ns[part[-1]]),
+                start_ns=int(time_ns[part[0]]),
+                end_ns=int(time_ns[part[-1]]),
                 peak=float(surprise[peak]),
                 tag=told_by[peak] or "",
             )
