@@ -19,6 +19,7 @@ from procwm.control.health import Permits, health
 from procwm.control.identity import check_made_for, identity
 from procwm.control.measurement import as_samples, nanoseconds, utc, values_in_force
 from procwm.control.modes import Mode
+from procwm.control.patience import patient
 from procwm.control.perception import Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
@@ -104,7 +105,7 @@ class Controller:
             gate=Gate(plant=self.plant, guard_names=model.guard_names),
             deadline_s=self.deadline_s,
             clock=self._clock,
-            response_error=planning_error(model, self.plant),
+            response_error=patient(model, self.plant, planning_error(model, self.plant)),
         )
 
     def start(self, last_mv: Mapping[str, float], *, history: Sequence[Sample] = ()) -> ControllerState:
