@@ -205,6 +205,41 @@ class DisturbanceEstimator:
             state = self._tick(state, origin, mv[row], dv[row], output[row])
         return state
 
+    def lived_through(
+        self,
+        *,
+        latent: Float[np.ndarray, "tick latent"],
+        mv: Float[np.ndarray, "tick mv"],
+        dv: Float[np.ndarray, "tick dv"],
+        output: Float[np.ndarray, "tick output"],
+    ) -> tuple[Disturbance, Float[np.ndarray, "tick output"]]:
+        """The estimate after ticks before which nothing is known, and what was foreseen for each, corrected.
+
+        What as many calls of `update` come to, with latents carried along for all ticks at once.
+        """
+        predicted, carried = self._carried(latent, mv, dv)
+        state, foreseen = self.start(), np.full_like(output, np.nan)
+        for tick in range(1, len(latent)):
+            known = predicted[tick, : min(tick, self._horizon)]
+            foreseen[tick] = known[0] + state.bias[0]
+            state = self._corrected(state, known, output[tick])
+        return Disturbance(carried, state.bias, state.spread, state.count), foreseen
+
+    def _carried(
+        self,
+        latent: Float[np.ndarray, "tick latent"],
+        mv: Float[np.ndarray, "tick mv"],
+        dv: Float[np.ndarray, "tick dv"],
+    ) -> tuple[Float[np.ndarray, "tick horizon output"], Float[np.ndarray, "origin latent"]]:
+        """Outputs predicted for each tick by lead, and what `latent` of the last ticks have become."""
+        ticks = len(latent)
+        predicted = np.full((ticks, self._horizon, len(self._span)), np.nan)
+        arrived, carried = latent, [latent[-1]]
+        for lead in range(1, min(ticks, self._horizon + 1)):
+            arrived, predicted[lead:, lead - 1] = self._advance(arrived[: ticks - lead], mv[lead:], dv[lead:])
+            carried.append(arrived[-1])
+        return predicted, np.stack(carried[: self._horizon])
+
     def _tick(
         self,
         state: Disturbance,
@@ -214,7 +249,18 @@ class DisturbanceEstimator:
         output: Float[np.ndarray, " output"],
     ) -> Disturbance:
         arrived, predicted = self._advance(state.latent, mv, dv)
-        leads = len(arrived)
+        carried = np.concatenate((latent[None], arrived))[: self._horizon]
+        learned = self._corrected(state, predicted, output)
+        return Disturbance(carried, learned.bias, learned.spread, learned.count)
+
+    def _corrected(
+        self,
+        state: Disturbance,
+        predicted: Float[np.ndarray, "origin output"],
+        output: Float[np.ndarray, " output"],
+    ) -> Disturbance:
+        """`state` with what `output` teaches, beside what was `predicted` for it by lead; latents stay."""
+        leads = len(predicted)
         bias, spread, count = state.bias.copy(), state.spread.copy(), state.count.copy()
         error = output - predicted
         known = np.isfinite(error)
@@ -225,14 +271,13 @@ class DisturbanceEstimator:
         weight = np.where(known, gain(_SPREAD_SHARE, count[:leads]), 0.0)
         spread[:leads] += weight * (np.abs(clipped) - spread[:leads])
         count[:leads] += known
-        carried = np.concatenate((latent[None], arrived))[: self._horizon]
-        return Disturbance(carried, _extended(bias, count > 0), spread, count)
+        return Disturbance(state.latent, _extended(bias, count > 0), spread, count)
 
     def _advance(
         self,
         latent: Float[np.ndarray, "origin latent"],
-        mv: Float[np.ndarray, " mv"],
-        dv: Float[np.ndarray, " dv"],
+        mv: Float[np.ndarray, "*origin mv"],
+        dv: Float[np.ndarray, "*origin dv"],
     ) -> tuple[Float[np.ndarray, "origin latent"], Float[np.ndarray, "origin output"]]:
         model, plant = self._model, self._model.plant
         weight = model.readout.weight

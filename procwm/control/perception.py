@@ -14,6 +14,7 @@ from procwm.control.admission import admitted
 from procwm.control.decision import NOTHING
 from procwm.control.disturbance import Disturbance, DisturbanceEstimator
 from procwm.control.first_heard import at_rest_before, first_heard, without
+from procwm.control.living_through import LivingThrough, columns_of
 from procwm.control.measurement import Measurements, measurements
 from procwm.control.modes import Mode
 from procwm.control.pace import Pace, aligned
@@ -71,10 +72,9 @@ class Perception:
 
     def __init__(self, plant: PlantSpec, model: WorldModel) -> None:
         self._plant, self._model = plant, model
-        columns = {tag: index for index, tag in enumerate(model.rule.tags)}
-        axes = {"mv": plant.mvs, "dv": plant.dvs, "cv": plant.outputs}
-        self._columns = {axis: [columns[tag.name] for tag in tags] for axis, tags in axes.items()}
+        self._columns = columns_of(plant, model.rule)
         self._estimator = DisturbanceEstimator(model)
+        self._living_through = LivingThrough(plant, model, self._estimator)
         self.memory = model.rule.history + 2 * model.horizon
 
     def start(self) -> Disturbance:
@@ -109,8 +109,11 @@ class Perception:
         first_ns = aligned(now_ns, measured, interval_ns)
         coming = deque(sorted(samples, key=lambda sample: sample.source_ns))
         oldest_ns = coming[0].source_ns if coming else now_ns
-        for back in range(min((first_ns - oldest_ns) // interval_ns, self.memory), 0, -1):
-            then_ns = first_ns - back * interval_ns
+        back = min((first_ns - oldest_ns) // interval_ns, self.memory)
+        times = [first_ns - row * interval_ns for row in range(back, 0, -1)]
+        if (lived := self._living_through.after(state, coming, times)) is not None:
+            return lived
+        for then_ns in times:
             past = []
             while coming and coming[0].source_ns <= then_ns:
                 past.append(coming.popleft())

@@ -8,6 +8,7 @@ that has no other sample by the time one is due is believed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
@@ -89,8 +90,9 @@ def _leaps(tag: Tag, values: Sequence[float], value: float) -> bool:
     """Whether `value` is further from the last `values` than these ever are from each other."""
     if len(values) < _ENOUGH:
         return False
-    usual = float(np.abs(np.diff(values)).max())
-    distance = abs(value - float(np.median(values[-_MIDDLE:])))
+    # For two dozen numbers an array costs more than the work.
+    usual = max(abs(after - before) for before, after in pairwise(values))
+    distance = abs(value - sorted(values[-_MIDDLE:])[_MIDDLE // 2])
     return distance > max(_TIMES * usual, _SPAN * tag.span)
 
 

