@@ -43,6 +43,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "habits": "procwm_studies.control.crews:run_habits",
         "model": "procwm_studies.model.model:run_model",
         "objectives": "procwm_studies.model.objectives:run_objectives",
+        "perception": "procwm_studies.perception.perception:run_perception",
         "planner": "procwm_studies.planner.planner:run_planner",
         "pretraining": "procwm_studies.model.pretraining:run_pretraining",
         "replay": "procwm_studies.runtime.replay:run_replay",
