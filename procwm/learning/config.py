@@ -58,6 +58,8 @@ class TrainingConfig:
             within 20 and 60.
         latent: size of the latent state; the fewest states that the linear model needs and six more, up
             to 16.
+        most_rows: of the log that is learned from; of a longer one those in which MVs move most are taken,
+            and some between.
         others: what becomes of PVs that have no limits.
         start: where the weights start.
         steps: optimisation steps of the run that decides how long to train.
@@ -97,6 +99,7 @@ class TrainingConfig:
     history: int | None = None
     horizon: int | None = None
     latent: int | None = None
+    most_rows: int = 60_000
     others: Others = Others.CHOSEN
     start: FirstWeights = FirstWeights.LINEAR
     steps: int = 600
@@ -129,7 +132,7 @@ class TrainingConfig:
     checkpoint_s: float = 20.0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "targets", "directions", "check_every"):
+        for name in ("steps", "batch", "most_rows", "targets", "directions", "check_every"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.pretraining < 0:

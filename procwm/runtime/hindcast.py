@@ -57,8 +57,7 @@ def hindcast(
         raise LogError(
             f"the log has no {model.rule.history} rows in a row, which is what the model looks back on"
         )
-    filled = fill_forward(grid.values, grid.valid)
-    mv, dv = (filled[:, grid.columns(names_of(tags))] for tags in (plant.mvs, plant.dvs))
+    mv, dv = (_filled(grid, names_of(tags)) for tags in (plant.mvs, plant.dvs))
     predicted = {lead: np.full((len(grid), len(plant.outputs)), np.nan) for lead in sorted(set(leads))}
     guard = np.full((len(grid), len(model.guard_names)), np.nan)
     for first in range(0, len(origins), _BATCH):
@@ -103,18 +102,20 @@ def half_widths(
     origins = np.flatnonzero(grid.ready)
     origins = origins[_reached(grid, origins, lead)]
     origins = origins[:: len(origins) // most + 1]
-    filled = fill_forward(grid.values, grid.valid)
+    known = [(_filled(grid, names), names) for names in (names_of(plant.mvs), names_of(plant.dvs))]
     _, width = model.scaler.part(model.output_names)
     for first in range(0, len(origins), _BATCH):
         rows = origins[first : first + _BATCH]
         ahead = rows[:, None] + np.arange(1, lead + 1)
-        mv, dv = (
-            model.tensor(filled[ahead][..., grid.columns(names_of(tags))], names_of(tags))
-            for tags in (plant.mvs, plant.dvs)
-        )
+        mv, dv = (model.tensor(filled[ahead], names) for filled, names in known)
         latent = model.encode(model.model_input(grid.windows(rows.tolist())))
         found[rows + lead] = confidence(model, latent, mv, dv).half_width[:, -1].cpu().numpy() * width
     return found
+
+
+def _filled(grid: Grid, tags: Sequence[str]) -> Float[np.ndarray, "row tag"]:
+    columns = grid.columns(tags)
+    return fill_forward(grid.values[:, columns], grid.valid[:, columns])
 
 
 def _reached(grid: Grid, rows: Int64[np.ndarray, " row"], lead: int) -> Int64[np.ndarray, " reached"]:

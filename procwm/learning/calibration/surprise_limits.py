@@ -25,6 +25,8 @@ _LEAST_BLOCKS = 10
 """Held-out stretches, each a horizon long, without which nothing is known of what is ordinary."""
 _DAY_S = 86_400.0
 _CHUNK = 512
+_AT_ONCE = 16_384
+"""Rows that are judged at once: memory does not grow with what is beyond."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +73,18 @@ def surprises(model: WorldModel, rows: Grid) -> tuple[Float[np.ndarray, " row"],
     1 is what ordinary operation reaches once a day; NaN, and tag -1, where it is unknown.
     """
     ratio, tag = np.full(len(rows), np.nan), np.full(len(rows), -1)
-    if model.surprise is not None:
-        seen = _moments(model, rows, model.surprise.leads, model.surprise.tags)
+    if model.surprise is None:
+        return ratio, tag
+    leads, tags = model.surprise.leads, model.surprise.tags
+    for first in range(0, len(rows), _AT_ONCE):
+        last = first + _AT_ONCE
+        # What stands around these rows is looked at once more, for what it tells of them.
+        start = max(0, first - model.rule.history - max(leads))
+        seen = _moments(model, rows.slice(start, last + max(leads)), leads, tags)
         found = model.surprise(seen.latent, seen.moved, seen.values)
-        ratio[seen.rows.numpy()], tag[seen.rows.numpy()] = found.ratio.numpy(), found.tag.numpy()
+        at = seen.rows.numpy() + start
+        new = (at >= first) & (at < last)
+        ratio[at[new]], tag[at[new]] = found.ratio.numpy()[new], found.tag.numpy()[new]
     return ratio, tag
 
 

@@ -17,6 +17,7 @@ from procwm.errors import TrainingError
 from procwm.learning.config import Others, TrainingConfig
 from procwm.learning.dataset.parts import Part, part, passive_part, with_history
 from procwm.learning.dataset.stopwatch import Stopwatch
+from procwm.learning.dataset.telling_stretches import telling, telling_sentence
 from procwm.learning.dataset.tensors import others_of
 from procwm.learning.identification.linear_start import (
     Start,
@@ -114,6 +115,10 @@ def prepare(
         notes = tuple(shutdown_sentences(rows, plant))
         rows = without_shutdowns(rows, plant)
         notes += _notes(plant, rows)
+        kept = telling(rows, plant, config.most_rows)
+        if not kept.all():
+            notes += (telling_sentence(rows, kept),)
+            rows = rows.where(kept)
     with watch.phase("choice of PVs"):
         longest = longest_horizon(plant, rows, config)
         rows, belonging, left_out = _relevant(plant, rows, longest, config)

@@ -7,6 +7,7 @@ from learning_cases import PLANT, Record, record, trained
 
 from procwm.data.checks.screening import screen
 from procwm.data.window import grid
+from procwm.learning.calibration import surprise_limits
 from procwm.learning.calibration.surprise_limits import learned_surprise, surprises
 from procwm.world.conformal import return_level
 from procwm.world.surprise import Surprise
@@ -74,6 +75,20 @@ def test_ordinary_time_seldom_surprises_and_a_broken_sensor_does() -> None:
     level = ordinary.log.series["LT.PV"]
     level.value[1000:] += 1.0
     assert np.nanmax(surprises(model, grid(ordinary.log, model.rule))[0][1000:1003]) > 2.0
+
+
+def test_a_log_judged_some_rows_at_once_is_the_log_judged_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = trained()
+    rows = grid(Record(1500, seed=21).log, model.rule)
+    kept = np.ones(len(rows), dtype=np.bool_)
+    kept[700:720] = False
+    whole = surprises(model, rows.where(kept))
+    monkeypatch.setattr(surprise_limits, "_AT_ONCE", 100)
+    for found, other in zip(surprises(model, rows.where(kept)), whole, strict=True):
+        np.testing.assert_allclose(found, other, rtol=1e-9)
+    assert np.isfinite(whole[0]).sum() > 1300
 
 
 def test_too_little_held_out_time_gives_no_surprise_at_all() -> None:
