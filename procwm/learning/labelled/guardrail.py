@@ -16,7 +16,7 @@ from procwm.learning.dataset.moments import predicted, reachable, sampled, settl
 from procwm.learning.dataset.tensors import LogTensors, log_tensors
 from procwm.learning.labelled.distillation import distilled
 from procwm.learning.labelled.guardrail_records import refuse_weaker, with_lineage
-from procwm.learning.labelled.head_margin import strangeness, with_margin
+from procwm.learning.labelled.head_margin import readings, strangeness, with_margin
 from procwm.learning.labelled.label_regression import labels_everywhere
 from procwm.learning.labelled.labels import Labels
 from procwm.learning.labelled.quadratic_form import Quadratic, as_network
@@ -83,7 +83,7 @@ def learn_guardrail(
     head = fitted_head(model, log, labels)
     form, residuals = head.form, head.values[:, None] - head.held_out
     if labels.graded:
-        strange = strangeness(head.usual)
+        strange = strangeness(head.usual, readings(model, form, head.usual.mean(dim=0)))
         form, wanted = with_margin(form, residuals, strange, head.latents, coverage, head.typical)
     else:
         weights = head.typical[counted].numpy()
