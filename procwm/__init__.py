@@ -24,6 +24,7 @@ from procwm.errors import (
 )
 
 if TYPE_CHECKING:
+    from procwm.comparison.rehearsal import rehearse
     from procwm.control.controller import Controller
     from procwm.control.decision import Decision
     from procwm.control.health import Permits
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from procwm.plant.scenario import Equations, Scenario
     from procwm.plant.tags import PlantSpec, Role, Tag
     from procwm.report.model_page import model_page
+    from procwm.report.rehearsal_page import rehearsal_page
     from procwm.report.run_page import run_page
     from procwm.runtime.assembly import OpenRun, open_run
     from procwm.runtime.folder import check_run
@@ -115,6 +117,8 @@ _HOMES = {
     "read_layers": "procwm.world.parts.layers",
     "read_log": "procwm.data.log",
     "register": "procwm.world.storage.catalogue",
+    "rehearsal_page": "procwm.report.rehearsal_page",
+    "rehearse": "procwm.comparison.rehearsal",
     "replay": "procwm.runtime.replay",
     "run_page": "procwm.report.run_page",
     "scenario": "procwm.plant.registry",
@@ -183,6 +187,8 @@ __all__ = [
     "read_layers",
     "read_log",
     "register",
+    "rehearsal_page",
+    "rehearse",
     "replay",
     "run_page",
     "scenario",

@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 
 from procwm.cli import certificate as certificates
-from procwm.cli import importing, initialising, jobs, plants, reporting, view
+from procwm.cli import importing, initialising, jobs, plants, rehearsing, reporting, view
 from procwm.cli import models as learning
 from procwm.cli import simulated_plants as simulation
 from procwm.cli.output import say
@@ -23,7 +23,18 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for group in (jobs, simulation, plants, learning, certificates, importing, initialising, reporting, view):
+for group in (
+    jobs,
+    simulation,
+    plants,
+    learning,
+    certificates,
+    importing,
+    initialising,
+    rehearsing,
+    reporting,
+    view,
+):
     group.register(app)
 
 

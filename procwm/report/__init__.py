@@ -3,6 +3,7 @@
 from procwm.report.content import ControlReport, Event, PlanTrace, Trajectory
 from procwm.report.control_page import build_report
 from procwm.report.model_page import model_page
+from procwm.report.rehearsal_page import rehearsal_page
 from procwm.report.replay_page import build_replay_report
 from procwm.report.run_page import run_page
 
@@ -14,5 +15,6 @@ __all__ = [
     "build_replay_report",
     "build_report",
     "model_page",
+    "rehearsal_page",
     "run_page",
 ]

@@ -11,7 +11,8 @@ from procwm.plant.plantfile.specfile import load_plant, parse_plant
 
 COMMANDS = (
     "approve", "bench", "certificate", "check", "demo", "evaluate", "guardrail", "import", "init", "plant",
-    "record", "replay", "report", "run", "scenarios", "serve", "simulate", "soft-sensor", "train", "view",
+    "record", "rehearse", "replay", "report", "run", "scenarios", "serve", "simulate", "soft-sensor", "train",
+    "view",
 )  # fmt: skip
 
 
