@@ -189,7 +189,8 @@ class OpcUaHistory:
     def __init__(self, spec: PlantSpec, *, timeout_s: float = 30.0) -> None:
         """Args: timeout_s: how long one answer may take; historians read from disk."""
         self._spec = spec
-        self._client = SecureClient(settings_of(spec), timeout=timeout_s)
+        # A server that looks for values answers nothing else meanwhile, and is not lost for that.
+        self._client = SecureClient(settings_of(spec), timeout=timeout_s, watchdog_intervall=timeout_s)
         self._endpoint = settings_of(spec).endpoint
         self._nodes: tuple[PlantNode, ...] = ()
         self._times = SourceTimes(self._endpoint, interval_s=spec.interval_s)
