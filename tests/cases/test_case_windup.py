@@ -47,8 +47,8 @@ def loop(
 
 def test_a_setpoint_that_cannot_be_had_winds_nothing_up() -> None:
     _, valves = loop(target=lambda number: 130.0 if 40 <= number < 100 else 60.0)
-    assert valves[60:100].tolist() == [100.0] * 40
-    assert valves[100] < 100.0, "it leaves its limit in the step in which the setpoint comes back"
+    np.testing.assert_allclose(valves[60:100], 100.0)
+    assert valves[100] < 99.0, "it leaves its limit in the step in which the setpoint comes back"
     assert valves[102:110].max() < 50.0
 
 
