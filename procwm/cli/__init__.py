@@ -15,6 +15,7 @@ from procwm.cli import importing, initialising, jobs, plants, rehearsing, report
 from procwm.cli import models as learning
 from procwm.cli import simulated_plants as simulation
 from procwm.cli.output import say
+from procwm.cli.plain_help import PlainCommand
 from procwm.errors import ArtifactError, LogError, ProcwmError, SpecError
 from procwm.plant.texts import shown
 
@@ -36,6 +37,8 @@ for group in (
     view,
 ):
     group.register(app)
+for registered in app.registered_commands:
+    registered.cls = PlainCommand
 
 
 def _tell_version(asked: bool) -> bool:

@@ -20,13 +20,15 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the log, the model, summary.json and report.html.")],
     scenario: Annotated[
         str | None,
         typer.Argument(
             metavar="SCENARIO", help="Name, as `procwm scenarios` lists it; one of them is shown without it."
         ),
     ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the log, the model, summary.json and report.html.")
+    ] = Path("procwm-demo"),
     habits: Habits = None,
     seed: Seed = 0,
 ) -> None:

@@ -1,6 +1,7 @@
 """The commands about simulated plants."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert said.startswith(f"Usage: procwm {command}")
     assert "Options:" in said
+    assert not re.search(r"<[a-z]", said), "a type of the program"
 
 
 def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
