@@ -11,7 +11,7 @@ from types import FrameType
 import typer
 
 from procwm.cli import certificate as certificates
-from procwm.cli import importing, initialising, jobs, plants, rehearsing, reporting, view
+from procwm.cli import comparing, importing, initialising, jobs, plants, rehearsing, reporting, view
 from procwm.cli import models as learning
 from procwm.cli import simulated_plants as simulation
 from procwm.cli.output import say
@@ -34,6 +34,7 @@ for group in (
     initialising,
     rehearsing,
     reporting,
+    comparing,
     view,
 ):
     group.register(app)

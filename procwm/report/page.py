@@ -71,6 +71,7 @@ def render(page: Page) -> str:
     footer = f"Made by procwm {version('procwm')}. The file holds all its data and needs no network."
     tiles = "".join(f"<div class=tile><b>{_text(value)}</b><span>{_text(what)}</span></div>"
                     for value, what in page.tiles)  # fmt: skip
+    strip = f"<div class=tiles>{tiles}</div>" if page.tiles else ""
     warning = f"<p class=warning role=note>{_text(page.warning)}</p>" if page.warning else ""
     sections = "\n".join(_section(section, counter) for section in page.sections)
     return (
@@ -79,7 +80,7 @@ def render(page: Page) -> str:
         f"<title>{_text(page.title)}</title>\n<style>{STYLE}</style>\n"
         f"<script>{get_plotlyjs()}</script>\n</head>\n<body>\n<main>\n"
         f"<header><p class=kicker>{_text(page.kicker)}</p><h1>{_text(page.headline)}</h1>"
-        f"<p class=lead>{_text(page.lead)}</p>{warning}</header>\n<div class=tiles>{tiles}</div>\n"
+        f"<p class=lead>{_text(page.lead)}</p>{warning}</header>\n{strip}\n"
         f"{sections}\n<footer>{_text(footer)}</footer>\n</main>\n"
         f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )

@@ -1,6 +1,7 @@
 """The page of a run's folder: what was kept and what was broken, beside setpoints that are equal."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,3 +98,18 @@ def test_an_older_run_asks_for_its_plant_file(folder: Path, tmp_path: Path) -> N
     page = procwm.run_page(tmp_path, plant_spec())
     assert "guardrail 1" in page
     assert "There is no audit.jsonl" in page
+
+
+def test_runs_and_models_are_put_side_by_side(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, models = tmp_path / "page.html", [tmp_path / "one", tmp_path / "other"]
+    shutil.copytree(folder, tmp_path / "tuesday")
+    assert command(["compare", str(folder), str(tmp_path / "tuesday"), "--out", str(page)]) == 0
+    assert "L1 at 50 %" in page.read_text(encoding="utf-8")
+    for model in models:
+        model_of(plant_spec()).save(model)
+    assert command(["compare", *map(str, models), "--out", str(page)]) == 0
+    assert "L2 per V1" in page.read_text(encoding="utf-8")
+    assert command(["compare", str(models[0]), str(folder)]) == 2
+    assert "models or runs, not both" in capsys.readouterr().err

@@ -11,9 +11,9 @@ from procwm.data.log import read_log
 from procwm.plant.plantfile.specfile import load_plant, parse_plant
 
 COMMANDS = (
-    "approve", "bench", "certificate", "check", "demo", "evaluate", "guardrail", "import", "init", "plant",
-    "record", "rehearse", "replay", "report", "run", "scenarios", "serve", "simulate", "soft-sensor", "train",
-    "view",
+    "approve", "bench", "certificate", "check", "compare", "demo", "evaluate", "guardrail", "import", "init",
+    "plant", "record", "rehearse", "replay", "report", "run", "scenarios", "serve", "simulate", "soft-sensor",
+    "train", "view",
 )  # fmt: skip
 
 
