@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from procwm.learning.labelled.label_times import suggest_label_times
     from procwm.learning.labelled.labels import Labels, read_labels
     from procwm.learning.labelled.soft_sensor import learn_soft_sensor
+    from procwm.learning.sensing.array_learning import learn_arrays
+    from procwm.learning.sensing.array_model import ArrayModel
+    from procwm.learning.sensing.laboratory_head import LaboratoryHead, learn_laboratory_head
+    from procwm.learning.sensing.latent_objective import ArrayTraining
     from procwm.learning.train import train
     from procwm.planning.ensemble_planner import EnsemblePlanner
     from procwm.planning.planner import MpcPlanner
@@ -70,6 +74,8 @@ if TYPE_CHECKING:
     from procwm.world.storage.model_files import load_model
 
 _HOMES = {
+    "ArrayModel": "procwm.learning.sensing.array_model",
+    "ArrayTraining": "procwm.learning.sensing.latent_objective",
     "Clock": "procwm.plant.link",
     "ControlProblem": "procwm.planning.problem",
     "Controller": "procwm.control.controller",
@@ -81,6 +87,7 @@ _HOMES = {
     "Evaluator": "procwm.planning.prediction",
     "HeadSpec": "procwm.world.heads",
     "Labels": "procwm.learning.labelled.labels",
+    "LaboratoryHead": "procwm.learning.sensing.laboratory_head",
     "Log": "procwm.data.series",
     "Mode": "procwm.control.modes",
     "MpcPlanner": "procwm.planning.planner",
@@ -106,7 +113,9 @@ _HOMES = {
     "check_run": "procwm.runtime.folder",
     "dump_plant": "procwm.plant.plantfile.specfile",
     "evaluate": "procwm.learning.evaluation.evaluate",
+    "learn_arrays": "procwm.learning.sensing.array_learning",
     "learn_guardrail": "procwm.learning.labelled.guardrail",
+    "learn_laboratory_head": "procwm.learning.sensing.laboratory_head",
     "learn_soft_sensor": "procwm.learning.labelled.soft_sensor",
     "load_model": "procwm.world.storage.model_files",
     "load_plant": "procwm.plant.plantfile.specfile",
@@ -130,6 +139,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "ArrayModel",
+    "ArrayTraining",
     "ArtifactError",
     "Clock",
     "ControlProblem",
@@ -142,6 +153,7 @@ __all__ = [
     "Evaluator",
     "HeadSpec",
     "Labels",
+    "LaboratoryHead",
     "LinkError",
     "LinkRefusedError",
     "LinkTimeoutError",
@@ -176,7 +188,9 @@ __all__ = [
     "check_run",
     "dump_plant",
     "evaluate",
+    "learn_arrays",
     "learn_guardrail",
+    "learn_laboratory_head",
     "learn_soft_sensor",
     "load_model",
     "load_plant",

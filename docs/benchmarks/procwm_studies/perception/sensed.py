@@ -90,9 +90,12 @@ def fermentation_log() -> SensedLog:
         raise SpecError("the fermentation comes with the package chemotools; `pip install procwm[bench]`")
     folder = Path(package.origin).parent / "datasets" / "data"
     arrays = pd.read_csv(folder / "fermentation_spectra.csv").to_numpy(dtype=float)
+    seen = np.flatnonzero(arrays.std(axis=1) > 0.0)
     table = pd.read_csv(folder / "fermentation_hplc.csv")
     hours = table.pop("time").to_numpy(dtype=float)
     rows = np.round(hours / hours[-1] * (len(arrays) - 1)).astype(int)
+    # The last spectra are flat lines; the sample taken then goes with the last one that is none.
+    arrays, rows = arrays[: seen[-1] + 1], np.minimum(rows, seen[-1])
     values = np.full((len(arrays), table.shape[1]), np.nan)
     values[rows] = table.to_numpy(dtype=float)
     cut = round(TAUGHT_SHARE * len(rows))
