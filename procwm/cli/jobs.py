@@ -76,9 +76,15 @@ def bench(
     tags: Annotated[
         int | None, typer.Option(help="For runtime: tags of the plant; 200 without it.", min=20)
     ] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(help="For adaptation: days of 480 control intervals; 30 without it.", min=3),
+    ] = None,
 ) -> None:
     """Measure: the figures behind the benchmarks page. Needs a checkout of procwm."""
-    measure = _studies().study(name, habits=habits, logs=logs, plants=plants, minutes=minutes, tags=tags)
+    measure = _studies().study(
+        name, habits=habits, logs=logs, plants=plants, minutes=minutes, tags=tags, days=days
+    )
     with progress(f"bench {name}") as advance:
         written = measure(
             out,

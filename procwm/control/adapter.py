@@ -34,7 +34,7 @@ _FREQUENT = 0.002
 """Share of a new squared error in their variance."""
 _OUTLIER = 4.0
 """Standard deviations at which an error is clipped."""
-_BACK_STRETCH, _BACK_KEPT = 0.2, 10
+_BACK_STRETCH, _BACK_KEPT = 0.2, 4
 """Of the horizon: stretches by which the way back is judged; and how many of them count."""
 _KEPT = 40
 """Stretches of a candidate's trial that count."""

@@ -1,5 +1,6 @@
 """A plant whose gains are no longer those of its model: told, taken up, undone, and never with a jump."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from procwm.control.controller import Controller
 from procwm.control.measurement import utc
 from procwm.control.state import ControllerState
 from procwm.plant.contract import Adapt
+from procwm.plant.samples import Sample
 from procwm.plant.tags import PlantSpec
 
 MAX_MOVE = 8.0
@@ -33,6 +35,17 @@ def operated(controlled: Loop, holds: int, *, seed: int = 0) -> Loop:
 
 def made(adapt: Adapt, *, gain: float, holds: int, **plant: Any) -> Loop:
     return operated(loop(spec(adapt), dynamics=Dynamics(gain=gain), noise=0.1, **plant), holds)
+
+
+def corrupted(until: int) -> Callable[[int, list[Sample]], list[Sample]]:
+    """Samples of a first level that reads twice as far from the middle, until tick `until`."""
+
+    def change(tick: int, samples: list[Sample]) -> list[Sample]:
+        if tick >= until:
+            return samples
+        return [replace(s, value=2.0 * s.value - 50.0) if s.tag == "L1" else s for s in samples]
+
+    return change
 
 
 def told(controlled: Loop) -> list[str]:
@@ -106,3 +119,26 @@ def test_the_model_as_trained_is_back_soon_after_the_plant_is(adapted: Loop) -> 
     operated(returned, 4)
     assert any(text.startswith("back to the model as trained: ") for text in told(returned)), told(returned)
     assert returned.state.adaptation.scales.trained
+
+
+def test_what_a_corrupted_sensor_taught_is_undone_once_the_loop_moves_with_the_sensor_mended() -> None:
+    """Within five horizons; one has too few errors to tell by."""
+    ends = 480
+    mended = loop(spec(Adapt.ON), noise=0.1, seed=2, change=corrupted(ends))
+    rng = np.random.default_rng(2)
+    for _ in range(ends // HOLD + 2):
+        mended.run(HOLD, setpoints={"L1": float(rng.uniform(35, 65)), "L2": float(rng.uniform(35, 65))})
+    decisions = mended.decisions or []
+    assert decisions[ends - 1].version == 1, told(mended)
+    assert mended.state.adaptation.scales.trained, told(mended)
+    back = [tick for tick, each in enumerate(decisions) if each.adapted.startswith("back to")]
+    assert ends <= back[0] <= ends + 5 * mended.controller.model.horizon
+    assert np.abs(np.diff(mended.moves, axis=0)).max() <= MAX_MOVE + 1e-9
+
+
+def test_an_engineer_can_ask_for_the_model_as_trained_at_any_time(adapted: Loop) -> None:
+    state = adapted.controller.as_trained(adapted.state, "the pump was repaired")
+    assert state.adaptation.scales.trained
+    assert state.adaptation.version == adapted.state.adaptation.version + 1
+    assert state.adaptation.told == "back to the model as trained: the pump was repaired"
+    assert state.in_force == adapted.state.in_force

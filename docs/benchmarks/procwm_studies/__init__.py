@@ -37,6 +37,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "ablation": "procwm_studies.model.ablation:run_ablation",
         "control": "procwm_studies.control.control:run_control",
+        "adaptation": "procwm_studies.control.adaptation:run_adaptation",
         "critic": "procwm_studies.planner.critic:run_critic",
         "encoders": "procwm_studies.model.encoders:run_encoders",
         "faults": "procwm_studies.faults.faults:run_faults",
