@@ -41,12 +41,12 @@ def test_a_dead_time_beyond_the_horizon_is_named_with_a_longer_interval_and_the_
     controller, valve, level = Controller(model.plant, model), 50.0, 35.0
     waiting = deque([valve] * 80)
     state, noise, keeps = controller.start(last_mv={"CL.SP": valve}), np.random.default_rng(0), np.exp(-0.1)
-    for number in range(140):
+    for number in range(100):
         decision, state = controller.step(
             {"AI1": level + 0.1 * noise.standard_normal(), "CL.SP": valve},
             state,
             time=BEGIN + timedelta(seconds=10 * number),
-            setpoints={"AI1": 35.0 if number < 90 else 45.0},
+            setpoints={"AI1": 35.0 if number < 70 else 45.0},
         )
         assert decision.setpoints is None or decision.setpoints["CL.SP"] == valve
         level = keeps * level + (1 - keeps) * (10.0 + 0.5 * waiting.popleft())

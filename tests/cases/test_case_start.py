@@ -16,9 +16,7 @@ pytestmark = [here, pytest.mark.usefixtures("unchecked")]
 BEGIN = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("valve", "rows", "weight"), [(50, 0, 0), (25, 0, 0), (75, 0, 0.05), (25, 31, 0), (25, 63, 0)]
-)
+@pytest.mark.parametrize(("valve", "rows", "weight"), [(25, 0, 0), (75, 0, 0.05), (25, 31, 0)])
 def test_a_heater_at_rest_is_taken_over_without_a_bump(valve: float, rows: int, weight: float) -> None:
     """As `start.py` of the case; it saw the valve between 0 and 66 and the temperature off by 1.55."""
     target = 20.0 + 0.8 * valve
@@ -31,7 +29,7 @@ def test_a_heater_at_rest_is_taken_over_without_a_bump(valve: float, rows: int, 
     ]
     state, valves, off = controller.start(last_mv={"HV1": float(valve)}, history=history), [], 0.0
     held = float(valve)
-    for number in range(80):
+    for number in range(60):
         time = BEGIN + timedelta(seconds=10 * number)
         decision, state = controller.step({"TI1": temperature, "HV1": held}, state, time=time)
         if decision.setpoints is not None:
