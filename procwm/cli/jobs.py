@@ -74,7 +74,11 @@ def bench(
         float | None, typer.Option(help="For runtime: how long each run lasts; 30 without it.", min=0.5)
     ] = None,
     tags: Annotated[
-        int | None, typer.Option(help="For runtime: tags of the plant; 200 without it.", min=20)
+        int | None,
+        typer.Option(
+            help="For runtime: tags of the plant; 200 without it. For replay: of one made for it.",
+            min=20,
+        ),
     ] = None,
     days: Annotated[
         int | None,
