@@ -8,7 +8,7 @@ import torch
 from linear_loop import HISTORY, loop, model_of, plant_spec
 
 from procwm.control.caution import caution
-from procwm.control.patience import Loop, patient
+from procwm.control.unhurried import Loop, patient
 from procwm.planning.objective import row_weights
 from procwm.plant.contract import ControlSettings
 from procwm.world.step_responses import step_responses
