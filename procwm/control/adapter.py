@@ -22,7 +22,7 @@ from procwm.control.adaptation.recollection import Recollection
 from procwm.control.adaptation.tag_scales import KnownRange, TagScales
 from procwm.control.deciding import CycleOutcome
 from procwm.control.onlooking import Onlooking, Tick
-from procwm.control.perception import Seen
+from procwm.control.seen import Seen
 from procwm.control.state import ControllerState
 from procwm.control.versions import ModelVersion, Versions
 from procwm.plant.contract import Adapt

@@ -19,7 +19,7 @@ from procwm.control.health import Permits, health
 from procwm.control.identity import check_made_for, identity
 from procwm.control.measurement import as_samples, nanoseconds, utc, values_in_force
 from procwm.control.modes import Mode
-from procwm.control.perception import Seen
+from procwm.control.seen import Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import StepTest
 from procwm.control.targets import Targets

@@ -16,9 +16,9 @@ from procwm.control.gate import Gate
 from procwm.control.health import Health
 from procwm.control.mistrust import MISTRUSTED, mistrust, mistrusted
 from procwm.control.modes import Mode
-from procwm.control.perception import Seen
 from procwm.control.posing import pose
 from procwm.control.promises import UNKEPT, promised
+from procwm.control.seen import Seen
 from procwm.control.state import ControllerState
 from procwm.control.stepping import WAY_BACK, StepTest, stepped, trajectories
 from procwm.control.swinging import calmed, watched

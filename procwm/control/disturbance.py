@@ -279,13 +279,12 @@ class DisturbanceEstimator:
         mv: Float[np.ndarray, "*origin mv"],
         dv: Float[np.ndarray, "*origin dv"],
     ) -> tuple[Float[np.ndarray, "origin latent"], Float[np.ndarray, "origin output"]]:
-        model, plant = self._model, self._model.plant
-        weight = model.readout.weight
+        model, weight = self._model, self._model.readout.weight
         with torch.inference_mode():
             arrived = model.predictor(
                 torch.as_tensor(latent, dtype=weight.dtype, device=weight.device),
-                model.tensor(mv, plant.mv_names).expand(len(latent), -1),
-                model.tensor(dv, names_of(plant.dvs)).expand(len(latent), -1),
+                model.tensor(mv, model.plant.mv_names).expand(len(latent), -1),
+                model.tensor(dv, names_of(model.plant.dvs)).expand(len(latent), -1),
             )
             predicted = model.engineering(model.readout(arrived), model.output_names)
         return arrived.cpu().numpy().astype(np.float64), predicted

@@ -2,8 +2,8 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Bool, Float
 
 from procwm.control.admission import admitted
-from procwm.control.decision import NOTHING
 from procwm.control.disturbance import Disturbance, DisturbanceEstimator
 from procwm.control.first_heard import at_rest_before, first_heard, without
 from procwm.control.living_through import LivingThrough, columns_of
 from procwm.control.measurement import Measurements, measurements
 from procwm.control.modes import Mode
 from procwm.control.pace import Pace, aligned
+from procwm.control.seen import Seen
 from procwm.control.spikes import settled
 from procwm.control.state import ControllerState
 from procwm.data.window import Window
@@ -27,36 +27,6 @@ from procwm.world.model import WorldModel
 
 _MEASURED_SHARE = 0.8
 """Of the rows since the first step: with fewer that have any measured output nothing is learned."""
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What is known at a tick.
-
-    Attributes:
-        time_ns: of the tick.
-        measured: the present of the window.
-        latent: the model's state; `None` where this interval had its step already.
-        doubts: why reported values are not believed, a sentence each.
-        surprise: how far readings are from what was expected (`world.surprise`); NaN where unknown.
-        surprised: what surprises most, a sentence; empty where ordinary operation could bring it.
-        sensed: what the model's soft sensors read, by name.
-        came: outputs measured in this very interval; NaN where none was.
-    """
-
-    time_ns: int
-    measured: Measurements
-    latent: Float[np.ndarray, " latent"] | None
-    doubts: tuple[str, ...] = ()
-    surprise: float = math.nan
-    surprised: str = ""
-    sensed: Mapping[str, float] = field(default_factory=lambda: NOTHING)
-    came: Float[np.ndarray, " output"] = field(default_factory=lambda: np.zeros(0))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What an operator should know of it, a sentence each."""
-        return (*self.measured.notes, *self.doubts, *filter(None, (self.surprised,)))
 
 
 class Perception:

@@ -7,7 +7,7 @@ import numpy as np
 from procwm.control import modes
 from procwm.control.deciding import CycleOutcome
 from procwm.control.decision import Decision
-from procwm.control.perception import Seen
+from procwm.control.seen import Seen
 from procwm.control.state import ControllerState
 from procwm.plant.tags import PlantSpec
 

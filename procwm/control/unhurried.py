@@ -50,7 +50,7 @@ def patient(
     if not price.any() or not weight.any():
         return error
     response = model.per_unit(step_responses(model)) * mv_span[:, None] * np.sqrt(weight) / span
-    loop = Loop(
+    loop = TriedLoop(
         response=response[..., weight > 0.0].transpose(0, 2, 1),
         move_weight=np.array([tag.move_weight for tag in plant.mvs]),
     )
@@ -64,7 +64,7 @@ def patient(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Loop:
+class TriedLoop:
     """A plant without limits that answers as its model foresees, and its controller.
 
     Attributes:

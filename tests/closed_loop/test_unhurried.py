@@ -8,7 +8,7 @@ import torch
 from linear_loop import HISTORY, loop, model_of, plant_spec
 
 from procwm.control.caution import caution
-from procwm.control.unhurried import Loop, patient
+from procwm.control.unhurried import TriedLoop, patient
 from procwm.planning.objective import row_weights
 from procwm.plant.contract import ControlSettings
 from procwm.world.step_responses import step_responses
@@ -43,7 +43,7 @@ def test_where_nothing_is_in_doubt_or_caution_is_off_nothing_changes() -> None:
 def test_the_price_is_raised_until_the_loop_would_cost_a_tenth_more() -> None:
     span = np.full(2, 100.0)
     response = MODEL.per_unit(step_responses(MODEL)).transpose(0, 2, 1)
-    tried = Loop(response=response, move_weight=np.array([0.05, 0.05]))
+    tried = TriedLoop(response=response, move_weight=np.array([0.05, 0.05]))
     price = caution(error(0.1), np.ones(2), span, span)
     least, taken = tried.cost(0.0 * price), multiple(0.1)
     assert tried.cost(taken * price) <= 1.1 * least < tried.cost(10.0**0.25 * taken * price)
@@ -52,7 +52,7 @@ def test_the_price_is_raised_until_the_loop_would_cost_a_tenth_more() -> None:
 def test_the_loop_that_is_tried_costs_what_the_same_one_costs_written_out() -> None:
     rises = 0.5 * (1.0 - 0.6 ** np.arange(1, 7))
     horizon, weight, dear = len(rises), 0.05, 0.02
-    tried = Loop(response=rises[:, None, None], move_weight=np.array([weight]))
+    tried = TriedLoop(response=rises[:, None, None], move_weight=np.array([weight]))
     effect = np.array([[rises[k - j] if k >= j else 0.0 for j in range(horizon)] for k in range(horizon)])
     rows = np.diag(row_weights(horizon))
     gram = effect.T @ rows @ effect + (weight + dear) * np.eye(horizon)
