@@ -10,9 +10,11 @@ from procwm.world.step_responses import step_responses
 
 SURE = 2.0
 """Standard errors that a step response has to be away from nothing."""
-_UNUSED, _NONE = 10.0, 20.0
-"""Times an effect that is not shown, and one that is none by the plant file: with errors so large, moves on
-account of the latter are a third or less. What is not shown may be there, and other effects of the MV are."""
+_NONE = 20.0
+"""Times an effect that is none by the plant file: with an error so large, moves on account of it are a third
+or less. What the log does not show may be there, and other effects of the MV are: it is priced by how far its
+interval goes. With ten standard errors an MV that was needed for one CV could hardly be moved, for the sake
+of another on which it may do nothing (docs/experiments/patience.md)."""
 
 
 def shown_effects(model: WorldModel) -> Bool[np.ndarray, "mv output"]:
@@ -40,11 +42,11 @@ def unknown_mvs(model: WorldModel, plant: PlantSpec) -> tuple[str, ...]:
 def planning_error(model: WorldModel, plant: PlantSpec) -> Float[np.ndarray, "horizon mv output"]:
     """Standard error of the step responses as plans reckon with it, engineering units.
 
-    An effect that is not shown may as well be none: planning reckons with an error of several times its size.
+    An effect that is not shown may be none, or twice itself: its error is as far as its interval goes.
     One that is none by the plant file is an error as a whole, and none where the model has none, too.
     """
     error = model.response_error
-    found: np.ndarray = np.where(shown_effects(model), error, _UNUSED * error)
+    found: np.ndarray = np.where(shown_effects(model), error, SURE * error)
     if (none := _none(plant)).any():
         found = np.where(none, _NONE * np.abs(model.per_unit(step_responses(model))), found)
     return found
