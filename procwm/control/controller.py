@@ -62,6 +62,7 @@ class Controller:
         despite_verdict: whether a model that is not fit for control may be in AUTO, too; else in ADVISORY.
     """
 
+    @_OVERFLOW_IS_AN_ANSWER
     def __init__(
         self,
         plant: PlantSpec,

@@ -50,6 +50,8 @@ def patient(
     if not price.any() or not weight.any():
         return error
     response = model.per_unit(step_responses(model)) * mv_span[:, None] * np.sqrt(weight) / span
+    if not np.isfinite(response).all():
+        return error
     loop = TriedLoop(
         response=response[..., weight > 0.0].transpose(0, 2, 1),
         move_weight=np.array([tag.move_weight for tag in plant.mvs]),

@@ -110,6 +110,6 @@ def test_a_state_is_restored_with_all_that_was_asked_for(run: Loop) -> None:
 
 def test_a_state_that_is_nested_deeper_than_can_be_read_is_refused(run: Loop) -> None:
     body = b"[" * 100_000 + b"]" * 100_000
-    head = run.state.to_bytes().partition(b" ")[0] + b" 2 " + hashlib.sha256(body).hexdigest().encode()
+    head = run.state.to_bytes().partition(b" ")[0] + b" 3 " + hashlib.sha256(body).hexdigest().encode()
     with pytest.raises(ArtifactError, match="the state cannot be read"):
         run.controller.restore(head + b"\n" + body)

@@ -40,6 +40,12 @@ def test_where_nothing_is_in_doubt_or_caution_is_off_nothing_changes() -> None:
     np.testing.assert_array_equal(patient(MODEL, off, error(0.02)), error(0.02))
 
 
+def test_a_model_that_diverges_has_no_loop_to_try() -> None:
+    model = model_of(SPEC)
+    model.predictor.linear.weight[:, :2] = torch.nan
+    np.testing.assert_array_equal(patient(model, SPEC, error(0.02)), error(0.02))
+
+
 def test_the_price_is_raised_until_the_loop_would_cost_a_tenth_more() -> None:
     span = np.full(2, 100.0)
     response = MODEL.per_unit(step_responses(MODEL)).transpose(0, 2, 1)

@@ -28,7 +28,7 @@ def test_a_run_writes_a_row_for_every_solver_and_a_page_with_plots(
     assert rows["procwm"]["cost"] == pytest.approx(rows["ipopt"]["cost"], rel=1e-3)
     assert rows["procwm"]["violation"] <= 1e-5
     assert "do_mpc is not in the table: it is away" in path.with_suffix(".md").read_text()
-    assert "Plotly.react" in (tmp_path / "planner.html").read_text()
+    assert "Plotly.newPlot" in (tmp_path / "planner.html").read_text()
 
 
 def test_verdicts_name_the_problems_that_miss_a_bar() -> None:
