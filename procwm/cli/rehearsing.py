@@ -1,6 +1,6 @@
 """The command `rehearse`: the controller in closed loop with its own learned model."""
 
-import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from procwm.cli.models import ModelDir
 from procwm.cli.output import progress, say
 from procwm.cli.simulated_plants import Seed
 from procwm.data.files import write_json, write_text
-from procwm.errors import SpecError
+from procwm.errors import LogError, SpecError
 from procwm.plant.plantfile.specfile import load_plant
 from procwm.plant.scenario import TargetChange
 
@@ -35,8 +35,8 @@ def rehearse(
     setpoints: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with columns seconds, tag, value: when which CV gets which setpoint; without it those "
-            "of the plant file are stepped in turn."
+            help="A table with columns seconds, tag, value: when which CV gets which setpoint; without it "
+            "those of the plant file are stepped in turn."
         ),
     ] = None,
     weights: Annotated[
@@ -99,26 +99,28 @@ def _row(run: "RehearsedRun") -> dict[str, Any]:
 
 
 def read_program(path: Path, interval_s: float) -> Sequence[TargetChange]:
-    """Setpoint changes from a CSV file with the columns seconds, tag and value.
+    """Setpoint changes from a table with the columns seconds, tag and value, written as logs are.
 
     Raises:
-        SpecError: another header, or a line without three fields of which two are numbers.
+        LogError: a column is missing, or a row holds no such change.
     """
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
-    if not rows or [name.strip() for name in rows[0]] != _COLUMNS:
-        raise SpecError(f"{path}: the first line must be {','.join(_COLUMNS)}")
+    from procwm.data.tabular.tables import read_columns, read_header
+
+    header = read_header(path)
+    named = [header.named(name) for name in _COLUMNS]
+    columns = [column for column in named if column is not None]
+    if len(columns) < len(_COLUMNS):
+        wanted, found = ", ".join(_COLUMNS), ", ".join(header.columns)
+        raise LogError(f"{path}: setpoints need the columns {wanted}; it has {found}")
+    table = read_columns(header, columns)
+    tag, (seconds, value) = table.codes(columns[1]), table.numbers([columns[0], columns[2]])
     changes = []
-    for number, row in enumerate(rows[1:], start=2):
-        if not row:
-            continue
-        try:
-            seconds, tag, value = (field.strip() for field in row)
-            changes.append(TargetChange(tick=round(float(seconds) / interval_s), tag=tag, value=float(value)))
-        except (ValueError, OverflowError):
-            raise SpecError(
-                f"{path}: line {number} is {','.join(row)!r:.60}; write it as 600,LT1.PV,12.5"
-            ) from None
+    for row, (after_s, code, level) in enumerate(zip(seconds, tag.code, value, strict=True)):
+        if not (0.0 <= after_s < math.inf and tag.names[code] and math.isfinite(level)):
+            raise table.error(row, "write a change as seconds from the start, a tag and a number")
+        changes.append(
+            TargetChange(tick=round(after_s / interval_s), tag=tag.names[code], value=float(level))
+        )
     return changes
 
 

@@ -7,11 +7,10 @@ from torch import Tensor
 
 from procwm.plant.samples import Quality, Sample, Setpoints
 from procwm.plant.tags import PlantSpec
+from procwm.world.conformal import BAND_DEVIATIONS
 from procwm.world.model import WorldModel
 from procwm.world.protocols import ModelInput
 
-_NORMAL_90 = 1.645
-"""Standard deviations within which 90 % of a normal variable lie: the band holds so much."""
 _FORGOTTEN = 5.0
 """Horizons in which a disturbance is forgotten: what wanders for longer is not seen in a model's errors."""
 _START_NS = 1_767_225_600_000_000_000
@@ -126,7 +125,7 @@ def error_growth(
     """
     if model.band is None:
         return np.zeros(len(model.output_names)), np.zeros(len(model.output_names))
-    near, far = (np.square(model.half_width[row] / _NORMAL_90) for row in (0, -1))
+    near, far = (np.square(model.half_width[row] / BAND_DEVIATIONS) for row in (0, -1))
     steps = max(model.horizon - 1, 1)
     step = np.clip(far - near, 0.0, None) / steps
     return np.sqrt(np.clip(near - step, 0.0, None)), np.sqrt(step)

@@ -144,6 +144,8 @@ class Adapter:
         if not past.full:
             return replace(known, past=past)
         found = brought(version.model, past, tick.came)
+        if not (np.isfinite(found.made).all() and np.isfinite(found.planned).all()):
+            return replace(known, past=past)
         # A gain that is wrong by all of an answer is no outlier.
         reach = _OUTLIER * np.sqrt(known.variance + (found.made**2).sum(axis=0))
         error = found.error.clip(-reach, reach)

@@ -129,7 +129,7 @@ class Deciding:
         count = mistrust(state.mistrust, surprise, output, self.plant, state.targets)
         state = replace(state, mistrust=count)
         if state.mode.actual is not Mode.AUTO:
-            return state
+            return replace(state, promise=state.promise.released)
         known = (state.targets, state.in_force, output, surprise, self.model.horizon)
         plan = state.last_good.cv if state.last_good is not None and state.age == 1 else None
         ends = self.model.half_width[-1]

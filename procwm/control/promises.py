@@ -46,6 +46,11 @@ class Promise:
         """Whether the model is not to be believed any more."""
         return self.unkept >= _MOST
 
+    @property
+    def released(self) -> "Promise":
+        """What is left where the controller no longer does as it planned: its plan is held to nothing."""
+        return replace(self, due=0, output=())
+
 
 def promised(
     promise: Promise,

@@ -9,6 +9,8 @@ from procwm.errors import TrainingError
 
 BAND_COVERAGE = 0.9
 """Share of measurements that a model's band is to hold."""
+BAND_DEVIATIONS = 1.645
+"""Standard deviations within which so many lie where they are normal: the half-width of such a band."""
 
 
 def least_count(coverage: float) -> int:

@@ -142,3 +142,15 @@ def test_an_engineer_can_ask_for_the_model_as_trained_at_any_time(adapted: Loop)
     assert state.adaptation.version == adapted.state.adaptation.version + 1
     assert state.adaptation.told == "back to the model as trained: the pump was repaired"
     assert state.in_force == adapted.state.in_force
+
+
+def test_a_cycle_whose_foresight_is_not_finite_teaches_nothing() -> None:
+    run = loop(spec(Adapt.ADVISE), noise=0.1).run(40, setpoints={"L1": 60.0})
+    before = run.state.adaptation
+    assert before.past.full
+    spoiled = replace(before.past, latent=np.full_like(before.past.latent, np.nan))
+    run.state = replace(run.state, adaptation=replace(before, past=spoiled))
+    run.run(1)
+    after = run.state.adaptation.estimate
+    for name in ("error", "response", "instrument"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before.estimate, name))

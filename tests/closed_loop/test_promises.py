@@ -92,3 +92,12 @@ def test_a_model_whose_plans_fail_at_a_broken_limit_gives_the_plant_back_for_goo
     run.state = run.controller.checked(run.state, Request(mode="auto"))
     assert run.state.mode.actual is Mode.AUTO
     assert run.state.promise == Promise()
+
+
+def test_a_plan_that_was_given_up_is_held_to_nothing() -> None:
+    run = loop(SPEC).run(20)
+    assert 0 < run.state.promise.due < run.controller.model.horizon
+    run.state = replace(run.state, promise=replace(run.state.promise, unkept=1.0))
+    run.state = run.controller.given_back(run.state, "somebody else is at it")
+    run.run(1)
+    assert run.state.promise == Promise(unkept=1.0)

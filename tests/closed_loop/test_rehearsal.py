@@ -1,6 +1,7 @@
 """A controller on its own learned model: setpoints reached, weights compared, a warning off the data."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from procwm.cli import run
 from procwm.cli.rehearsing import read_program
 from procwm.comparison.learned_plant import LearnedPlant, error_growth
 from procwm.comparison.rehearsal import Rehearsal, rehearse, reweighted
-from procwm.errors import SpecError
+from procwm.errors import LogError, SpecError
 from procwm.plant.scenario import TargetChange
 from procwm.world.cloud import cloud_of
 from procwm.world.model import WorldModel
@@ -116,12 +117,29 @@ def test_a_programme_is_read_from_a_file_and_a_wrong_line_is_named(tmp_path: Pat
         TargetChange(tick=0, tag="L1", value=50.0),
         TargetChange(tick=30, tag="L1", value=56.0),
     ]
-    path.write_text("seconds,tag,value\nsoon,L1,50\n", encoding="utf-8")
-    with pytest.raises(SpecError, match="line 2"):
-        read_program(path, 10.0)
+    path.write_text("seconds;tag;value\n300;L1;56,5\n", encoding="utf-8")
+    assert read_program(path, 10.0) == [TargetChange(tick=30, tag="L1", value=56.5)], "written as logs are"
     path.write_text("time,tag,value\n", encoding="utf-8")
-    with pytest.raises(SpecError, match="the first line must be seconds,tag,value"):
+    with pytest.raises(LogError, match="setpoints need the columns seconds, tag, value; it has time, tag"):
         read_program(path, 10.0)
+
+
+@pytest.mark.parametrize("line", ["soon,L1,50", "-10,L1,50", "inf,L1,50", "0,,50", "0,L1,", "0,L1,nan"])
+def test_a_line_of_a_programme_that_is_no_change_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "steps.csv"
+    path.write_text(f"seconds,tag,value\n0,L1,50\n{line}\n", encoding="utf-8")
+    with pytest.raises(LogError, match="line 3"):
+        read_program(path, 10.0)
+
+
+def test_a_programme_that_is_no_text_or_no_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "steps.csv"
+    path.write_bytes(b"seconds,tag,value\n0,L1,\xff\n")
+    with pytest.raises(LogError, match="UTF-8"):
+        read_program(path, 10.0)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(LogError, match="a pipe"):
+        read_program(tmp_path / "pipe.csv", 10.0)
 
 
 def test_a_setpoint_beyond_the_instrument_is_refused_before_anything_runs() -> None:

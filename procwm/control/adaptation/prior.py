@@ -3,11 +3,10 @@
 import numpy as np
 from jaxtyping import Float
 
+from procwm.world.conformal import BAND_DEVIATIONS
 from procwm.world.model import WorldModel
 from procwm.world.step_responses import step_responses
 
-_NORMAL_90 = 1.645
-"""Half-width of the band that holds 90 % of a normal variable, in standard deviations."""
 _UNKNOWN = 0.02
 """Of the span of an output: standard deviation of its errors where no log shows them."""
 _LEAST, _MOST = 0.3, 1.0
@@ -17,7 +16,7 @@ _LEAST, _MOST = 0.3, 1.0
 def usual_errors(model: WorldModel) -> Float[np.ndarray, "horizon output"]:
     """Standard deviation of the errors by lead, as time that training did not see has shown it."""
     unknown = _UNKNOWN * np.array([tag.span for tag in model.plant.outputs])
-    found: np.ndarray = np.where(np.isfinite(model.half_width), model.half_width / _NORMAL_90, unknown)
+    found: np.ndarray = np.where(np.isfinite(model.half_width), model.half_width / BAND_DEVIATIONS, unknown)
     return np.asarray(np.maximum(found, 1e-3 * unknown))
 
 
